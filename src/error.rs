@@ -1,0 +1,263 @@
+//! Typed errors: what failed, why, what to do next, and the exit code that a script can branch on.
+
+use std::fmt;
+
+/// What kind of trouble an error is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The command line or `.kaizen.yml` asks for something that can't be done as asked.
+    Usage,
+    /// The machine lacks something: a program, disk space, a permission.
+    Environment,
+    /// The git repository is in a state that we can't work with.
+    Repository,
+    /// The user pressed Ctrl-C or the process was asked to stop.
+    Interrupted,
+    /// A bug in kaizen-ci.
+    Internal,
+}
+
+/// How a run of the program ended, as an exit code. Stable: documented in the README, compared by `tests/tidy.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// The tests are green in the user's tree (they were already, or the heal was applied); or the command did what was asked.
+    Ok = 0,
+    /// A verified heal exists and was not applied.
+    NotApplied = 10,
+    /// Green candidates behave differently: a person has to choose, nothing was applied.
+    Ambiguous = 11,
+    /// The red tests pass when run again: flaky.
+    Flaky = 20,
+    /// Not healed, and the tests are red on the base branch too.
+    BrokenOnBase = 21,
+    /// The suite can't run here: a command, a dependency, disk or network is missing.
+    SuiteEnvironment = 22,
+    /// Not healed; the report is for a person.
+    Escalated = 30,
+    /// This failure did not heal a short time ago and is left alone until its pause is over (`--force` tries again).
+    LeftAlone = 31,
+    /// judge: red tests are still red.
+    StillRed = 40,
+    /// judge: a test that passed does not pass any more, or is missing.
+    Regressed = 41,
+    /// judge: the patch cheats.
+    Tampered = 42,
+    /// judge: results differ from run to run.
+    Unstable = 43,
+    /// judge: the patch does not apply.
+    DoesNotApply = 44,
+    /// judge: the suite did not end within its time limit.
+    TimedOut = 45,
+    /// judge: the tests are green without the patch, so there is nothing that it could heal.
+    NothingRed = 46,
+    /// replay: the receipt does not match what was found.
+    ReceiptDiffers = 50,
+    /// Bad usage: command line, configuration, or a repository that can't be worked with as asked.
+    Usage = 64,
+    /// An internal error of kaizen-ci.
+    Internal = 70,
+    /// Interrupted by Ctrl-C or TERM; cleaned up.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// Every exit code there is, in order.
+    pub const ALL: [Exit; 19] = [
+        Exit::Ok,
+        Exit::NotApplied,
+        Exit::Ambiguous,
+        Exit::Flaky,
+        Exit::BrokenOnBase,
+        Exit::SuiteEnvironment,
+        Exit::Escalated,
+        Exit::LeftAlone,
+        Exit::StillRed,
+        Exit::Regressed,
+        Exit::Tampered,
+        Exit::Unstable,
+        Exit::DoesNotApply,
+        Exit::TimedOut,
+        Exit::NothingRed,
+        Exit::ReceiptDiffers,
+        Exit::Usage,
+        Exit::Internal,
+        Exit::Interrupted,
+    ];
+
+    /// The number that the process exits with.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// An error for people: what failed, and where known why and what to do next.
+pub struct Error {
+    kind: Kind,
+    what: String,
+    why: Option<String>,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Result with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind` that says `what` failed, with the place in the words.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), why: None, hint: None, source: None }
+    }
+    /// Bad command line, configuration or repository state.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, what)
+    }
+    /// Something is missing on this machine.
+    pub fn environment(what: impl Into<String>) -> Self {
+        Self::new(Kind::Environment, what)
+    }
+    /// Trouble with the git repository.
+    pub fn repository(what: impl Into<String>) -> Self {
+        Self::new(Kind::Repository, what)
+    }
+    /// A bug of ours.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, what)
+    }
+    /// Stopped by the user.
+    pub fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted")
+    }
+    /// Adds the reason, in plain words.
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+    /// Adds what to do next, best as a command.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    /// Adds the error underneath.
+    pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+    /// What failed.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+    /// The hint, if there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+    /// The exit code of the process when this error ends it.
+    pub fn exit(&self) -> Exit {
+        match self.kind {
+            Kind::Usage | Kind::Repository => Exit::Usage,
+            Kind::Environment => Exit::SuiteEnvironment,
+            Kind::Interrupted => Exit::Interrupted,
+            Kind::Internal => Exit::Internal,
+        }
+    }
+    /// The error as people see it: `error:`, `why`, `do`, `exit`.
+    pub fn render(&self) -> String {
+        let mut out = format!("error: {}\n", self.what);
+        let mut row = |name: &str, text: &str| {
+            for (i, line) in text.lines().enumerate() {
+                let name = if i == 0 { name } else { "" };
+                out.push_str(&format!("  {name:<6} {line}\n"));
+            }
+        };
+        if let Some(why) = &self.why {
+            row("why", why);
+        }
+        let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
+        while let Some(error) = cause {
+            row("cause", &error.to_string());
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            row("do", hint);
+        }
+        row("exit", &self.exit().code().to_string());
+        out
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(why) = &self.why {
+            write!(f, ": {why}")?;
+        }
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// Turns foreign errors into ours, with the place in the words.
+pub trait Context<T> {
+    /// An internal error (or an environment one, for a full disk and the like) that says `what` failed.
+    fn context(self, what: impl FnOnce() -> String) -> Result<T>;
+    /// A repository error that says `what` failed.
+    fn in_repository(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Context<T> for std::io::Result<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        use std::io::ErrorKind as K;
+        self.map_err(|e| {
+            let kind = match e.kind() {
+                K::StorageFull | K::QuotaExceeded | K::ReadOnlyFilesystem | K::PermissionDenied => Kind::Environment,
+                _ => Kind::Internal,
+            };
+            let full = matches!(e.kind(), K::StorageFull | K::QuotaExceeded);
+            let error = Error::new(kind, what()).source(e);
+            if full {
+                error.hint("free some disk space, or set KAIZEN_TMP to a folder on a larger disk")
+            } else {
+                error
+            }
+        })
+    }
+    fn in_repository(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::repository(what()).source(e))
+    }
+}
+
+impl<T> Context<T> for std::result::Result<T, git2::Error> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::internal(what()).source(e))
+    }
+    fn in_repository(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::repository(what()).source(e))
+    }
+}
+
+impl<T> Context<T> for std::result::Result<T, serde_json::Error> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::internal(what()).source(e))
+    }
+    fn in_repository(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::repository(what()).source(e))
+    }
+}

@@ -1,0 +1,1 @@
+//! The part of a log that matters, in flat memory whatever the log's size.

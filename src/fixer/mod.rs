@@ -1,0 +1,89 @@
+//! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::lab::{Lab, Limits};
+use crate::patch::Patch;
+use crate::repo::{Sha, Snapshot};
+use crate::suite::{Run, Suite};
+use crate::trajectory::Recorder;
+
+pub use crate::words::{Close, Disagreement, Ended, Findings, Label};
+
+/// Everything that a fixer may look at. Nothing in it changes while fixers run.
+#[derive(Debug)]
+pub struct Case {
+    /// The tree to fix. At tier 2 this is the snapshot with the culprit reverted.
+    pub snapshot: Snapshot,
+    /// The suite that must turn green.
+    pub suite: Suite,
+    /// What is wrong.
+    pub failure: Failure,
+    /// The red run on `snapshot`.
+    pub red: Run,
+    /// The last commit known (or found) to be green, if any: the merge base, or what bisection found.
+    pub green: Option<Sha>,
+    /// At tier 2: the snapshot before the revert, whose wanted parts should come back.
+    pub wanted: Option<Snapshot>,
+    /// Workspaces and test runs.
+    pub lab: Arc<Lab>,
+    /// Limits for a full run, derived from the red run's duration.
+    pub limits: Limits,
+    /// Protected paths (globs over `/`-separated paths): no fixer edits them.
+    pub protected: crate::suite::protected::Protected,
+    /// Patches that healed this fingerprint before.
+    pub remembered: Vec<Patch>,
+    /// Seed for everything random.
+    pub seed: u64,
+    /// Time that this tier may still take.
+    pub time_left: Duration,
+}
+
+/// One proposed patch.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// `undo#1`
+    pub id: String,
+    /// The fixer's name.
+    pub fixer: &'static str,
+    /// Against the case's snapshot.
+    pub patch: Patch,
+    /// What it does, in one line for people.
+    pub idea: String,
+    /// Remarks.
+    pub labels: BTreeSet<Label>,
+    /// Set when the fixer saw rivals that behave differently.
+    pub disagreement: Option<Disagreement>,
+}
+
+/// Where a fixer puts its candidates and says how far it is.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The fixer's name.
+    pub fixer: &'static str,
+    /// To the race, which hands candidates to the judge.
+    pub candidates: mpsc::Sender<Candidate>,
+    /// Events.
+    pub recorder: Recorder,
+    /// Cancelled when another fixer won or the time is up: stop within 100 ms.
+    pub cancel: CancellationToken,
+}
+
+/// Something that proposes edits for a failure.
+pub trait Fixer: Send + Sync {
+    /// Its name in the registry, on the command line and in events.
+    fn name(&self) -> &'static str;
+    /// One line for `--help` and the report.
+    fn about(&self) -> &'static str;
+    /// Searches until done, out of time or cancelled, sending candidates to the desk. Candidates need not be verified:
+    /// the judge does that; a fixer that runs tests itself only sends what turned its red tests green.
+    fn propose<'a>(&'a self, case: &'a Case, desk: &'a Desk) -> BoxFuture<'a, Result<Findings>>;
+}

@@ -1,0 +1,1 @@
+//! The heal loop: snapshot, triage, race, judge, revert, escalate.

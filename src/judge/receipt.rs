@@ -1,0 +1,1 @@
+//! The receipt: machine-readable proof of a heal, replayable.

@@ -1,0 +1,137 @@
+//! The lab: makes workspaces of a snapshot and runs the suite in them, a bounded number at a time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Context as _, Error, Result};
+use crate::process::{self, Finished, Spec};
+use crate::repo::carry::Carry;
+use crate::repo::{Snapshot, Store, Workspace};
+use crate::suite::{LogFiles, Run, Selection, Suite, adapter};
+
+/// Limits for one run of the suite.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Wall time.
+    pub time: Duration,
+    /// Bytes of each output stream that are kept.
+    pub log_cap_bytes: u64,
+}
+
+/// Makes workspaces and runs suites. Cheap to clone by `Arc`; safe to use from several fixers at once.
+#[derive(Debug)]
+pub struct Lab {
+    /// Where snapshots and their objects are.
+    pub store: Store,
+    /// What is carried into workspaces.
+    pub carry: Carry,
+    /// Variable names (globs) that code under test may see although they look like secrets.
+    pub env_allow: Vec<String>,
+    /// Slots for test runs: one per core.
+    slots: Semaphore,
+    /// How many slots there are.
+    pub parallel: usize,
+    counter: AtomicU64,
+    runs: AtomicU64,
+}
+
+impl Lab {
+    /// A lab over `store` with `parallel` slots for test runs.
+    pub fn new(store: Store, carry: Carry, env_allow: Vec<String>, parallel: usize) -> Arc<Self> {
+        let parallel = parallel.max(1);
+        Arc::new(Self {
+            store,
+            carry,
+            env_allow,
+            slots: Semaphore::new(parallel),
+            parallel,
+            counter: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+        })
+    }
+
+    /// A new workspace of `snapshot`, named after what it is for.
+    ///
+    /// # Errors
+    /// When it can't be made (disk, git).
+    pub async fn workspace(self: &Arc<Self>, snapshot: &Snapshot, purpose: &str) -> Result<Workspace> {
+        let name = format!("{purpose}-{}", self.counter.fetch_add(1, Ordering::Relaxed));
+        let (lab, snapshot) = (Arc::clone(self), snapshot.clone());
+        tokio::task::spawn_blocking(move || Workspace::create(&lab.store, &snapshot, &name, &lab.carry))
+            .await
+            .map_err(|e| Error::internal("making a workspace panicked").source(e))?
+    }
+
+    /// Waits for a slot; hold it while something heavy runs that does not go through [`Lab::run`] (a warm runner's turn).
+    ///
+    /// # Errors
+    /// Never in practice: the semaphore is not closed.
+    pub async fn slot(&self) -> Result<SemaphorePermit<'_>> {
+        self.slots.acquire().await.map_err(|e| Error::internal("the lab is closed").source(e))
+    }
+
+    /// A fresh folder outside every workspace, for report files and logs.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn scratch(&self, purpose: &str) -> Result<PathBuf> {
+        let n = self.counter.fetch_add(1, Ordering::Relaxed);
+        let dir = self.store.temp.join("reports").join(format!("{purpose}-{n}"));
+        std::fs::create_dir_all(&dir).context(|| format!("can't make {}", dir.display()))?;
+        Ok(dir)
+    }
+
+    /// How many times the suite (or a part of it) was run so far.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// The clean environment for code under test.
+    pub fn environment(&self) -> std::collections::BTreeMap<std::ffi::OsString, std::ffi::OsString> {
+        process::environment::clean(std::env::vars_os(), &self.env_allow)
+    }
+
+    /// Runs `suite` in `workspace` when a slot is free.
+    ///
+    /// # Errors
+    /// When our side fails; a suite that fails, hangs or is missing is a [`Run`].
+    pub async fn run(
+        &self,
+        workspace: &Workspace,
+        suite: &Suite,
+        selection: &Selection,
+        limits: Limits,
+        cancel: &CancellationToken,
+    ) -> Result<Run> {
+        let _slot = tokio::select! {
+            slot = self.slot() => slot?,
+            () = cancel.cancelled() => return Err(Error::interrupted()),
+        };
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let reports = self.scratch("run")?;
+        let prepared = adapter::prepare(suite, selection, &workspace.path, &reports);
+        let mut env = self.environment();
+        env.extend(prepared.env.clone());
+        let log = LogFiles { stdout: reports.join("stdout.log"), stderr: reports.join("stderr.log") };
+        let spec = Spec {
+            argv: prepared.argv.clone(),
+            cwd: prepared.cwd.clone(),
+            env,
+            time_limit: limits.time,
+            grace: process::GRACE,
+            stdout: log.stdout.clone(),
+            stderr: log.stderr.clone(),
+            log_cap_bytes: limits.log_cap_bytes,
+        };
+        let finished: Finished = process::run(&spec, cancel).await?;
+        let (suite, top) = (suite.clone(), workspace.path.clone());
+        tokio::task::spawn_blocking(move || adapter::collect(&suite, &prepared, &finished, &log, &top))
+            .await
+            .map_err(|e| Error::internal("reading the results panicked").source(e))
+    }
+}

@@ -1,0 +1,19 @@
+//! kaizen-ci: heals a failing test suite and proves it. The library behind the `kaizen-ci` program.
+
+pub mod cli;
+pub mod config;
+pub mod console;
+pub mod error;
+pub mod failure;
+pub mod fixer;
+pub mod heal;
+pub mod judge;
+pub mod lab;
+pub mod patch;
+pub mod process;
+pub mod repo;
+pub mod report;
+pub mod suite;
+pub mod syntax;
+pub mod trajectory;
+pub mod words;

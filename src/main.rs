@@ -1,0 +1,3 @@
+//! The program `kaizen-ci`: everything is in the library.
+
+fn main() {}

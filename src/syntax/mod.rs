@@ -1,0 +1,3 @@
+//! Syntax trees: one parser set for the fixers, the tamper guard and the suspects.
+
+pub mod language;

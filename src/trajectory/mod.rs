@@ -1,0 +1,316 @@
+//! The trajectory: every event of a run, as one enum, in an append-only log that survives a kill and many writers.
+
+pub mod log;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::words::Purpose;
+use crate::words::{Blame, Commit, End, Findings, Label, Reason, Suspect, Verdict};
+
+/// Version of the event schema; a reader refuses what is newer.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub v: u32,
+    /// The run of kaizen-ci.
+    pub run: String,
+    /// Counts up within one writer.
+    pub step: u64,
+    /// When, RFC 3339 in UTC with milliseconds.
+    pub time: jiff::Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Everything that can happen. Loops speak in these; consoles, logs and reports are made from them alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// A run of kaizen-ci begins.
+    RunStarted {
+        /// Version of kaizen-ci.
+        version: String,
+        /// The subcommand.
+        command: String,
+        /// Top of the working tree.
+        repository: String,
+        /// Seed for everything random.
+        seed: u64,
+    },
+    /// The suite that will be healed.
+    SuiteFound {
+        /// Its name.
+        name: String,
+        /// Its command.
+        command: String,
+        /// Its runner.
+        runner: String,
+        /// How it was found.
+        found_by: String,
+        /// Others that were found and not chosen.
+        others: Vec<String>,
+    },
+    /// The user's tree is frozen.
+    SnapshotTaken {
+        /// Commit.
+        commit: String,
+        /// Tree.
+        tree: String,
+        /// HEAD underneath.
+        parent: Option<String>,
+        /// Folders carried over.
+        carried: Vec<String>,
+        /// Wall time.
+        ms: u64,
+    },
+    /// A run of the suite begins.
+    SuiteStarted {
+        /// What for.
+        purpose: Purpose,
+        /// What exactly: a commit, a candidate.
+        subject: String,
+        /// Tests selected; `None`: all.
+        selected: Option<usize>,
+    },
+    /// A run of the suite ended.
+    SuiteEnded {
+        /// What for.
+        purpose: Purpose,
+        /// What exactly.
+        subject: String,
+        /// Passed tests.
+        passed: usize,
+        /// Failed tests.
+        failed: usize,
+        /// Skipped tests.
+        skipped: usize,
+        /// How the command ended.
+        end: End,
+        /// Wall time.
+        ms: u64,
+        /// The red tests, at most 50.
+        red: Vec<String>,
+    },
+    /// Who is to blame.
+    Triaged {
+        /// Blame and what belongs to it.
+        blame: Blame,
+        /// In words: `red again 2/2 · green on main@4f2c1d9`.
+        evidence: String,
+    },
+    /// What is wrong.
+    FailureDescribed {
+        /// Fingerprint.
+        fingerprint: String,
+        /// The red tests.
+        red: Vec<String>,
+        /// The first suspects.
+        suspects: Vec<Suspect>,
+    },
+    /// A tier begins.
+    TierStarted {
+        /// 1, 2 or 3.
+        tier: u8,
+    },
+    /// A tier ended.
+    TierEnded {
+        /// 1, 2 or 3.
+        tier: u8,
+        /// Why it ended: `healed`, `exhausted`, `out of time`, `cancelled`.
+        why: String,
+        /// Wall time.
+        ms: u64,
+    },
+    /// A fixer begins.
+    FixerStarted {
+        /// Its name.
+        fixer: String,
+    },
+    /// How far a fixer is; at most a few a second.
+    FixerProgress {
+        /// Its name.
+        fixer: String,
+        /// For people: `5 of 12 hunks left · 7 runs`.
+        text: String,
+        /// Candidates tried so far.
+        tried: u64,
+        /// Fewest red tests seen with a candidate.
+        best_red: Option<usize>,
+    },
+    /// A fixer ended.
+    FixerEnded {
+        /// Its name.
+        fixer: String,
+        /// What it learned.
+        findings: Findings,
+        /// Wall time.
+        ms: u64,
+    },
+    /// A candidate was proposed.
+    CandidateProposed {
+        /// Its id.
+        candidate: String,
+        /// Its fixer.
+        fixer: String,
+        /// What it does.
+        idea: String,
+        /// Unified diff, at most 64 KiB.
+        diff: String,
+        /// Hash of the patch.
+        hash: String,
+        /// Remarks.
+        labels: Vec<Label>,
+    },
+    /// The judge begins with a candidate.
+    JudgeStarted {
+        /// The candidate.
+        candidate: String,
+    },
+    /// The judge is at a step.
+    JudgeStep {
+        /// The candidate.
+        candidate: String,
+        /// `guards`, `red tests`, `whole suite 1/2`, `without the patch`.
+        step: String,
+    },
+    /// The judge has decided.
+    JudgeEnded {
+        /// The candidate.
+        candidate: String,
+        /// The verdict.
+        verdict: Verdict,
+        /// Why.
+        reasons: Vec<Reason>,
+        /// Wall time.
+        ms: u64,
+    },
+    /// The commit that made it red.
+    CulpritFound {
+        /// The commit.
+        commit: Commit,
+        /// How: `bisected, 4 steps`.
+        how: String,
+    },
+    /// No culprit could be named.
+    NoCulprit {
+        /// Why.
+        why: String,
+    },
+    /// The culprit was reverted on top of the snapshot.
+    Reverted {
+        /// Culprit.
+        commit: String,
+        /// The revert commit.
+        revert: String,
+    },
+    /// The culprit can't be reverted cleanly.
+    RevertRefused {
+        /// Culprit.
+        commit: String,
+        /// Paths in conflict.
+        conflicts: Vec<String>,
+    },
+    /// A patch is verified.
+    Healed {
+        /// The candidate.
+        candidate: String,
+        /// The tier.
+        tier: u8,
+        /// Path of the receipt.
+        receipt: String,
+        /// Path of the patch.
+        patch: String,
+    },
+    /// The patch is in the user's working tree.
+    Applied {
+        /// Files written.
+        files: Vec<String>,
+    },
+    /// Nobody could heal it; a person has to look.
+    Escalated {
+        /// Path of the report.
+        report: String,
+    },
+    /// Something worth saying that changes nothing.
+    Note {
+        /// In words.
+        text: String,
+    },
+    /// Leftovers of a killed run were removed.
+    Cleaned {
+        /// Which run.
+        run: String,
+        /// What was removed.
+        what: Vec<String>,
+    },
+    /// The run of kaizen-ci ends.
+    RunEnded {
+        /// Name of the ending.
+        outcome: String,
+        /// Exit code.
+        exit: u8,
+        /// Wall time.
+        ms: u64,
+        /// Runs of the suite by purpose or fixer.
+        runs: BTreeMap<String, u64>,
+    },
+}
+
+/// Somewhere that entries go.
+pub trait Sink: Send {
+    /// Takes one entry. Must not fail loudly: a full disk may not stop a heal.
+    fn take(&mut self, entry: &Entry);
+}
+
+struct Shared {
+    run: String,
+    step: u64,
+    sinks: Vec<Box<dyn Sink>>,
+}
+
+/// Hands events to all sinks, numbered and dated. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder(Arc<Mutex<Shared>>);
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    /// A recorder for `run` into `sinks`.
+    pub fn new(run: impl Into<String>, sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self(Arc::new(Mutex::new(Shared { run: run.into(), step: 0, sinks })))
+    }
+    /// A recorder that forgets: for tests and for tools without a run.
+    pub fn forgetful() -> Self {
+        Self::new("", Vec::new())
+    }
+    /// Records one event.
+    pub fn record(&self, event: Event) {
+        let mut shared = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        shared.step += 1;
+        let entry = Entry {
+            v: SCHEMA_VERSION,
+            run: shared.run.clone(),
+            step: shared.step,
+            time: jiff::Timestamp::now(),
+            event,
+        };
+        for sink in &mut shared.sinks {
+            sink.take(&entry);
+        }
+    }
+    /// The run's id.
+    pub fn run(&self) -> String {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).run.clone()
+    }
+}
