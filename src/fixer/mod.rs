@@ -1,5 +1,7 @@
 //! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
 
+pub mod mutate;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
