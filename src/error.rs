@@ -89,6 +89,72 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// The exit code with this number.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// Its name, for scripts and documents. Stable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exit::Ok => "ok",
+            Exit::NotApplied => "not-applied",
+            Exit::Ambiguous => "ambiguous",
+            Exit::Flaky => "flaky",
+            Exit::BrokenOnBase => "broken-on-base",
+            Exit::SuiteEnvironment => "environment",
+            Exit::Escalated => "escalated",
+            Exit::LeftAlone => "left-alone",
+            Exit::StillRed => "still-red",
+            Exit::Regressed => "regressed",
+            Exit::Tampered => "tampered",
+            Exit::Unstable => "unstable",
+            Exit::DoesNotApply => "does-not-apply",
+            Exit::TimedOut => "timed-out",
+            Exit::NothingRed => "nothing-red",
+            Exit::ReceiptDiffers => "receipt-differs",
+            Exit::Usage => "usage",
+            Exit::Internal => "internal",
+            Exit::Interrupted => "interrupted",
+        }
+    }
+
+    /// What it means, in one line.
+    pub fn about(self) -> &'static str {
+        match self {
+            Exit::Ok => {
+                "The tests are green in your tree: they were already, or the heal was applied. Other commands: done."
+            }
+            Exit::NotApplied => "A verified heal exists and was not applied.",
+            Exit::Ambiguous => "Green candidates behave differently: a person has to choose; nothing was applied.",
+            Exit::Flaky => "The red tests pass when run again: flaky. Nothing was changed.",
+            Exit::BrokenOnBase => "Not healed, and the tests are red on the base branch too.",
+            Exit::SuiteEnvironment => "The suite can't run here: a command, a dependency, disk or network is missing.",
+            Exit::Escalated => "Not healed; a report for a person was written.",
+            Exit::LeftAlone => "This failure did not heal a short time ago and is left alone; `--force` tries again.",
+            Exit::StillRed => "judge: red tests are still red with the patch.",
+            Exit::Regressed => "judge: a test that passed fails, is missing or is skipped with the patch.",
+            Exit::Tampered => "judge: the patch cheats, or touches what no patch may touch.",
+            Exit::Unstable => "judge: results differ from run to run.",
+            Exit::DoesNotApply => "judge: the patch does not apply.",
+            Exit::TimedOut => "judge: the suite did not end within its time limit with the patch.",
+            Exit::NothingRed => "judge: the tests are green without the patch, so there is nothing to heal.",
+            Exit::ReceiptDiffers => "replay: the receipt does not match what was found.",
+            Exit::Usage => "Bad usage: command line, configuration, or a repository that can't be used as asked.",
+            Exit::Internal => "An internal error of kaizen-ci.",
+            Exit::Interrupted => "Interrupted by Ctrl-C or TERM; everything was cleaned up.",
+        }
+    }
+
+    /// The table of all exit codes, as it stands in the README.
+    pub fn markdown() -> String {
+        let mut out = String::from("| code | name | meaning |\n|---:|---|---|\n");
+        for exit in Self::ALL {
+            out.push_str(&format!("| {} | `{}` | {} |\n", exit.code(), exit.name(), exit.about()));
+        }
+        out
+    }
 }
 
 /// An error for people: what failed, and where known why and what to do next.

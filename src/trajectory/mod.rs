@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use crate::words::Purpose;
-use crate::words::{Blame, Commit, End, Findings, Label, Reason, Suspect, Verdict};
+use crate::words::{Blame, Commit, Disagreement, End, Findings, Label, Reason, Suspect, Verdict};
 
 /// Version of the event schema; a reader refuses what is newer.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -113,6 +113,12 @@ pub enum Event {
         red: Vec<String>,
         /// The first suspects.
         suspects: Vec<Suspect>,
+        /// The part of the log that matters, at most 16 KiB.
+        #[serde(default)]
+        excerpt: String,
+        /// Failure messages by test, at most 2 KiB each, for at most 20 tests.
+        #[serde(default)]
+        messages: BTreeMap<String, String>,
     },
     /// A tier begins.
     TierStarted {
@@ -167,6 +173,9 @@ pub enum Event {
         hash: String,
         /// Remarks.
         labels: Vec<Label>,
+        /// Set when the fixer saw green rivals that behave differently.
+        #[serde(default)]
+        disagreement: Option<Disagreement>,
     },
     /// The judge begins with a candidate.
     JudgeStarted {
@@ -190,6 +199,18 @@ pub enum Event {
         reasons: Vec<Reason>,
         /// Wall time.
         ms: u64,
+        /// What the tests that decided against it printed, at most 4 KiB; empty when no test had a say.
+        #[serde(default)]
+        output: String,
+        /// Guards that were asked and had nothing to say.
+        #[serde(default)]
+        guards_passed: Vec<String>,
+        /// Paths whose changes were put back before judging.
+        #[serde(default)]
+        set_aside: Vec<String>,
+        /// Tests that the patch changes (only where that was allowed).
+        #[serde(default)]
+        tests_changed: Vec<String>,
     },
     /// The commit that made it red.
     CulpritFound {
@@ -227,6 +248,9 @@ pub enum Event {
         receipt: String,
         /// Path of the patch.
         patch: String,
+        /// The patch as it was verified (without what was set aside), unified diff, at most 64 KiB.
+        #[serde(default)]
+        diff: String,
     },
     /// The patch is in the user's working tree.
     Applied {

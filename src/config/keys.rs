@@ -1,0 +1,199 @@
+//! The table of configuration keys: everything that is said of a key (type, default, meaning, variable, option) is here.
+
+/// What a key's value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The version of the file's format.
+    Version,
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in a range, ends included.
+    Count(u64, u64),
+    /// A duration such as `10m`, in a range of seconds.
+    Duration(u64, u64),
+    /// A size such as `16 MiB`.
+    Size,
+    /// A list of texts.
+    List,
+    /// The list of suites.
+    Suites,
+}
+
+impl Kind {
+    /// What to write, for error messages and the reference.
+    pub fn expected(self) -> String {
+        match self {
+            Kind::Version => "the number 1".into(),
+            Kind::Text => "text".into(),
+            Kind::Flag => "`true` or `false`".into(),
+            Kind::Count(low, high) => format!("a whole number from {low} to {high}"),
+            Kind::Duration(..) => "a duration such as `90s`, `10m` or `1h30m`".into(),
+            Kind::Size => "a size such as `512 KiB` or `16 MiB`".into(),
+            Kind::List => "a list of texts".into(),
+            Kind::Suites => "a list of suites, each with `name`, `cmd`, and if needed `dir` and `runner`".into(),
+        }
+    }
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name in the file; a dot for nested ones.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The default as one would write it; `None`: see `default_words`.
+    pub default: Option<&'static str>,
+    /// The default in words, where there is no fixed one.
+    pub default_words: &'static str,
+    /// The option of `heal` that overrides it.
+    pub option: Option<&'static str>,
+    /// What it means, one or two sentences.
+    pub about: &'static str,
+    /// An example for the commented file of `init`.
+    pub example: &'static str,
+}
+
+impl Key {
+    /// The environment variable that overrides it; none for what can't be said in one line.
+    pub fn variable(&self) -> Option<String> {
+        match self.kind {
+            Kind::Version | Kind::Suites => None,
+            _ => Some(format!("KAIZEN_{}", self.name.replace('.', "_").to_uppercase())),
+        }
+    }
+}
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key { name, kind, default: Some(default), default_words: default, option: None, about, example: default }
+}
+
+const fn open(name: &'static str, kind: Kind, default_words: &'static str, about: &'static str) -> Key {
+    Key { name, kind, default: None, default_words, option: None, about, example: "" }
+}
+
+impl Key {
+    const fn option(mut self, option: &'static str) -> Self {
+        self.option = Some(option);
+        self
+    }
+    const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+}
+
+/// Every key there is, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    key("version", Kind::Version, "1", "Version of this file's format."),
+    open("cmd", Kind::Text, "found by itself", "The test command, run through `sh -c` at the top of the repository.")
+        .option("--cmd")
+        .example("pytest -q"),
+    open(
+        "suites",
+        Kind::Suites,
+        "found by itself",
+        "Several test commands instead of `cmd`: each with `name` (for `--suite`), `cmd`, the folder `dir` that it runs \
+         in, and the `runner` when it can't be told from the command.",
+    )
+    .example("\n  - name: api\n    dir: services/api\n    cmd: pytest -q"),
+    open(
+        "base",
+        Kind::Text,
+        "the remote's HEAD, else `main` or `master`",
+        "The branch that your change is compared with.",
+    )
+    .option("--base")
+    .example("main"),
+    open("fixers", Kind::List, "all of them", "The fixers that race at tier 1.")
+        .option("--fixers")
+        .example("[suggest, undo, mutate]"),
+    key(
+        "max_tier",
+        Kind::Count(1, 3),
+        "3",
+        "How far to go: 1 fixers only, 2 also revert the culprit and try again, 3 also write a report for a person.",
+    )
+    .option("--max-tier"),
+    key("time_limit", Kind::Duration(1, 7 * DAY_S), "10m", "Wall time for one `heal`.").option("--time-limit"),
+    open(
+        "run_time_limit",
+        Kind::Duration(1, 7 * DAY_S),
+        "10 × the red run, at least 60s, at most `time_limit`",
+        "Wall time for one run of the test command; after it the whole process tree is stopped.",
+    )
+    .example("5m"),
+    key(
+        "repeat",
+        Kind::Count(1, 100),
+        "2",
+        "How often the judge runs the whole suite with a patch before it believes it.",
+    )
+    .option("--repeat"),
+    key("reruns", Kind::Count(1, 100), "2", "How often red tests are run again to find flaky ones."),
+    key("protected", Kind::List, "[]", "Further globs of files that no patch may touch, on top of the built-in ones.")
+        .example("[\"db/migrations/**\"]"),
+    key(
+        "allow_test_changes",
+        Kind::Flag,
+        "false",
+        "Let patches change tests. The report then says so in its first line.",
+    )
+    .option("--allow-test-changes"),
+    key("carry.add", Kind::List, "[]", "Ignored folders to carry into workspaces on top of those found by itself.")
+        .example("[third_party/cache]"),
+    key("carry.skip", Kind::List, "[]", "Ignored folders to leave out, although they were found by themselves.")
+        .example("[target]"),
+    key(
+        "env.allow",
+        Kind::List,
+        "[]",
+        "Variables that the tests may see although their names look like secrets; `*` at the end stands for any rest.",
+    )
+    .example("[TEST_DATABASE_KEY]"),
+    key(
+        "pause",
+        Kind::Duration(0, 365 * DAY_S),
+        "6h",
+        "How long a failure that did not heal is left alone (`--force` tries at once).",
+    ),
+    open("parallel", Kind::Count(1, 1024), "the number of cores", "How many test runs at the same time.").example("2"),
+    key("log_cap", Kind::Size, "16 MiB", "How much of each output stream of a run is kept: the head and the tail."),
+];
+
+/// The key of this name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Variables that are read elsewhere in the program; not configuration, but not typing errors either.
+pub const OTHER_VARIABLES: &[(&str, &str)] = &[
+    ("KAIZEN_TMP", "folder for workspaces, instead of the system's temporary folder"),
+    ("KAIZEN_SKIP", "`1`: the pre-push hook lets this push go without running the tests"),
+    (
+        "KAIZEN_LOG",
+        "what to trace to standard error, for looking into kaizen-ci itself (`debug`, `kaizen_ci::repo=trace`)",
+    ),
+];
+
+/// The runners that `suites[].runner` may name.
+pub const RUNNERS: &[&str] = &[
+    "cargo-test",
+    "nextest",
+    "pytest",
+    "unittest",
+    "jest",
+    "vitest",
+    "mocha",
+    "node-test",
+    "go",
+    "maven",
+    "gradle",
+    "rspec",
+    "tap",
+    "command",
+];
