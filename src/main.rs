@@ -1,3 +1,7 @@
 //! The program `kaizen-ci`: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kaizen_ci::cli::run(std::env::args_os())
+}

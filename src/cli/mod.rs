@@ -1,1 +1,131 @@
 //! The command line: one file per subcommand; the only place where everything is put together.
+
+mod bad_usage;
+pub mod clean;
+pub mod completions;
+pub mod context;
+pub mod demo;
+pub mod doctor;
+pub mod heal;
+pub mod hook;
+pub mod init;
+pub mod judge;
+pub mod man;
+pub mod options;
+mod panics;
+pub mod replay;
+pub mod runs;
+pub mod schema;
+pub mod show;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::console::Terminal;
+use crate::error::{Exit, Result};
+use context::Context;
+
+/// The whole command line.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "kaizen-ci",
+    bin_name = "kaizen-ci",
+    version,
+    about = "Heals a failing test suite, and proves it",
+    long_about = "Heals a failing test suite, and proves it: finds out why the tests are red, lets several fixers race in \
+                  worktrees of their own, believes none of them until an independent judge has seen the tests turn green, \
+                  and hands a person everything it learned when nothing works.",
+    after_help = EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Options of every subcommand.
+    #[command(flatten)]
+    pub global: options::Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Start here:
+  kaizen-ci demo       see it heal a small broken project, in under a minute
+  kaizen-ci doctor     what it finds in your repository, and what is missing
+  kaizen-ci heal       in a repository with red tests
+
+Exit code 0 means: the tests are green in your tree. The others are in `kaizen-ci man` and the README.";
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Heal the red tests of this repository
+    Heal(heal::Heal),
+    /// Judge a patch, whoever or whatever wrote it: does it really heal?
+    Judge(judge::Judge),
+    /// Make a small broken project in a temporary folder and heal it
+    Demo(demo::Demo),
+    /// Write a commented .kaizen.yml for this repository
+    Init(init::Init),
+    /// Say what was found here, what is missing, and what to do about it
+    Doctor(doctor::Doctor),
+    /// List the runs of this repository
+    Runs(runs::Runs),
+    /// Show a run again: its end, its events
+    Show(show::Show),
+    /// Check a receipt again, offline
+    Replay(replay::Replay),
+    /// Remove old runs and what killed runs left behind
+    Clean(clean::Clean),
+    /// Offer a heal before a push whose tests are red
+    Hook(hook::Hook),
+    /// Print a JSON schema
+    Schema(schema::Schema),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Print the manual page
+    Man(man::Man),
+}
+
+/// Runs the program with `args` (the program's name first) on the real terminal; can be called more than once.
+pub fn run<I, T>(args: I) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let colour = !args.iter().any(|arg| arg == "--no-color");
+    ExitCode::from(run_on(&Terminal::real(colour), &args).code())
+}
+
+/// The same on a given terminal.
+pub fn run_on(terminal: &Terminal, args: &[OsString]) -> Exit {
+    panics::caught(terminal, |log_place| {
+        let cli = match Cli::try_parse_from(args) {
+            Ok(cli) => cli,
+            Err(error) => return bad_usage::answer(terminal, &error),
+        };
+        let context = Context::new(terminal.clone(), &cli.global, log_place);
+        dispatch(&context, &cli.command).unwrap_or_else(|error| {
+            terminal.err(&error.render());
+            error.exit()
+        })
+    })
+}
+
+fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
+    match command {
+        Command::Schema(args) => schema::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+        Command::Man(args) => man::run(context, args),
+        other => Err(crate::error::Error::internal(format!("{other:?} is not wired yet"))),
+    }
+}
+
+/// The command line as clap knows it, for completions and the manual page.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,112 @@
+//! What every subcommand works with: the folder, the terminal, cancellation, the configuration.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::options::Global;
+use crate::cli::panics::LogPlace;
+use crate::config::{self, Loaded, Override};
+use crate::console::Terminal;
+use crate::error::{Context as _, Error, Exit, Result};
+use crate::repo::Repository;
+
+/// What every subcommand works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The terminal.
+    pub terminal: Terminal,
+    /// The folder to work in.
+    pub dir: PathBuf,
+    /// Say more.
+    pub verbose: bool,
+    /// Where the log of this run is, once there is one: named when we panic.
+    pub log_place: LogPlace,
+}
+
+impl Context {
+    /// For one call of the program.
+    pub fn new(terminal: Terminal, global: &Global, log_place: LogPlace) -> Self {
+        Self { terminal, dir: global.dir.clone(), verbose: global.verbose, log_place }
+    }
+
+    /// The repository that the folder is in.
+    ///
+    /// # Errors
+    /// When it is in none.
+    pub fn repository(&self) -> Result<Repository> {
+        if !self.dir.is_dir() {
+            return Err(Error::usage(format!("{} is not a folder", self.dir.display())).hint("check the path after -C"));
+        }
+        Repository::discover(&self.dir)
+    }
+
+    /// The configuration for `repository`; with `--verbose`, says where its values came from.
+    ///
+    /// # Errors
+    /// When something in it is wrong.
+    pub fn config(&self, repository: &Repository, options: &[Override]) -> Result<Loaded> {
+        let env: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let loaded = config::load(&repository.root, &env, options)?;
+        if self.verbose {
+            let style = self.terminal.err_style();
+            for setting in &loaded.settings {
+                let line = format!("{:<20} {:<24} {}", setting.key, setting.value, setting.origin);
+                self.terminal.err(&format!("{}\n", style.dim(line.trim_end())));
+            }
+        }
+        for note in &loaded.notes {
+            self.terminal.err(&format!("note: {note}\n"));
+        }
+        Ok(loaded)
+    }
+
+    /// Runs `work` to its end. The first Ctrl-C or TERM cancels its token, so that it can clean up and say what was
+    /// learned; the second ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `work`, or when no threads can be made.
+    pub fn wait<W, F, T>(&self, work: W) -> Result<T>
+    where
+        W: FnOnce(CancellationToken) -> F,
+        F: Future<Output = Result<T>>,
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context(|| "can't start the threads to work with".into())?;
+        let cancel = CancellationToken::new();
+        let terminal = self.terminal.clone();
+        let result = runtime.block_on(async {
+            let watcher = tokio::spawn(watch_signals(cancel.clone(), terminal));
+            let result = work(cancel).await;
+            watcher.abort();
+            result
+        });
+        // Work that is still blocking (a workspace being made) is not waited for: its folder is removed at the end.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        result
+    }
+}
+
+async fn watch_signals(cancel: CancellationToken, terminal: Terminal) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if cancel.is_cancelled() {
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+        cancel.cancel();
+        terminal.err("\nstopping and cleaning up … (once more: stop at once)\n");
+    }
+}
