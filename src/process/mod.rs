@@ -1,6 +1,12 @@
 //! Running commands: own process tree, time limit, TERM then KILL for all of it, clean environment, capped logs.
 
+mod capture;
 pub mod environment;
+mod reach;
+mod supervisor;
+pub mod table;
+mod tree;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,6 +16,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
+
+pub use capture::DROPPED;
+pub use supervisor::{set_supervisor, supervisor_main_if_asked};
 
 pub use crate::words::End;
 
@@ -53,12 +62,24 @@ pub struct Finished {
     pub stderr_bytes: u64,
 }
 
-/// Runs `spec` to its end. When this returns, by whatever way, no process of its tree is left.
+/// Runs `spec` to its end. When this returns, by whatever way, no process of its tree is left: not the ones that
+/// ignore TERM, not those that moved to sessions of their own, not what was left in the background. Standard input is
+/// empty. When both logs are one path, both streams go there in the order in which they were written.
+///
+/// When `cancel` fires the tree gets TERM and 50 ms later KILL, whatever the grace of `spec`. Dropping the future does the
+/// same, but nobody waits for it.
 ///
 /// # Errors
 /// Only when our own side fails (the log can't be written, no process can be made); a command that fails, hangs or
 /// does not exist is an [`End`].
 pub async fn run(spec: &Spec, cancel: &CancellationToken) -> Result<Finished> {
-    let _ = (spec, cancel);
-    unimplemented!()
+    if cancel.is_cancelled() {
+        return Ok(Finished { end: End::Cancelled, duration: Duration::ZERO, stdout_bytes: 0, stderr_bytes: 0 });
+    }
+    let mut job = supervisor::Job::start(spec)?;
+    tokio::select! {
+        finished = job.finished() => return finished,
+        () = cancel.cancelled() => job.cancel(),
+    }
+    job.finished().await
 }

@@ -1,4 +1,5 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
+mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
