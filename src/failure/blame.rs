@@ -1,1 +1,204 @@
-//! Blame: why a run is red, decided from reruns, the run at the merge base, and the log.
+//! Blame as a pure decision: from the red run, its reruns and the run on the base, why it is red.
+
+use std::collections::BTreeSet;
+
+use crate::failure::environment::{self, Lack};
+use crate::failure::project::Project;
+use crate::failure::text;
+use crate::suite::{Run, Scope, Status, Suite, TestId};
+use crate::words::{Blame, End};
+
+/// What the decision is made from.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// The suite.
+    pub suite: &'a Suite,
+    /// The first red run.
+    pub first: &'a Run,
+    /// Runs of the same tree again (of the red tests, or of everything).
+    pub reruns: &'a [Run],
+    /// The run on the merge base, and its name for people (`main@4f2c1d9`).
+    pub base: Option<(&'a Run, &'a str)>,
+    /// The part of the first run's log that matters.
+    pub excerpt: &'a str,
+    /// The tree's files.
+    pub project: Project<'a>,
+}
+
+/// Who is to blame, and how we know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Blame.
+    pub blame: Blame,
+    /// In words: `red again 2/2 · green on main@4f2c1d9`.
+    pub evidence: String,
+    /// Red tests that were green in a rerun: not to be healed, whoever is to blame for the others.
+    pub flaky: BTreeSet<TestId>,
+    /// Red tests that stayed red: what there is to heal.
+    pub red: BTreeSet<TestId>,
+}
+
+/// How a test that is red now ended in another run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Red,
+    Green,
+    /// It did not exist there, or was skipped.
+    Absent,
+    /// Something hid it: its file or the build was broken.
+    Hidden,
+}
+
+/// Decides. The order: flaky (green in any rerun), then the base (a base that is green in this same environment clears
+/// the environment), then the environment, and only when every red result looks like it.
+pub fn decide(evidence: &Evidence<'_>) -> Decision {
+    let all = evidence.first.red();
+    let flaky: BTreeSet<TestId> = all
+        .iter()
+        .filter(|id| evidence.reruns.iter().any(|run| then(run, evidence.first, id) == Then::Green))
+        .cloned()
+        .collect();
+    let red: BTreeSet<TestId> = all.difference(&flaky).cloned().collect();
+    let mut words = Vec::new();
+    if !evidence.reruns.is_empty() {
+        let again = evidence.reruns.iter().filter(|run| is_red_again(run, evidence.first, &red)).count();
+        words.push(format!("red again {again}/{}", evidence.reruns.len()));
+    }
+    if !flaky.is_empty() && !red.is_empty() {
+        words.push(format!("{} of {} red tests flaky", flaky.len(), all.len()));
+    }
+    let blame = if red.is_empty() && !flaky.is_empty() {
+        words.push("green when run again".into());
+        Blame::Flaky { tests: flaky.iter().cloned().collect() }
+    } else {
+        by_base_or_environment(evidence, &red, &mut words)
+    };
+    Decision { blame, evidence: words.join(" · "), flaky, red }
+}
+
+fn by_base_or_environment(evidence: &Evidence<'_>, red: &BTreeSet<TestId>, words: &mut Vec<String>) -> Blame {
+    let base_blame = evidence.base.map(|(run, name)| by_base(run, name, evidence.first, red, words));
+    if base_blame == Some(Blame::ThisChange) {
+        return Blame::ThisChange;
+    }
+    if let Some(lack) = lack(evidence, red) {
+        words.push(format!("missing here: {}", lack.what));
+        return Blame::Environment { what: lack.what, hint: lack.hint };
+    }
+    base_blame.unwrap_or_else(|| {
+        words.push("no base to compare with".into());
+        Blame::Unknown
+    })
+}
+
+fn by_base(base: &Run, name: &str, first: &Run, red: &BTreeSet<TestId>, words: &mut Vec<String>) -> Blame {
+    if base.is_green() {
+        words.push(format!("green on {name}"));
+        return Blame::ThisChange;
+    }
+    if matches!(base.end, End::Cancelled | End::NotFound | End::NotStarted) || !base.contradictions.is_empty() {
+        words.push(format!("{name} could not be run"));
+        return Blame::Unknown;
+    }
+    if base.end == End::TimedOut {
+        words.push(format!("timed out on {name}"));
+        return if first.end == End::TimedOut { Blame::BrokenOnBase } else { Blame::Unknown };
+    }
+    let states: Vec<Then> = red.iter().map(|id| then(base, first, id)).collect();
+    let count = |state: Then| states.iter().filter(|s| **s == state).count();
+    let (was_red, green, absent, hidden) =
+        (count(Then::Red), count(Then::Green), count(Then::Absent), count(Then::Hidden));
+    if states.is_empty() {
+        // red without a red test: only the exit code says so
+        words.push(format!("red on {name} too"));
+        Blame::BrokenOnBase
+    } else if was_red == states.len() {
+        words.push(format!("red on {name} too"));
+        Blame::BrokenOnBase
+    } else if green + absent > 0 {
+        let of = states.len();
+        words.push(match (was_red + hidden, absent) {
+            (0, 0) => format!("green on {name}"),
+            (0, _) => format!("{green} of {of} green on {name}, {absent} not there yet"),
+            (before, _) => format!("{before} of {of} red on {name} too"),
+        });
+        Blame::ThisChange
+    } else {
+        words.push(format!("can't be told on {name}: it does not build there"));
+        Blame::Unknown
+    }
+}
+
+/// How `id`, red in `first`, ended in `run`.
+fn then(run: &Run, first: &Run, id: &TestId) -> Then {
+    let scope = first.tests.get(id).map_or(Scope::Test, |r| r.scope);
+    match run.tests.get(id).map(|r| r.status) {
+        Some(Status::Failed) => return Then::Red,
+        Some(Status::Passed) => return Then::Green,
+        Some(Status::Skipped | Status::ExpectedFailure) => return Then::Absent,
+        None => {}
+    }
+    let file = first.tests.get(id).and_then(|r| r.file.clone());
+    let belongs = |other: &TestId, of: &Option<String>| {
+        file.is_some() && *of == file
+            || other.0.strip_prefix(&id.0).is_some_and(|rest| rest.starts_with([':', ' ', '.', '/']))
+    };
+    match scope {
+        Scope::Suite if run.is_green() => Then::Green,
+        // other results in place of one for the whole suite: it was built and ran
+        Scope::Suite if run.tests.values().any(|r| r.scope == Scope::Test) => Then::Green,
+        Scope::Suite => Then::Absent,
+        Scope::File => {
+            let inside = || run.tests.iter().filter(|(other, r)| belongs(other, &r.file));
+            if inside().any(|(_, r)| r.status == Status::Passed) && inside().all(|(_, r)| r.status != Status::Failed) {
+                Then::Green
+            } else {
+                Then::Absent
+            }
+        }
+        Scope::Test => {
+            let hides = |(other, r): (&TestId, &crate::suite::TestResult)| {
+                r.status == Status::Failed
+                    && match r.scope {
+                        Scope::Suite => true,
+                        Scope::File => r.file.is_some() && r.file == file || id.0.starts_with(&other.0),
+                        Scope::Test => false,
+                    }
+            };
+            if run.tests.iter().any(hides) { Then::Hidden } else { Then::Absent }
+        }
+    }
+}
+
+fn is_red_again(run: &Run, first: &Run, red: &BTreeSet<TestId>) -> bool {
+    if red.is_empty() { !run.is_green() } else { red.iter().all(|id| then(run, first, id) != Then::Green) }
+}
+
+/// What the machine lacks: only when every red result says so.
+fn lack(evidence: &Evidence<'_>, red: &BTreeSet<TestId>) -> Option<Lack> {
+    if let Some(lack) = environment::lack_by_end(evidence.first.end, evidence.suite) {
+        // results that came before the end are real: a test that failed by itself is not the machine's fault
+        let ordinary = red.iter().filter_map(|id| evidence.first.tests.get(id)).any(|r| r.scope == Scope::Test);
+        return (!ordinary).then_some(lack);
+    }
+    let mut found: Option<Lack> = None;
+    for id in red {
+        let result = evidence.first.tests.get(id)?;
+        let own = result.message.as_deref().unwrap_or("").trim();
+        let words = match result.scope {
+            Scope::Suite => format!("{own}\n{}", evidence.excerpt),
+            Scope::File | Scope::Test if own.is_empty() => return None,
+            Scope::File | Scope::Test => own.to_owned(),
+        };
+        let lack = environment::lack(&text::plain(&words), evidence.suite, &evidence.project)?;
+        found.get_or_insert(lack);
+    }
+    match found {
+        None if red.is_empty() => environment::lack(evidence.excerpt, evidence.suite, &evidence.project),
+        found => found,
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/blame.rs"]
+mod tests;

@@ -1,1 +1,528 @@
-//! Suspects: places in the code ranked by stack traces, compiler spans, changed lines and names.
+//! Suspects: where in the code the fault may be, from stack traces, compilers, assertions, names and changed lines.
+//!
+//! Every hint gives a place a weight between 0 and 1. Weights for the same function of the same file are combined as
+//! independent evidence, `1 − Π(1 − wᵢ)`, so that two weak hints never outweigh certainty and never count for nothing.
+//! The list is then scaled so that its top is 1.0.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::failure::frames::{Kind, Place, places};
+use crate::failure::scene::Scene;
+use crate::failure::symbols::{Symbol, enclosing, symbols};
+use crate::failure::text::pattern;
+use crate::suite::TestId;
+use crate::words::Suspect;
+
+/// The most that is kept.
+pub const MOST: usize = 30;
+
+/// A compiler points into product code: that is where to look, unless a definition elsewhere changed.
+const DIAGNOSTIC: f64 = 0.9;
+/// The innermost product frame of a stack trace.
+const INNERMOST: f64 = 0.8;
+/// Each frame further out is this much less likely.
+const OUTWARD: f64 = 0.8;
+/// Places in tests: the fault is rarely there, and no patch may change them, but they help to read the list.
+const IN_TEST: f64 = 0.05;
+/// A function called on the line of the assertion.
+const ASSERTED: f64 = 0.55;
+/// A function called elsewhere in the failing test.
+const CALLED: f64 = 0.3;
+/// A function whose name the test's name spells.
+const NAMED: f64 = 0.25;
+/// A changed piece of code.
+const CHANGED: f64 = 0.35;
+/// A product module that the failing test imports.
+const IMPORTED: f64 = 0.1;
+/// A rare literal of the message stands on this line.
+const LITERAL: f64 = 0.2;
+
+/// More product files than this are not read to find names: the hints from traces must do.
+const MOST_FILES_READ: usize = 1500;
+
+/// What is known of one file, read at most once.
+struct Known {
+    text: String,
+    symbols: Vec<Symbol>,
+}
+
+struct Finder<'a> {
+    scene: &'a Scene<'a>,
+    files: BTreeMap<String, Option<Known>>,
+    hints: Vec<Hint>,
+}
+
+struct Hint {
+    file: String,
+    line: usize,
+    end_line: usize,
+    symbol: Option<String>,
+    weight: f64,
+    reason: String,
+}
+
+/// The suspects for these red tests' words (plain text), most suspicious first.
+pub fn rank(messages: &BTreeMap<TestId, String>, scene: &Scene<'_>) -> Vec<Suspect> {
+    let mut finder = Finder { scene, files: BTreeMap::new(), hints: Vec::new() };
+    // hundreds of red tests say nothing that the first fifty don't
+    for (id, message) in messages.iter().take(50) {
+        finder.from_trace(id, message);
+        finder.from_test(id, message);
+    }
+    finder.from_literals(messages);
+    finder.from_changes();
+    finder.finish()
+}
+
+/// The function of the innermost frame in the project's product code (else in its tests), for the fingerprint.
+pub fn top_function(message: &str, scene: &Scene<'_>) -> Option<String> {
+    let mut finder = Finder { scene, files: BTreeMap::new(), hints: Vec::new() };
+    let mut in_test = None;
+    for place in places(message).into_iter().filter(|p| p.kind == Kind::Frame) {
+        let Some(file) = scene.resolve(&place.file).map(str::to_owned) else { continue };
+        let base = file.rsplit('/').next().unwrap_or(&file).to_owned();
+        let name = finder.symbol_at(&file, place.line).map(|s| s.name).or(place.function).unwrap_or_default();
+        if !scene.is_test(&file) {
+            return Some(format!("{base}:{name}"));
+        }
+        in_test.get_or_insert_with(|| format!("{base}:{name}"));
+    }
+    in_test
+}
+
+impl Finder<'_> {
+    fn known(&mut self, file: &str) -> Option<&Known> {
+        if !self.files.contains_key(file) {
+            let known = self.scene.text(file).map(|text| Known { symbols: symbols(file, text.as_bytes()), text });
+            self.files.insert(file.to_owned(), known);
+        }
+        self.files.get(file).and_then(Option::as_ref)
+    }
+
+    fn symbol_at(&mut self, file: &str, line: usize) -> Option<Symbol> {
+        self.known(file).and_then(|known| enclosing(&known.symbols, line).cloned())
+    }
+
+    fn hint(&mut self, file: &str, line: usize, weight: f64, reason: String) {
+        let symbol = self.symbol_at(file, line).map(|s| s.name);
+        self.hints.push(Hint { file: file.to_owned(), line, end_line: line, symbol, weight, reason });
+    }
+
+    fn from_trace(&mut self, id: &TestId, message: &str) {
+        let (mut frame, mut diagnostic) = (0i32, 0i32);
+        for place in places(message) {
+            let Some(file) = self.scene.resolve(&place.file).map(str::to_owned) else { continue };
+            let in_test = self.scene.is_test(&file);
+            let (weight, reason) = match place.kind {
+                _ if in_test => (IN_TEST, format!("the failing test {}", short(id))),
+                Kind::Diagnostic => {
+                    diagnostic += 1;
+                    (DIAGNOSTIC * OUTWARD.powi(diagnostic - 1), diagnostic_reason(&place))
+                }
+                Kind::Frame | Kind::Assertion => {
+                    frame += 1;
+                    (INNERMOST * OUTWARD.powi(frame - 1), format!("stack trace of {}, frame {frame}", short(id)))
+                }
+            };
+            // recursion and long traces: beyond this they say nothing more
+            if weight > 0.02 {
+                self.hint(&file, place.line, weight, reason);
+            }
+        }
+    }
+
+    /// Names in the failing test: what it calls, most of all on the line that failed, and what it imports.
+    fn from_test(&mut self, id: &TestId, message: &str) {
+        let Some(test) = self.test_of(id, message) else { return };
+        let at = places(message)
+            .into_iter()
+            .filter(|p| self.scene.resolve(&p.file) == Some(test.file.as_str()))
+            .map(|p| p.line)
+            .collect::<BTreeSet<_>>();
+        let Some(known) = self.known(&test.file) else { return };
+        let lines: Vec<&str> = known.text.lines().collect();
+        let body = lines.get(test.first - 1..test.last.min(lines.len())).unwrap_or_default();
+        let mut asserted: BTreeSet<String> = at
+            .iter()
+            .filter_map(|n| lines.get(n - 1))
+            .flat_map(|line| called(line))
+            .chain(message.lines().filter(|l| l.starts_with('E') || l.starts_with('>')).flat_map(called))
+            .collect();
+        let everywhere: BTreeSet<String> = body.iter().flat_map(|line| called(line)).collect();
+        let imports: Vec<String> = lines.iter().filter_map(|line| imported(line)).collect();
+        asserted.retain(|name| !COMMON.contains(&name.as_str()));
+        let words = words_of(&id.0);
+        let modules = self.modules(&imports);
+        let near: BTreeSet<&String> = modules.iter().collect();
+        for (file, symbol) in self.product_symbols() {
+            let close = if near.contains(&file) { 1.0 } else { 0.6 };
+            let (weight, reason) = if asserted.contains(&symbol.name) {
+                (ASSERTED, format!("called where {} fails", short(id)))
+            } else if everywhere.contains(&symbol.name) {
+                (CALLED, format!("called in {}", short(id)))
+            } else if spelled(&symbol.name, &words) {
+                (NAMED, format!("named by {}", short(id)))
+            } else {
+                continue;
+            };
+            let weight = weight * close * if symbol.callable { 1.0 } else { 0.7 };
+            let Symbol { name, line, end_line, .. } = symbol;
+            self.hints.push(Hint { file, line, end_line, symbol: Some(name), weight, reason });
+        }
+        for file in modules {
+            let reason = format!("imported by {}", short(id));
+            self.hints.push(Hint { file, line: 1, end_line: 1, symbol: None, weight: IMPORTED, reason });
+        }
+    }
+
+    /// Where the failing test is: from its id, its stack trace or its name.
+    fn test_of(&mut self, id: &TestId, message: &str) -> Option<Test> {
+        let named = id.0.split("::").next().and_then(|first| self.scene.resolve(first)).map(str::to_owned);
+        let traced = || {
+            let all = places(message);
+            all.iter().filter_map(|p| self.scene.resolve(&p.file)).find(|f| self.scene.is_test(f)).map(str::to_owned)
+        };
+        let jest = || id.0.split(" > ").next().and_then(|first| self.scene.resolve(first.trim())).map(str::to_owned);
+        let file = named.or_else(jest).or_else(traced)?;
+        let name = words_of(&id.0).pop().unwrap_or_default();
+        let own = id.0.rsplit("::").next().unwrap_or(&id.0).split('[').next().unwrap_or_default().to_owned();
+        let known = self.known(&file)?;
+        let all = known.text.lines().count().max(1);
+        let found = known.symbols.iter().find(|s| s.name == own);
+        let _ = name;
+        Some(match found {
+            Some(symbol) => Test { file, first: symbol.line, last: symbol.end_line },
+            None => Test { file, first: 1, last: all },
+        })
+    }
+
+    /// Product files that these import paths mean.
+    fn modules(&self, imports: &[String]) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for import in imports {
+            let tail =
+                import.trim_start_matches("./").trim_start_matches("../").replace(['.', ':'], "/").replace("//", "/");
+            let tail = tail.trim_matches('/');
+            let ends = |path: &&String| {
+                let stem = path.rsplit_once('.').map_or(path.as_str(), |(stem, _)| stem);
+                let stem = stem.strip_suffix("/__init__").or_else(|| stem.strip_suffix("/index")).unwrap_or(stem);
+                stem == tail || stem.ends_with(&format!("/{tail}")) || path.ends_with(&format!("/{import}"))
+            };
+            let hits = self.scene.paths.iter().filter(ends).filter(|p| !self.scene.is_protected(p)).take(4);
+            found.extend(hits.cloned());
+        }
+        found.into_iter().collect()
+    }
+
+    fn product_symbols(&mut self) -> Vec<(String, Symbol)> {
+        let code = |p: &&String| crate::syntax::language::Language::of(std::path::Path::new(p)).is_some();
+        let product: Vec<String> =
+            self.scene.paths.iter().filter(code).filter(|p| !self.scene.is_protected(p)).cloned().collect();
+        if product.len() > MOST_FILES_READ {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for file in product {
+            if let Some(known) = self.known(&file) {
+                all.extend(known.symbols.iter().map(|s| (file.clone(), s.clone())));
+            }
+        }
+        all
+    }
+
+    /// Words in quotes in the messages that stand in few places of the product.
+    fn from_literals(&mut self, messages: &BTreeMap<TestId, String>) {
+        static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"['"`]([^'"`\n]{4,60})['"`]"#));
+        let mut literals = BTreeSet::new();
+        for message in messages.values().take(20) {
+            literals.extend(QUOTED.captures_iter(message).take(20).map(|c| c[1].to_owned()));
+        }
+        let read: Vec<String> = self.files.keys().filter(|f| !self.scene.is_protected(f)).cloned().collect();
+        for literal in literals.iter().take(40) {
+            let mut hits = Vec::new();
+            for file in &read {
+                let Some(known) = self.known(file) else { continue };
+                let lines = known.text.lines().enumerate().filter(|(_, line)| line.contains(literal.as_str()));
+                hits.extend(lines.take(4).map(|(n, _)| (file.clone(), n + 1)));
+            }
+            if hits.len() <= 3 {
+                for (file, line) in hits {
+                    self.hint(&file, line, LITERAL, format!("holds {literal:?} of the message"));
+                }
+            }
+        }
+    }
+
+    fn from_changes(&mut self) {
+        let changed = self.scene.changed.by_file.clone();
+        let total: usize = changed.iter().filter(|(f, _)| !self.scene.is_protected(f)).map(|(_, r)| r.len()).sum();
+        // one changed place is telling, a hundred are not
+        let weight = CHANGED / (total.max(1) as f64).sqrt().max(1.0);
+        for (file, ranges) in changed.into_iter().filter(|(f, _)| !self.scene.is_protected(f)) {
+            for (line, end_line) in ranges.into_iter().take(100) {
+                let symbol = self.symbol_at(&file, line).map(|s| s.name);
+                // what is suspicious for another reason and was changed is more suspicious than either
+                let known = self.hints.iter().any(|h| h.file == file && h.symbol == symbol && h.symbol.is_some());
+                let weight = if known { weight.max(CHANGED) } else { weight };
+                let reason = "changed since base".to_owned();
+                self.hints.push(Hint { file: file.clone(), line, end_line, symbol, weight, reason });
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<Suspect> {
+        let mut groups: BTreeMap<(String, Option<String>), Vec<Hint>> = BTreeMap::new();
+        for hint in self.hints {
+            groups.entry((hint.file.clone(), hint.symbol.clone())).or_default().push(hint);
+        }
+        let mut suspects: Vec<Suspect> = groups.into_values().filter_map(combine).collect();
+        suspects
+            .sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.file.cmp(&b.file)).then(a.line.cmp(&b.line)));
+        suspects.truncate(MOST);
+        let top = suspects.first().map_or(1.0, |s| s.score);
+        for suspect in &mut suspects {
+            suspect.score = (suspect.score / top * 1000.0).round() / 1000.0;
+        }
+        suspects
+    }
+}
+
+struct Test {
+    file: String,
+    first: usize,
+    last: usize,
+}
+
+fn combine(mut hints: Vec<Hint>) -> Option<Suspect> {
+    hints.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.line.cmp(&b.line)));
+    // each kind of hint counts once per test: a loop of a hundred frames is one hint
+    let mut seen = BTreeSet::new();
+    hints.retain(|h| seen.insert(h.reason.clone()));
+    let innocent = hints.iter().take(8).map(|h| 1.0 - h.weight).product::<f64>();
+    let changed = hints.iter().any(|h| h.reason == "changed since base");
+    let best = hints.into_iter().next()?;
+    let mut reason = best.reason;
+    if changed && reason != "changed since base" {
+        reason.push_str(" · changed since base");
+    }
+    let (file, line, end_line, symbol) = (best.file, best.line, best.end_line, best.symbol);
+    Some(Suspect { file, line, end_line, symbol, score: 1.0 - innocent, reason })
+}
+
+fn diagnostic_reason(place: &Place) -> String {
+    static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(E\d{4}|TS\d+)\b"));
+    match CODE.find(&place.words) {
+        Some(code) => format!("compiler error {}", code.as_str()),
+        None if place.words.is_empty() => "syntax error".to_owned(),
+        None => format!("diagnostic: {}", crate::failure::text::clip(&place.words, 80)),
+    }
+}
+
+/// The test's own name, without its file.
+fn short(id: &TestId) -> &str {
+    let name = id.0.rsplit("::").next().unwrap_or(&id.0);
+    name.rsplit(" > ").next().unwrap_or(name)
+}
+
+/// Names that say nothing: every test calls them.
+const COMMON: [&str; 26] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "expect",
+    "test",
+    "it",
+    "describe",
+    "toBe",
+    "toEqual",
+    "print",
+    "len",
+    "str",
+    "int",
+    "range",
+    "list",
+    "dict",
+    "set",
+    "raises",
+    "approx",
+    "unwrap",
+    "Errorf",
+    "Fatalf",
+    "assertEquals",
+    "assertEqual",
+    "require",
+    "isinstance",
+];
+
+/// What a line of code calls: `total(` and the names between dots.
+fn called(line: &str) -> Vec<String> {
+    static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z_$][\w$]*)!?\s*(?:::<[^>]*>)?\("));
+    let names = CALL.captures_iter(line).map(|c| c[1].to_owned());
+    names.filter(|name| !COMMON.contains(&name.as_str())).collect()
+}
+
+/// What a line of code imports.
+fn imported(line: &str) -> Option<String> {
+    static IMPORT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r#"^\s*(?:from\s+(?<a>\.*[\w.]+)\s+import|import\s+(?<b>[\w.]+)\s*(?:as\s+\w+)?\s*;?\s*$"#,
+            r#"|.*(?:from|require\(|import\()\s*['"](?<c>[^'"]+)['"]|use\s+(?:crate::)?(?<d>[\w:]+)|import\s+static\s+(?<e>[\w.]+))"#
+        ))
+    });
+    let found = IMPORT.captures(line)?;
+    let name = ["a", "b", "c", "d", "e"].iter().find_map(|n| found.name(n))?.as_str();
+    let name = name.trim_end_matches(".js").trim_end_matches(".ts").trim_end_matches(".mjs");
+    Some(name.trim_start_matches('.').trim_start_matches('/').to_owned()).filter(|name| !name.is_empty())
+}
+
+/// `test_totalWithDiscount[3]` is test, total, with, discount.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let own = name.rsplit("::").next().unwrap_or(name).split('[').next().unwrap_or_default();
+    for part in own.split(|c: char| !c.is_alphanumeric()) {
+        let mut word = String::new();
+        for c in part.chars() {
+            if c.is_uppercase() && !word.is_empty() && !word.ends_with(char::is_uppercase) {
+                words.push(std::mem::take(&mut word).to_lowercase());
+            }
+            word.push(c);
+        }
+        if !word.is_empty() {
+            words.push(word.to_lowercase());
+        }
+    }
+    words
+}
+
+/// All words of the symbol's name stand in the test's name.
+fn spelled(symbol: &str, test: &[String]) -> bool {
+    let words = words_of(symbol);
+    symbol.len() >= 3
+        && !words.is_empty()
+        && words.iter().all(|w| test.contains(w))
+        && words.iter().any(|w| w != "test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::ChangedLines;
+    use crate::failure::scene::tests::suite;
+    use crate::suite::Runner;
+    use crate::suite::protected::Protected;
+
+    struct World {
+        files: Vec<(&'static str, &'static str)>,
+        changed: ChangedLines,
+    }
+
+    impl World {
+        fn rank(&self, id: &str, message: &str) -> Vec<Suspect> {
+            let suite = suite(Runner::Pytest);
+            let paths: Vec<String> = self.files.iter().map(|(p, _)| (*p).to_string()).collect();
+            let read = |path: &str| self.files.iter().find(|(p, _)| *p == path).map(|(_, t)| t.as_bytes().to_vec());
+            let protected = Protected::new(&[]);
+            let scene =
+                Scene { suite: &suite, paths: &paths, read: &read, changed: &self.changed, protected: &protected };
+            rank(&BTreeMap::from([(TestId(id.into()), message.into())]), &scene)
+        }
+    }
+
+    const CART: &str = "def tax(p):\n    return p * 0.2\n\n\ndef total(p):\n    return p + tax(p)\n\n\ndef label(p):\n    return 'cart of things'\n";
+    const TEST: &str = "from shop.cart import total\n\n\ndef test_total():\n    assert total(10) == 12\n";
+
+    fn shop() -> World {
+        World { files: vec![("shop/cart.py", CART), ("tests/test_cart.py", TEST)], changed: ChangedLines::default() }
+    }
+
+    #[test]
+    fn the_innermost_product_frame_is_the_first_suspect() {
+        let trace = "tests/test_cart.py:5: in test_total\n    assert total(10) == 12\nshop/cart.py:6: in total\n    return p + tax(p)\nshop/cart.py:2: in tax\n    return p * 0.2\nE   TypeError: can't multiply";
+        let found = shop().rank("tests/test_cart.py::test_total", trace);
+        // total is on the stack and called by the assertion; tax is innermost: both lead, the test is last
+        let names: Vec<_> = found.iter().map(|s| s.symbol.as_deref().unwrap_or("-")).collect();
+        assert!(names[..2].contains(&"tax") && names[..2].contains(&"total"), "{found:?}");
+        assert_eq!(found[0].score, 1.0);
+        let test = found.iter().find(|s| s.file == "tests/test_cart.py").unwrap();
+        assert!(test.score < found[1].score);
+    }
+
+    #[test]
+    fn an_assertion_without_trace_suspects_what_it_calls_not_its_neighbours() {
+        let found =
+            shop().rank("tests/test_cart.py::test_total", "tests/test_cart.py:5: in test_total\nE   assert 11 == 12");
+        assert_eq!((found[0].file.as_str(), found[0].symbol.as_deref()), ("shop/cart.py", Some("total")), "{found:?}");
+        assert_eq!((found[0].line, found[0].end_line), (5, 6));
+        assert!(!found.iter().any(|s| s.symbol.as_deref() == Some("label")));
+    }
+
+    #[test]
+    fn changed_lines_raise_a_suspect_and_are_suspects_themselves() {
+        let mut world = shop();
+        world.changed.by_file.insert("shop/cart.py".into(), vec![(2, 2)]);
+        let found = world.rank("tests/test_other.py::test_nothing", "E   assert 1 == 2");
+        assert_eq!((found[0].symbol.as_deref(), found[0].reason.as_str()), (Some("tax"), "changed since base"));
+        world.changed.by_file.insert("shop/cart.py".into(), vec![(6, 6)]);
+        let found =
+            world.rank("tests/test_cart.py::test_total", "tests/test_cart.py:5: in test_total\nE   assert 11 == 12");
+        assert_eq!(found[0].symbol.as_deref(), Some("total"));
+        assert!(found[0].reason.ends_with("· changed since base"), "{}", found[0].reason);
+    }
+
+    #[test]
+    fn a_compiler_error_names_its_code() {
+        let world =
+            World { files: vec![("src/lib.rs", "pub fn a() -> u8 {\n    b()\n}\n")], changed: ChangedLines::default() };
+        let found =
+            world.rank("build", "error[E0425]: cannot find function `b` in this scope\n --> src/lib.rs:2:5\n  |");
+        assert_eq!(
+            (found[0].line, found[0].symbol.as_deref(), found[0].reason.as_str()),
+            (2, Some("a"), "compiler error E0425")
+        );
+    }
+
+    #[test]
+    fn quoted_words_of_the_message_lead_to_their_line() {
+        let found = shop().rank("tests/test_cart.py::test_x", "E   assert 'cart of things' == 'basket'");
+        assert!(found.iter().any(|s| s.symbol.as_deref() == Some("label") && s.line == 10), "{found:?}");
+    }
+
+    #[test]
+    fn names_are_taken_apart_into_words() {
+        assert_eq!(words_of("tests/a.py::test_totalWithDiscount[3]"), ["test", "total", "with", "discount"]);
+        assert!(spelled("with_discount", &words_of("test_total_with_discount")));
+        assert!(!spelled("with_tax", &words_of("test_total_with_discount")));
+    }
+
+    #[test]
+    fn imports_of_every_language_are_seen() {
+        let table = [
+            ("from shop.cart import total", Some("shop.cart")),
+            ("import shop.cart as c", Some("shop.cart")),
+            ("import { a } from '../src/cart.js'", Some("src/cart")),
+            ("const c = require('./cart')", Some("cart")),
+            ("use crate::cart::total;", Some("cart::total")),
+            ("import static com.shop.Cart.total;", Some("com.shop.Cart.total")),
+            ("x = 1", None),
+        ];
+        for (line, wanted) in table {
+            assert_eq!(imported(line).as_deref(), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn at_most_thirty_suspects_are_kept_and_none_twice() {
+        let source: String = (0..60).map(|n| format!("def f{n}():\n    return {n}\n")).collect();
+        let trace: String =
+            (0..60).map(|n| format!("a.py:{}: in f{n}\na.py:{}: in f{n}\n", n * 2 + 2, n * 2 + 2)).collect();
+        let world =
+            World { files: vec![("a.py", Box::leak(source.into_boxed_str()))], changed: ChangedLines::default() };
+        let found = world.rank("t", &trace);
+        assert!(found.len() <= MOST);
+        let keys: BTreeSet<_> = found.iter().map(|s| (&s.file, &s.symbol)).collect();
+        assert_eq!(keys.len(), found.len());
+    }
+}
