@@ -1,21 +1,16 @@
 //! The snapshot: the user's tree, dirty files included, frozen as a commit that no ref of theirs points to.
 
+use std::collections::HashMap;
+use std::fs::FileTimes;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::Result;
-use crate::repo::{Repository, Sha};
-
-/// The private object store of one run: a bare repository in a temporary folder that borrows the user's objects
-/// (alternates). New objects (snapshots, reverts, candidates) are written here and nowhere else.
-#[derive(Debug, Clone)]
-pub struct Store {
-    /// The bare repository.
-    pub git_dir: PathBuf,
-    /// The run's temporary folder, which holds the store, the workspaces and the reports of test runs.
-    pub temp: PathBuf,
-    /// The repository that it borrows from.
-    pub repository: Repository,
-}
+use crate::error::{Context as _, Error, Result};
+use crate::repo::git::{self, Git};
+use crate::repo::index::{self, Stat};
+use crate::repo::store::MODE_SUBMODULE;
+use crate::repo::{Sha, Store};
 
 /// A tree to heal, as a commit in a [`Store`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,44 +23,188 @@ pub struct Snapshot {
     pub parent: Option<Sha>,
 }
 
+/// The user's working tree as the snapshot saw it: which blob each file is, and the stat data that proves that it did
+/// not change since.
+#[derive(Debug)]
+pub(crate) struct UserTree {
+    /// Top of the working tree.
+    pub(crate) root: PathBuf,
+    /// Files by path.
+    pub(crate) files: HashMap<Vec<u8>, UserFile>,
+    /// Submodules that are checked out.
+    pub(crate) submodules: Vec<Vec<u8>>,
+    /// When reading began: nanoseconds since 1970. A file that changed about then or later is not known.
+    pub(crate) read_at_ns: i128,
+}
+
+/// One file of the user's tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserFile {
+    pub(crate) mode: u32,
+    pub(crate) oid: [u8; 20],
+    pub(crate) stat: Stat,
+    /// Left out by a sparse checkout.
+    pub(crate) sparse: bool,
+}
+
+/// What the user should know about a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notes(pub Vec<String>);
+
 impl Store {
-    /// Makes the store for a run under `temp` (an existing empty folder outside the user's repository).
-    ///
-    /// # Errors
-    /// When the folder can't be written.
-    pub fn create(repository: &Repository, temp: &Path) -> Result<Self> {
-        let _ = (repository, temp);
-        unimplemented!()
-    }
     /// Freezes the user's tree as it is: staged, unstaged and untracked files, not ignored ones.
     ///
     /// # Errors
     /// When the tree can't be read, or an unmerged index stands in the way.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        unimplemented!()
+        self.snapshot_with_notes().map(|(snapshot, _)| snapshot)
     }
-    /// An existing commit (the merge base, a step of a bisection) as a snapshot.
+
+    /// [`Store::snapshot`], and what was left out of it or is odd about it, in words.
     ///
     /// # Errors
-    /// When there is no such commit.
-    pub fn snapshot_of(&self, commit: &Sha) -> Result<Snapshot> {
-        let _ = commit;
-        unimplemented!()
+    /// As [`Store::snapshot`].
+    pub fn snapshot_with_notes(&self) -> Result<(Snapshot, Notes)> {
+        let mut notes = Vec::new();
+        let index_file = self.temp.join("user.index");
+        self.copy_index(&index_file)?;
+        let read_at_ns = now_ns();
+        self.add_everything(&index_file, &mut notes)?;
+        let entries = index::parse(&std::fs::read(&index_file).unwrap_or_else(|_| EMPTY_INDEX.to_vec()))?;
+        let tree = self.user_git(&index_file).args(["write-tree", "--missing-ok"]).text().map(Sha)?;
+        let parent = self.repository.head.clone();
+        let commit = self.commit(&tree, parent.as_ref(), "The working tree as kaizen-ci found it")?;
+        let user = self.user_tree_of(entries, read_at_ns, &mut notes);
+        *self.shared.user.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(user));
+        Ok((Snapshot { commit, tree, parent }, Notes(notes)))
     }
-    /// The content of `path` (bytes, `/`-separated) in `tree`, with its mode; `None` when it is not there.
-    ///
-    /// # Errors
-    /// When the tree can't be read.
-    pub fn read(&self, tree: &Sha, path: &[u8]) -> Result<Option<(u32, Vec<u8>)>> {
-        let _ = (tree, path);
-        unimplemented!()
+
+    /// Copies the user's index with its time stamp: git takes a file for clean only when it is older than the index.
+    fn copy_index(&self, to: &Path) -> Result<()> {
+        let from = self.repository.git_dir.join("index");
+        let bytes = match std::fs::read(&from) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let _ = std::fs::remove_file(to);
+                return Ok(());
+            }
+            Err(e) => return Err(e).context(|| format!("can't read {}", from.display())),
+        };
+        let unmerged = unmerged(&bytes)?;
+        if !unmerged.is_empty() {
+            return Err(Error::repository("a merge is not finished")
+                .why(format!("these files have conflicts: {}", unmerged.join(", ")))
+                .hint("resolve them and git add them, or: git merge --abort (git rebase --abort)"));
+        }
+        crate::repo::store::write(to, &bytes)?;
+        let modified =
+            std::fs::metadata(&from).and_then(|m| m.modified()).in_repository(|| "can't stat the index".into())?;
+        let file = std::fs::File::options().write(true).open(to);
+        file.and_then(|f| f.set_times(FileTimes::new().set_modified(modified)))
+            .context(|| "can't copy the index".into())
     }
-    /// Every file of `tree`: path, mode, blob.
-    ///
-    /// # Errors
-    /// When the tree can't be read.
-    pub fn files(&self, tree: &Sha) -> Result<Vec<(Vec<u8>, u32, Sha)>> {
-        let _ = tree;
-        unimplemented!()
+
+    /// `git add -A` of the user's tree into our copy of the index and our store. When one of the user's filters fails
+    /// (git-lfs that is not installed), the bytes are taken as they are.
+    fn add_everything(&self, index_file: &Path, notes: &mut Vec<String>) -> Result<()> {
+        let _writing = self.writing();
+        let (code, _, err) = self.user_git(index_file).args(["add", "-A"]).try_run(None)?;
+        if code == 0 {
+            return Ok(());
+        }
+        let nested = self.empty_nested_repositories(index_file)?;
+        let mut git = self.user_git(index_file);
+        for filter in self.filters()? {
+            for setting in ["clean=", "process=", "required=false"] {
+                git = git.config(format!("filter.{filter}.{setting}"));
+            }
+        }
+        let mut args: Vec<Vec<u8>> = vec![b"add".to_vec(), b"-A".to_vec(), b"--".to_vec(), b":/".to_vec()];
+        args.extend(nested.iter().map(|path| [b":(top,exclude,literal)", path.as_slice()].concat()));
+        let args = args.iter().map(|a| std::ffi::OsStr::new(os(a)));
+        if git.args(args).try_run(None)?.0 != 0 {
+            return Err(git::failed("add -A (into a copy of the index)", code, &err));
+        }
+        let list = nested.iter().map(|p| String::from_utf8_lossy(p).into_owned());
+        notes.extend(list.map(|path| format!("{path} is a git repository of its own without commits: left out")));
+        if nested.is_empty() {
+            notes
+                .push("a filter of your git configuration failed: changed files were taken as they are on disk".into());
+        }
+        Ok(())
     }
+
+    /// Untracked folders that are repositories of their own.
+    fn empty_nested_repositories(&self, index_file: &Path) -> Result<Vec<Vec<u8>>> {
+        let out = self.user_git(index_file).args(["ls-files", "-o", "--exclude-standard", "-z"]).bytes()?;
+        let folders = out.split(|b| *b == 0).filter_map(|path| path.strip_suffix(b"/"));
+        Ok(folders.map(<[u8]>::to_vec).collect())
+    }
+
+    /// Names of the filter drivers in the user's configuration.
+    fn filters(&self) -> Result<Vec<String>> {
+        let args = ["config", "-z", "--name-only", "--get-regexp", "^filter\\."];
+        let (_, out, _) = self.repository.git().args(args).try_run(None)?;
+        let mut names: Vec<String> = String::from_utf8_lossy(&out)
+            .split('\0')
+            .filter_map(|key| Some(key.strip_prefix("filter.")?.rsplit_once('.')?.0.to_owned()))
+            .collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Git on the user's repository, reading their objects and rules, writing into our index copy and our store.
+    fn user_git(&self, index_file: &Path) -> Git {
+        self.repository
+            .git()
+            .env("GIT_DIR", &self.repository.git_dir)
+            .env("GIT_WORK_TREE", &self.repository.root)
+            .env("GIT_INDEX_FILE", index_file)
+            .env("GIT_OBJECT_DIRECTORY", self.git_dir.join("objects"))
+    }
+
+    fn user_tree_of(&self, entries: Vec<index::Entry>, read_at_ns: i128, notes: &mut Vec<String>) -> UserTree {
+        let root = self.repository.root.clone();
+        let mut submodules = Vec::new();
+        let mut files = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            if entry.mode == MODE_SUBMODULE {
+                let here = root.join(os(&entry.path));
+                if here.join(".git").exists() {
+                    submodules.push(entry.path.clone());
+                } else {
+                    let path = String::from_utf8_lossy(&entry.path);
+                    notes.push(format!(
+                        "the submodule {path} is not checked out; tests may need: git submodule update --init"
+                    ));
+                }
+            }
+            let file = UserFile { mode: entry.mode, oid: entry.oid, stat: entry.stat, sparse: entry.skip_worktree };
+            files.insert(entry.path, file);
+        }
+        UserTree { root, files, submodules, read_at_ns }
+    }
+}
+
+/// An index without entries.
+const EMPTY_INDEX: &[u8] = b"DIRC\0\0\0\x02\0\0\0\0";
+
+fn unmerged(index: &[u8]) -> Result<Vec<String>> {
+    let mut paths: Vec<String> = index::parse(index)?
+        .into_iter()
+        .filter(|entry| entry.stage > 0)
+        .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
+        .collect();
+    paths.dedup();
+    Ok(paths)
+}
+
+pub(crate) fn os(bytes: &[u8]) -> &Path {
+    use std::os::unix::ffi::OsStrExt as _;
+    Path::new(std::ffi::OsStr::from_bytes(bytes))
+}
+
+pub(crate) fn now_ns() -> i128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
 }

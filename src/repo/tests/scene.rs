@@ -1,0 +1,106 @@
+//! A user's repository in a temporary folder, a store beside it, and everything about it that must never change.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::repo::{Repository, Store};
+
+pub(crate) struct Scene {
+    pub(crate) temp: tempfile::TempDir,
+    pub(crate) root: PathBuf,
+}
+
+/// Path, kind and mode, size, modification time, content.
+pub(crate) type Everything = BTreeMap<PathBuf, (u32, u64, i64, i64, Vec<u8>)>;
+
+impl Scene {
+    /// An empty repository in a folder named `name`.
+    pub(crate) fn named(name: &str) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join(name);
+        std::fs::create_dir(&root).unwrap();
+        let scene = Self { temp, root };
+        scene.git(&["init", "-q", "-b", "main"]);
+        scene
+    }
+
+    /// A repository with three committed files.
+    pub(crate) fn new() -> Self {
+        let scene = Self::named("repo");
+        scene.write("a.txt", b"one\n").write("src/b.py", b"b = 1\n").write("src/deep/c.sh", b"#!/bin/sh\n");
+        std::process::Command::new("chmod").arg("+x").arg(scene.root.join("src/deep/c.sh")).status().unwrap();
+        scene.write(".gitignore", b"target/\n*.log\n").commit("first");
+        scene
+    }
+
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> &Self {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        self
+    }
+
+    pub(crate) fn commit(&self, message: &str) -> String {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        git(&self.root, args)
+    }
+
+    pub(crate) fn repository(&self) -> Repository {
+        Repository::discover(&self.root).unwrap()
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.store_of(&self.repository())
+    }
+
+    pub(crate) fn store_of(&self, repository: &Repository) -> Store {
+        let dir = tempfile::Builder::new().prefix("run").disable_cleanup(true).tempdir_in(self.temp.path()).unwrap();
+        Store::create(repository, dir.path()).unwrap()
+    }
+
+    /// Every byte, mode and time stamp of the user's folder, git folder included.
+    pub(crate) fn everything(&self) -> Everything {
+        let mut all = BTreeMap::new();
+        walk(&self.root, &mut all);
+        all
+    }
+}
+
+pub(crate) fn walk(dir: &Path, all: &mut Everything) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        let content = if meta.is_symlink() {
+            std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+        } else if meta.is_file() {
+            std::fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        if meta.is_dir() {
+            walk(&path, all);
+        }
+        all.insert(path, (meta.mode(), meta.size(), meta.mtime(), meta.mtime_nsec(), content));
+    }
+}
+
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
+    let mut command = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
+    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always"];
+    let command = command.args(identity).args(args).current_dir(dir).env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let out = command.env("GIT_OPTIONAL_LOCKS", "0").output().unwrap();
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
+}
