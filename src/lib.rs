@@ -9,6 +9,7 @@ pub mod fixer;
 pub mod heal;
 pub mod judge;
 pub mod lab;
+pub mod mask;
 pub mod patch;
 pub mod process;
 pub mod repo;

@@ -1,0 +1,170 @@
+//! Secrets in text: what tokens of well-known services look like, and covering them before anything is written down.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What stands in the place of a secret.
+pub const COVER: &str = "***";
+
+/// Secret values shorter than this are not searched for in text: they would cover half of it.
+const VALUE_LEAST_BYTES: usize = 8;
+
+/// A value of lower case letters only is a word (`postgres`, `password`, `production`) up to this length; covering it
+/// would damage logs and diffs and hide nothing.
+const WORD_MOST_BYTES: usize = 15;
+
+/// Shapes that the services document for their own tokens, so that leaks can be found; one alternative for each.
+const SHAPES: &str = concat!(
+    r"\bgh[pousr]_[A-Za-z0-9]{20,}",
+    r"|\bgithub_pat_[A-Za-z0-9_]{20,}",
+    r"|\bglpat-[A-Za-z0-9_-]{20,}",
+    r"|\bsk-(?:[a-z0-9]+-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_-]*",
+    r"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
+    r"|\bAIza[0-9A-Za-z_-]{35}",
+    r"|\bya29\.[0-9A-Za-z_-]{20,}",
+    r"|\bnpm_[A-Za-z0-9]{36}",
+    r"|\bpypi-[A-Za-z0-9_-]{50,}",
+    r"|\bcio[A-Za-z0-9]{32}\b",
+    r"|\bhf_[A-Za-z0-9]{30,}",
+    r"|\bdckr_pat_[A-Za-z0-9_-]{20,}",
+    r"|\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]+-----END [A-Z ]*PRIVATE KEY-----)?",
+);
+
+#[expect(clippy::expect_used, reason = "a constant, compiled by every test of this file")]
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(SHAPES).expect("the shapes are a valid expression"));
+
+/// Is there a token of a known service in `text`?
+pub fn holds_token(text: &str) -> bool {
+    TOKEN.is_match(text)
+}
+
+/// Covers secrets in text: known values, and everything that looks like a token of a known service.
+#[derive(Clone, Default)]
+pub struct Mask {
+    /// Longest first: a secret may be a part of another one.
+    values: Vec<String>,
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mask({} values)", self.values.len())
+    }
+}
+
+impl Mask {
+    /// A mask for `secrets` and for all known token shapes. Of a secret with several lines each line is one, too.
+    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut values = Vec::new();
+        for secret in secrets {
+            let whole = secret.as_ref().trim();
+            values.push(whole.to_owned());
+            values.extend(whole.lines().map(|line| line.trim().to_owned()));
+        }
+        values.retain(|value| is_worth_covering(value));
+        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        values.dedup();
+        Self { values }
+    }
+
+    /// `text` with every secret covered.
+    pub fn cover<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for value in &self.values {
+            if text.contains(value.as_str()) {
+                text = Cow::Owned(text.replace(value.as_str(), COVER));
+            }
+        }
+        match TOKEN.replace_all(&text, COVER) {
+            Cow::Owned(covered) => Cow::Owned(covered),
+            Cow::Borrowed(_) => text,
+        }
+    }
+
+    /// Covers the secrets in every text of a JSON value; keys stay.
+    pub fn cover_json(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(covered) = self.cover(text) {
+                    *text = covered;
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.cover_json(item)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|item| self.cover_json(item)),
+            _ => {}
+        }
+    }
+}
+
+fn is_worth_covering(value: &str) -> bool {
+    let is_word = value.len() <= WORD_MOST_BYTES && value.bytes().all(|b| b.is_ascii_lowercase());
+    value.len() >= VALUE_LEAST_BYTES && !is_word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tokens_of_known_services_are_covered_wherever_they_stand() {
+        // put together here, so that scanners don't take this file for a leak
+        let x = |n: usize| "aB3".repeat(n).chars().take(n).collect::<String>();
+        for token in [
+            format!("ghp_{}", x(36)),
+            format!("github_pat_{}", x(40)),
+            format!("sk-{}", x(48)),
+            format!("sk-ant-api03-{}", x(40)),
+            format!("sk-or-v1-{}", x(64)),
+            format!("AKIA{}", "A1B2C3D4E5F6G7H8"),
+            format!("xoxb-{}", x(20)),
+            format!("glpat-{}", x(20)),
+            format!("eyJ{}.eyJ{}.{}", x(20), x(20), x(20)),
+            format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", x(60)),
+        ] {
+            let text = format!("url=https://x:{token}@host/ and more");
+            assert!(holds_token(&text), "{token}");
+            assert_eq!(Mask::default().cover(&text), "url=https://x:***@host/ and more");
+        }
+    }
+
+    #[test]
+    fn ordinary_text_is_left_alone() {
+        for text in [
+            "/home/x/task-runner-with-a-long-name-of-many-words",
+            "/opt/sk-learn-extra-something-else-long",
+            "0123456789abcdef0123456789abcdef01234567",
+            "tests/test_cart.py::test_total[npm_run_test]",
+        ] {
+            assert!(matches!(Mask::default().cover(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn known_values_are_covered_the_longer_first_but_not_short_ones_nor_words() {
+        let mask = Mask::new(["hunter2!", "hunter2!-and-more", "abc", "postgres", "line one is long\nLine-2-is-long"]);
+        assert_eq!(mask.cover("a hunter2!-and-more b hunter2! c abc d postgres"), "a *** b *** c abc d postgres");
+        assert_eq!(mask.cover("only Line-2-is-long here"), "only *** here");
+        assert_eq!(format!("{mask:?}"), "Mask(5 values)");
+    }
+
+    #[test]
+    fn the_texts_of_a_json_value_are_covered_and_its_keys_are_not() {
+        let mut value = serde_json::json!({"top-secret": ["top-secret\n", {"a": "x top-secret"}], "n": 1});
+        Mask::new(["top-secret"]).cover_json(&mut value);
+        assert_eq!(value, serde_json::json!({"top-secret": ["***\n", {"a": "x ***"}], "n": 1}));
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_is_left_in_any_text(before in ".{0,20}", secret in "[A-Z0-9]{8,20}", after in ".{0,20}") {
+            let text = format!("{before}{secret}{after}");
+            prop_assert!(!Mask::new([&secret]).cover(&text).contains(&secret));
+        }
+    }
+}
