@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+"""Measures *mutate* on the development sets in fixtures/bench: how many defects are healed, and how many rightly.
+
+Every defect becomes a repository without history: the broken program and tests made of the `visible` expressions. The
+program `kaizen-ci heal` gets nothing but the test command. A heal is *correct* when the healed program agrees with the
+correct one on the `hidden` expressions too, *wrong* when the tests are green and it does not.
+
+    scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust] [--part dev|held|all] [--only NAME] [--limit N]
+                           [--time-limit 60s] [--fixers mutate] [--json FILE] [--list]
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def read_cases(language):
+    """Programs with their expressions and defects."""
+    programs, program, into = [], None, None
+    for line in open(os.path.join(ROOT, "fixtures/bench", language + ".cases"), encoding="utf-8").read().split("\n"):
+        if line.startswith("=== "):
+            program = {"name": line[4:].strip(), "code": [], "visible": [], "hidden": [], "defects": []}
+            programs.append(program)
+            into = program["code"]
+        elif line.startswith("--- defect"):
+            words = line.split()[2:]
+            defect = {"held": "held" in words, "kind": words[-1], "lines": []}
+            program["defects"].append(defect)
+            into = defect["lines"]
+        elif line.startswith("--- "):
+            into = program[line[4:].strip()]
+        elif program is not None:
+            into.append(line)
+    for program in programs:
+        for part in ("visible", "hidden"):
+            program[part] = [line for line in program[part] if line.strip()]
+    return programs
+
+
+def find(code, lines):
+    return next((at for at in range(len(code) - len(lines) + 1) if code[at : at + len(lines)] == lines), None)
+
+
+def broken(program, defect):
+    """The program with the defect: the longest run of the defect's lines that stands in the code is replaced by the rest."""
+    lines = defect["lines"]
+    while len(lines) > 2 and not lines[-1].strip():
+        lines = lines[:-1]
+    for k in range(len(lines) - 1, 0, -1):
+        at = find(program["code"], lines[:k])
+        if at is not None:
+            new = [line for line in lines[k:] if line.strip()]
+            return "\n".join(program["code"][:at] + new + program["code"][at + k :])
+    raise SystemExit(f"{program['name']}: the defect's lines are not in the program: {lines}")
+
+
+class Python:
+    """pytest, one test an expression."""
+
+    command = f"{sys.executable} -m pytest -q"
+
+    def values(self, code, expressions):
+        """The value of each expression as text, or its exception's name; each within two seconds."""
+        script = (
+            "import json, signal, sys\n"
+            "def late(*_): raise TimeoutError()\n"
+            "signal.signal(signal.SIGALRM, late)\n"
+            "scope = {'__name__': 'program'}\nexec(compile(sys.argv[1], 'program.py', 'exec'), scope)\nout = []\n"
+            "for text in json.loads(sys.argv[2]):\n"
+            "    signal.alarm(2)\n"
+            "    try: out.append(repr(eval(text, scope)))\n"
+            "    except BaseException as error: out.append('! ' + type(error).__name__)\n"
+            "    signal.alarm(0)\n"
+            "print(json.dumps(out))\n"
+        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", script, code, json.dumps(expressions)], capture_output=True, text=True, timeout=60
+            )
+            return json.loads(done.stdout.splitlines()[-1])
+        except (subprocess.TimeoutExpired, IndexError, ValueError):
+            return ["! broken"] * len(expressions)
+
+    def write(self, folder, code, program, expected):
+        names = sorted({n for e in program["visible"] for n in re.findall(r"\b([A-Za-z_]\w*)\(", e)})
+        defined = [n for n in names if re.search(rf"^(def|class) {n}\b", code, re.M)]
+        tests = [f"from program import {', '.join(defined)}\n"]
+        for n, (expression, value) in enumerate(zip(program["visible"], expected)):
+            tests.append(f"\n\ndef test_{program['name']}_{n + 1}():\n    assert {expression} == {value}\n")
+        open(os.path.join(folder, "program.py"), "w").write(code)
+        open(os.path.join(folder, "test_program.py"), "w").write("".join(tests))
+        return "program.py"
+
+
+class JavaScript:
+    """node --test, one test an expression."""
+
+    command = "node --test"
+
+    def values(self, code, expressions):
+        script = code.replace("export ", "") + "\nconst out = [];\n"
+        for text in expressions:
+            script += f"try {{ out.push(JSON.stringify({text}) ?? 'undefined') }} catch (e) {{ out.push('! ' + e.name) }}\n"
+        script += "console.log(JSON.stringify(out));\n"
+        try:
+            done = subprocess.run(
+                ["node", "--input-type=module", "-e", script], capture_output=True, text=True, timeout=10
+            )
+            return json.loads(done.stdout.splitlines()[-1])
+        except (subprocess.TimeoutExpired, IndexError, ValueError):
+            return ["! broken"] * len(expressions)
+
+    def write(self, folder, code, program, expected):
+        names = sorted({n for e in program["visible"] for n in re.findall(r"\b([A-Za-z_$]\w*)\(", e)})
+        defined = [n for n in names if re.search(rf"^export (async )?(function|class|const) {n}\b", code, re.M)]
+        tests = [
+            'import assert from "node:assert/strict";\nimport { test } from "node:test";\n'
+            f'import {{ {", ".join(defined)} }} from "./program.js";\n'
+        ]
+        for n, (expression, value) in enumerate(zip(program["visible"], expected)):
+            tests.append(
+                f'\ntest("{program["name"]} {n + 1}", () => {{\n  assert.deepEqual({expression}, {value});\n}});\n'
+            )
+        open(os.path.join(folder, "package.json"), "w").write('{ "name": "program", "type": "module" }\n')
+        open(os.path.join(folder, "program.js"), "w").write(code)
+        open(os.path.join(folder, "program.test.js"), "w").write("".join(tests))
+        return "program.js"
+
+
+class Rust:
+    """cargo test, one test an expression; values compared as Debug text."""
+
+    command = "cargo test --offline"
+
+    def __init__(self):
+        self.scratch = tempfile.mkdtemp(prefix="mutate-eval-rust-")
+
+    def values(self, code, expressions):
+        lines = "".join(f'    println!("{{:?}}", {e});\n' for e in expressions)
+        source = os.path.join(self.scratch, "main.rs")
+        open(source, "w").write("#![allow(dead_code)]\n" + code + f"\nfn main() {{\n{lines}}}\n")
+        binary = os.path.join(self.scratch, "main")
+        built = subprocess.run(["rustc", "-A", "warnings", "--edition", "2021", "-o", binary, source], capture_output=True)
+        if built.returncode != 0:
+            return ["! does not build"] * len(expressions)
+        try:
+            done = subprocess.run([binary], capture_output=True, text=True, timeout=10)
+        except subprocess.TimeoutExpired:
+            return ["! too slow"] * len(expressions)
+        out = done.stdout.splitlines()
+        return out + ["! panicked"] * (len(expressions) - len(out))
+
+    def write(self, folder, code, program, expected):
+        os.makedirs(os.path.join(folder, "src"))
+        os.makedirs(os.path.join(folder, "tests"))
+        manifest = '[package]\nname = "program"\nversion = "0.1.0"\nedition = "2021"\n\n[workspace]\n'
+        open(os.path.join(folder, "Cargo.toml"), "w").write(manifest)
+        open(os.path.join(folder, ".gitignore"), "w").write("target\nCargo.lock\n")
+        open(os.path.join(folder, "src/lib.rs"), "w").write(code)
+        tests = ["use program::*;\n"]
+        for n, (expression, value) in enumerate(zip(program["visible"], expected)):
+            literal = json.dumps(value, ensure_ascii=False)
+            tests.append(
+                f"\n#[test]\nfn {program['name']}_{n + 1}() {{\n"
+                f'    assert_eq!(format!("{{:?}}", {expression}), {literal});\n}}\n'
+            )
+        open(os.path.join(folder, "tests/program.rs"), "w").write("".join(tests))
+        return "src/lib.rs"
+
+
+LANGUAGES = {"python": Python, "javascript": JavaScript, "rust": Rust}
+
+
+def git(folder, *args):
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    for who in ("AUTHOR", "COMMITTER"):
+        env[f"GIT_{who}_NAME"], env[f"GIT_{who}_EMAIL"] = "eval", "eval@example.com"
+    subprocess.run(["git", *args], cwd=folder, env=env, check=True, capture_output=True)
+
+
+def measure(args, language, program, defect):
+    """One defect: healed? rightly? how long?"""
+    good = "\n".join(program["code"]).rstrip("\n") + "\n"
+    bad = broken(program, defect).rstrip("\n") + "\n"
+    expected = language.values(good, program["visible"])
+    truth = language.values(good, program["hidden"])
+    assert not any(v.startswith("!") for v in expected + truth), f"{program['name']}: the correct program fails"
+    row = {"name": program["name"], "kind": defect["kind"], "held": defect["held"]}
+    if language.values(bad, program["visible"]) == expected:
+        return {**row, "outcome": "not red"}
+    folder = tempfile.mkdtemp(prefix="mutate-eval-")
+    try:
+        path = language.write(folder, bad, program, expected)
+        git(folder, "init", "-q", "-b", "main")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", "A program")
+        began = time.monotonic()
+        command = [args.bin, "heal", "--json", "--apply", "--cmd", language.command, "--fixers", args.fixers]
+        command += ["--time-limit", args.time_limit, "--max-tier", "1"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        row["seconds"] = round(time.monotonic() - began, 2)
+        try:
+            document = json.loads(done.stdout)
+        except ValueError:
+            return {**row, "outcome": "failed", "why": done.stderr[-500:]}
+        row["exit"] = done.returncode
+        row["candidates"] = sum(f.get("tried", 0) for f in document.get("fixers", []) if isinstance(f, dict))
+        if done.returncode == 0:
+            healed = open(os.path.join(folder, path)).read()
+            right = language.values(healed, program["hidden"]) == truth
+            row["outcome"] = "correct" if right else "wrong"
+            row["diff"] = subprocess.run(["git", "diff", "-U0", path], cwd=folder, capture_output=True, text=True).stdout
+        else:
+            row["outcome"] = {10: "not applied", 11: "ambiguous"}.get(done.returncode, "not healed")
+        return row
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def report(rows):
+    red = [r for r in rows if r["outcome"] != "not red"]
+    count = lambda *names: sum(r["outcome"] in names for r in red)
+    seconds = sorted(r["seconds"] for r in red if "seconds" in r)
+    tried = sum(r.get("candidates", 0) for r in red)
+    green = count("correct", "wrong")
+    print(f"\ncases {len(red)}  green {green}  correct {count('correct')}  wrong {count('wrong')}  "
+          f"ambiguous {count('ambiguous')}  not healed {count('not healed', 'failed', 'not applied')}")
+    if red:
+        print(f"correct {100 * count('correct') / len(red):.0f} %  wrong of green {100 * count('wrong') / max(green, 1):.0f} %")
+    if seconds:
+        print(f"seconds median {statistics.median(seconds):.1f}  worst {seconds[-1]:.1f}  "
+              f"candidates {tried}  per second {tried / max(sum(seconds), 0.001):.1f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=os.path.join(ROOT, "target/release/kaizen-ci"))
+    parser.add_argument("--set", default="python", choices=sorted(LANGUAGES))
+    parser.add_argument("--part", default="dev", choices=["dev", "held", "all"])
+    parser.add_argument("--only", help="programs whose name contains this")
+    parser.add_argument("--limit", type=int, help="at most this many cases")
+    parser.add_argument("--time-limit", default="60s")
+    parser.add_argument("--fixers", default="mutate")
+    parser.add_argument("--json", help="write the rows to this file")
+    parser.add_argument("--list", action="store_true", help="check and list the cases, heal nothing")
+    args = parser.parse_args()
+    language = LANGUAGES[args.set]()
+    cases = [
+        (program, defect)
+        for program in read_cases(args.set)
+        for defect in program["defects"]
+        if args.part == "all" or defect["held"] == (args.part == "held")
+        if not args.only or args.only in program["name"]
+    ][: args.limit]
+    rows = []
+    for program, defect in cases:
+        if args.list:
+            good = "\n".join(program["code"])
+            expected = language.values(good, program["visible"])
+            same = language.values(broken(program, defect), program["visible"]) == expected
+            bad = [e for e, v in zip(program["visible"] + program["hidden"],
+                                     expected + language.values(good, program["hidden"])) if v.startswith("!")]
+            print(program["name"], defect["kind"], "NOT RED" if same else "", f"FAILS: {bad}" if bad else "", flush=True)
+            continue
+        row = measure(args, language, program, defect)
+        rows.append(row)
+        print(f"{row['outcome']:<12} {row.get('seconds', 0):6.1f}s {row.get('candidates', 0):6} "
+              f"{row['name']} ({row['kind']})", flush=True)
+        if row["outcome"] in ("wrong", "failed"):
+            print(row.get("diff") or row.get("why"), flush=True)
+    if not args.list:
+        report(rows)
+        if args.json:
+            json.dump(rows, open(args.json, "w"), indent=1)
+
+
+if __name__ == "__main__":
+    main()
