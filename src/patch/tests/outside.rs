@@ -14,18 +14,18 @@ use crate::words::{Sha, Verdict};
 
 /// A bare store of its own.
 fn store(temp: &Path) -> Store {
-    let git_dir = temp.join("store.git");
+    let git_dir = temp.join("users.git");
     let made = Command::new("git").args(["init", "-q", "--bare"]).arg(&git_dir).status().unwrap();
     assert!(made.success());
     let repository = Repository {
         root: temp.to_path_buf(),
         git_dir: git_dir.clone(),
-        common_dir: git_dir.clone(),
+        common_dir: git_dir,
         head: None,
         branch: None,
         shallow: false,
     };
-    Store { git_dir, temp: temp.to_path_buf(), repository }
+    Store::create(&repository, temp).unwrap()
 }
 
 fn git(store: &Store, args: &[&str], input: &[u8]) -> String {
