@@ -103,7 +103,7 @@ fn every_usual_dress_of_a_diff_gives_the_same_patch() {
         good.replace("@@ -1,7 +1,7 @@", "@@ -1,3 +1,9 @@"),
         good.replace("@@ -1,7 +1,7 @@", "@@ -1,12 +1,12 @@"),
         good.replace(" \n", "\n"),
-        good.replace("     x = a\n", "\tx = a\n"),
+        good.replace("     x = a\n", " \tx = a\n"),
     ];
     for dress in dresses {
         let found = read_in(&[("src/cart.py", CART)], &dress);
