@@ -1,10 +1,13 @@
 //! The judge: decides on a patch from the snapshot and the patch alone. Never a fixer, never a model.
 
+mod bench;
 pub mod guard;
+pub mod inventory;
 pub mod receipt;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -14,11 +17,14 @@ use crate::lab::{Lab, Limits};
 use crate::patch::Patch;
 use crate::repo::Snapshot;
 use crate::suite::protected::Protected;
-use crate::suite::{Run, Suite, TestId};
-use crate::trajectory::Recorder;
+use crate::suite::{Run, Status, Suite, TestId};
+use crate::trajectory::{Event, Recorder};
 use crate::words::Label;
 
 pub use crate::words::{Reason, Verdict};
+
+/// How much of what failed tests printed goes into the event.
+const MOST_OUTPUT_BYTES: usize = 4096;
 
 /// The rules of judging.
 #[derive(Debug, Clone)]
@@ -56,6 +62,9 @@ pub struct Judgement {
     /// Paths whose changes were put back before judging (honest additions to tests, lock files): the healed patch is
     /// without them.
     pub set_aside: Vec<String>,
+    /// Tests that the patch changes, where that is allowed.
+    #[serde(default)]
+    pub tests_changed: Vec<String>,
     /// Remarks found by reading the patch.
     pub labels: BTreeSet<Label>,
     /// Names of the guards that were asked and had nothing to say.
@@ -70,6 +79,42 @@ pub struct Judgement {
     pub duration_ms: u64,
 }
 
+impl Judgement {
+    /// A judgement that was reached without running anything.
+    pub fn unheard(verdict: Verdict, reasons: Vec<Reason>) -> Self {
+        Self {
+            verdict,
+            reasons,
+            set_aside: Vec::new(),
+            tests_changed: Vec::new(),
+            labels: BTreeSet::new(),
+            guards_passed: Vec::new(),
+            healed: BTreeSet::new(),
+            runs: Vec::new(),
+            without: None,
+            duration_ms: 0,
+        }
+    }
+
+    /// What the tests that decided against the patch printed, at most [`MOST_OUTPUT_BYTES`]; empty when none did.
+    fn output(&self) -> String {
+        let Some(run) = self.runs.last().filter(|_| self.verdict != Verdict::Healed) else { return String::new() };
+        let mut text = String::new();
+        for (id, result) in run.tests.iter().filter(|(_, r)| r.status == Status::Failed) {
+            text.push_str(&format!("{id}\n{}\n\n", result.message.as_deref().unwrap_or("").trim_end()));
+            if text.len() > MOST_OUTPUT_BYTES {
+                break;
+            }
+        }
+        let mut end = text.len().min(MOST_OUTPUT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.trim_end().to_owned()
+    }
+}
+
 /// Judges `patch`. Returns the patch that was really judged (without what was set aside) and the judgement.
 ///
 /// # Errors
@@ -82,6 +127,20 @@ pub async fn judge(
     recorder: &Recorder,
     cancel: &CancellationToken,
 ) -> Result<(Patch, Judgement)> {
-    let _ = (lab, docket, candidate, patch, recorder, cancel);
-    unimplemented!()
+    let started = Instant::now();
+    recorder.record(Event::JudgeStarted { candidate: candidate.to_owned() });
+    let court = bench::Court { lab, docket, candidate, recorder, cancel };
+    let (judged, mut judgement) = court.hear(patch).await?;
+    judgement.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    recorder.record(Event::JudgeEnded {
+        candidate: candidate.to_owned(),
+        verdict: judgement.verdict,
+        reasons: judgement.reasons.clone(),
+        ms: judgement.duration_ms,
+        output: judgement.output(),
+        guards_passed: judgement.guards_passed.clone(),
+        set_aside: judgement.set_aside.clone(),
+        tests_changed: judgement.tests_changed.clone(),
+    });
+    Ok((judged, judgement))
 }

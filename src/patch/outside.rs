@@ -255,6 +255,20 @@ impl Drop for Index<'_> {
     }
 }
 
+/// The files of `old` that are not the same in `new` (changed or gone; new ones do not count), for people.
+///
+/// # Errors
+/// When git fails.
+pub fn rewritten(store: &Store, old: &Sha, new: &Sha) -> Result<Vec<String>> {
+    let what = || format!("can't compare {old} with {new}");
+    let repository = git2::Repository::open_bare(&store.git_dir).context(what)?;
+    let find = |sha: &Sha| git2::Oid::from_str(&sha.0).and_then(|oid| repository.find_tree(oid));
+    let (old, new) = (find(old).context(what)?, find(new).context(what)?);
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None).context(what)?;
+    let gone = diff.deltas().filter(|d| d.status() != git2::Delta::Added);
+    Ok(gone.filter_map(|d| d.old_file().path_bytes().map(|p| String::from_utf8_lossy(p).into_owned())).collect())
+}
+
 /// The patch from one tree to another; refuses links, submodules and forbidden paths.
 ///
 /// # Errors
