@@ -3,13 +3,19 @@
 //! Results are read out of process: from a report file (JUnit XML, JSON) outside the workspace that the runner writes,
 //! or from its machine-readable output; from text only where a runner offers nothing else.
 
-use std::collections::BTreeMap;
+mod cargo;
+mod conclude;
+mod node;
+mod plain;
+mod pytest;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::process::Finished;
-use crate::suite::{LogFiles, Run, Selection, Suite};
+use crate::suite::formats::{Parsed, REPORT_CAP_BYTES};
+use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Suite, TestId, shell};
 
 /// A command made ready to run.
 #[derive(Debug, Clone)]
@@ -20,27 +26,223 @@ pub struct Prepared {
     pub env: BTreeMap<OsString, OsString>,
     /// The folder in the workspace to run in.
     pub cwd: PathBuf,
-    /// Report files that the runner will write, if any.
+    /// Report files (or folders of them) that the runner will write, if any.
     pub reports: Vec<PathBuf>,
     /// The selection was honoured (otherwise everything runs).
     pub selected: bool,
 }
 
+/// A command in the making.
+struct Draft<'a> {
+    suite: &'a Suite,
+    /// The tests to run; none: all of them.
+    wanted: Option<&'a BTreeSet<TestId>>,
+    /// The suite's folder in the workspace.
+    dir: PathBuf,
+    /// Where report files go.
+    reports_dir: &'a Path,
+    /// Program and arguments; what the user gave to a shell is here only when it needs none.
+    argv: Vec<String>,
+    /// The line for `sh -c`, when it needs a shell.
+    line: Option<String>,
+    /// Where it runs.
+    cwd: PathBuf,
+    env: BTreeMap<OsString, OsString>,
+    reports: Vec<PathBuf>,
+    selected: bool,
+}
+
 /// The command for `suite` in the workspace at `top`, with report files in `reports_dir` (empty, outside the workspace).
 /// `runner_args` of the user stay as they are.
 pub fn prepare(suite: &Suite, selection: &Selection, top: &Path, reports_dir: &Path) -> Prepared {
-    let _ = (suite, selection, top, reports_dir);
-    unimplemented!()
+    let mut draft = Draft::new(suite, selection, top, reports_dir);
+    match suite.runner {
+        Runner::Pytest => pytest::prepare(&mut draft),
+        Runner::CargoTest => cargo::prepare(&mut draft),
+        Runner::NodeTest => node::prepare(&mut draft),
+        _ => {}
+    }
+    draft.finish()
+}
+
+/// What `collect` has in hand.
+struct Evidence<'a> {
+    suite: &'a Suite,
+    prepared: &'a Prepared,
+    finished: &'a Finished,
+    log: &'a LogFiles,
+    /// The suite's folder in the workspace.
+    dir: PathBuf,
 }
 
 /// The results of a finished command.
 pub fn collect(suite: &Suite, prepared: &Prepared, finished: &Finished, log: &LogFiles, top: &Path) -> Run {
-    let _ = (suite, prepared, top);
+    let evidence = Evidence { suite, prepared, finished, log, dir: top.join(&suite.dir) };
+    let parsed = match suite.runner {
+        Runner::Pytest => pytest::collect(&evidence),
+        Runner::CargoTest => cargo::collect(&evidence),
+        Runner::NodeTest => node::collect(&evidence),
+        _ => plain::collect(&evidence),
+    };
+    let parsed = conclude::conclude(parsed, &evidence);
     Run {
-        tests: BTreeMap::new(),
+        tests: parsed.tests,
         end: finished.end,
-        duration: Duration::from_secs(0),
+        duration: finished.duration,
         log: log.clone(),
-        contradictions: Vec::new(),
+        contradictions: parsed.contradictions,
     }
+}
+
+impl<'a> Draft<'a> {
+    fn new(suite: &'a Suite, selection: &'a Selection, top: &Path, reports_dir: &'a Path) -> Self {
+        let dir = top.join(&suite.dir);
+        let wanted = match selection {
+            Selection::All => None,
+            // what stands for the whole suite can't be selected
+            Selection::Only(ids) if ids.is_empty() || ids.iter().any(|id| id.0.starts_with('(')) => None,
+            Selection::Only(ids) => Some(ids),
+        };
+        let mut draft = Self {
+            suite,
+            wanted,
+            cwd: dir.clone(),
+            dir,
+            reports_dir,
+            argv: Vec::new(),
+            line: None,
+            env: BTreeMap::new(),
+            reports: Vec::new(),
+            selected: false,
+        };
+        match &suite.command {
+            CommandLine::Argv(argv) => draft.argv.clone_from(argv),
+            CommandLine::Shell(line) => draft.take_line(line),
+        }
+        draft
+    }
+
+    /// A line that only sets variables, changes the folder and starts one program needs no shell.
+    fn take_line(&mut self, text: &str) {
+        let line = shell::read(text);
+        self.line = Some(text.to_owned());
+        if !line.simple || self.suite.runner == Runner::Command {
+            return;
+        }
+        let Some((last, before)) = line.steps.split_last() else { return };
+        let mut cwd = self.cwd.clone();
+        for step in before {
+            match step.argv.as_slice() {
+                [cd, to] if cd == "cd" && step.env.is_empty() && to != "-" => cwd.push(to),
+                _ => return,
+            }
+        }
+        self.cwd = cwd;
+        self.argv.clone_from(&last.argv);
+        self.env.extend(last.env.iter().map(|(k, v)| (k.into(), v.into())));
+        self.line = None;
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.env.insert(name.into(), value.into());
+    }
+
+    /// Sets a variable that may not override what the command or the user's environment says.
+    fn set_default(&mut self, name: &str, value: &str) {
+        if !self.env.contains_key(std::ffi::OsStr::new(name)) && std::env::var_os(name).is_none() {
+            self.set(name, value);
+        }
+    }
+
+    /// What `name` will be before we change it: the command's own assignment, else our environment's.
+    fn get(&self, name: &str) -> Option<OsString> {
+        self.env.get(std::ffi::OsStr::new(name)).cloned().or_else(|| std::env::var_os(name))
+    }
+
+    /// Adds `value` behind what `name` is already, with a blank between.
+    fn append(&mut self, name: &str, value: &str) {
+        let mut all = self.get(name).unwrap_or_default();
+        if !all.is_empty() {
+            all.push(" ");
+        }
+        all.push(value);
+        self.set(name, all);
+    }
+
+    /// Writes a helper file beside the reports and gives its path.
+    fn helper(&self, name: &str, text: &str) -> PathBuf {
+        let folder = self.reports_dir.join("helpers");
+        let path = folder.join(name);
+        // a helper that can't be written is a report that will be missing, which `collect` says
+        let _ = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+        path
+    }
+
+    /// A new folder for report files.
+    fn report_folder(&mut self, name: &str) -> PathBuf {
+        let folder = self.reports_dir.join(name);
+        let _ = std::fs::create_dir_all(&folder);
+        self.reports.push(folder.clone());
+        folder
+    }
+
+    fn finish(mut self) -> Prepared {
+        let argv: Vec<OsString> = match self.line {
+            Some(line) => vec!["sh".into(), "-c".into(), line.into()],
+            None => self.argv.into_iter().map(Into::into).collect(),
+        };
+        let mut argv = argv;
+        if let Some(program) = argv.first_mut() {
+            let path = Path::new(&*program);
+            // a relative path is relative to the folder of the command, not to ours
+            if path.is_relative() && path.components().count() > 1 {
+                *program = self.cwd.join(path).into();
+            }
+        }
+        self.reports.dedup();
+        Prepared { argv, env: self.env, cwd: self.cwd, reports: self.reports, selected: self.selected }
+    }
+}
+
+impl Evidence<'_> {
+    fn stdout(&self) -> String {
+        read_capped(&self.log.stdout).unwrap_or_default()
+    }
+
+    fn stderr(&self) -> String {
+        read_capped(&self.log.stderr).unwrap_or_default()
+    }
+
+    /// The files in the first report folder whose name ends in `ending`, in order of name.
+    fn report_files(&self, ending: &str) -> Vec<PathBuf> {
+        let Some(entries) = self.prepared.reports.first().and_then(|f| std::fs::read_dir(f).ok()) else {
+            return Vec::new();
+        };
+        let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+        files.retain(|f| f.file_name().is_some_and(|n| n.as_encoded_bytes().ends_with(ending.as_bytes())));
+        files.sort();
+        files
+    }
+
+    /// The suite's folder as given and with links resolved: runners print one or the other.
+    fn tops(&self) -> Vec<PathBuf> {
+        let mut tops = vec![self.dir.clone()];
+        tops.extend(self.dir.canonicalize().ok().filter(|d| *d != self.dir));
+        tops
+    }
+}
+
+/// A regular file's text, bytes that are no UTF-8 replaced; `None` when it is missing or too large to be honest.
+fn read_capped(path: &Path) -> Option<String> {
+    let data = std::fs::symlink_metadata(path).ok()?;
+    if !data.is_file() || data.len() > REPORT_CAP_BYTES {
+        return None;
+    }
+    let bytes = std::fs::read(path).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A report that is there but can't be read.
+fn unreadable(parsed: &mut Parsed, path: &Path) {
+    parsed.contradictions.push(format!("the report {} can't be read, or is larger than 256 MB", path.display()));
 }

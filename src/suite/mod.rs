@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod detect;
 pub mod formats;
 pub mod protected;
+pub mod shell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

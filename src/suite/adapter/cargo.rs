@@ -1,0 +1,277 @@
+//! `cargo test`: cargo starts our small script in place of each test binary, which keeps the output of each binary apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Draft, Evidence, read_capped};
+use crate::suite::formats::{BUILD, CRASH, Parsed, libtest};
+use crate::suite::{Scope, TestId};
+
+const RUNNER: &str = include_str!("../plugins/cargo_runner.sh");
+
+pub(super) fn prepare(draft: &mut Draft<'_>) {
+    let script = draft.helper("cargo_runner.sh", RUNNER);
+    let folder = draft.report_folder("cargo");
+    let runner = format!("sh {} {}", script.display(), folder.display());
+    // cargo splits the value at blanks; with a blank in the path the text alone has to do
+    if !script.to_string_lossy().contains(' ') {
+        for target in hosts() {
+            draft.set(&format!("CARGO_TARGET_{target}_RUNNER"), &runner);
+        }
+    }
+    draft.set("CARGO_TERM_COLOR", "never");
+    draft.set("CARGO_TERM_PROGRESS_WHEN", "never");
+    draft.set("RUST_BACKTRACE", "1");
+    match &mut draft.line {
+        Some(line) => *line = keep_going(line),
+        None => {
+            if let Some(at) = subcommand(&draft.argv).filter(|_| !draft.argv.iter().any(|a| a == "--no-fail-fast")) {
+                draft.argv.insert(at + 1, "--no-fail-fast".into());
+            }
+        }
+    }
+    select(draft);
+}
+
+/// The names of this machine's target as cargo wants them in a variable; every C library that it may have.
+fn hosts() -> Vec<String> {
+    let arch = std::env::consts::ARCH.to_uppercase();
+    let rest: &[&str] = match std::env::consts::OS {
+        "linux" => &["UNKNOWN_LINUX_GNU", "UNKNOWN_LINUX_MUSL"],
+        "macos" => &["APPLE_DARWIN"],
+        _ => &[],
+    };
+    rest.iter().map(|r| format!("{arch}_{r}")).collect()
+}
+
+/// Where `test` of `cargo test` is.
+fn subcommand(argv: &[String]) -> Option<usize> {
+    let cargo = argv.iter().position(|a| a == "cargo" || a.ends_with("/cargo"))?;
+    argv[cargo..].iter().position(|a| a == "test" || a == "t").map(|at| cargo + at)
+}
+
+static CARGO_TEST: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"\bcargo((?: \+[\w.-]+)?) (test|t)(\s|$)").unwrap()
+});
+
+/// `line` with `--no-fail-fast` for the `cargo test` in it.
+fn keep_going(line: &str) -> String {
+    if line.contains("--no-fail-fast") {
+        return line.to_owned();
+    }
+    CARGO_TEST.replace_all(line, "cargo$1 $2 --no-fail-fast$3").into_owned()
+}
+
+/// Names with `--exact`, and the packages and targets that they are in.
+fn select(draft: &mut Draft<'_>) {
+    let Some(wanted) = draft.wanted.filter(|_| draft.line.is_none()) else { return };
+    // the user's own filters stay alone
+    let Some(at) = subcommand(&draft.argv) else { return };
+    if draft.argv.iter().any(|a| a == "--") || draft.argv[at + 1..].iter().any(|a| !a.starts_with('-')) {
+        return;
+    }
+    let mut arguments = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for id in wanted {
+        let Some((binary, name)) = id.0.split_once(' ') else { return };
+        let (package, target) = binary.split_once("::").unwrap_or((binary, ""));
+        if target == "doc" {
+            return; // the numbers of doc tests are ours, rustdoc knows lines only
+        }
+        let target = match target.split_once('/') {
+            None if target.is_empty() => "--lib".to_owned(),
+            None => format!("--test={target}"),
+            Some((kind @ ("bin" | "example" | "bench"), name)) => format!("--{kind}={name}"),
+            Some(_) => return,
+        };
+        arguments.extend([format!("--package={package}"), target]);
+        names.insert(name.to_owned());
+    }
+    let has_target = |a: &String| {
+        ["--lib", "--bin", "--test", "--doc", "--example", "--bench", "--all-targets"].iter().any(|t| a.starts_with(t))
+    };
+    if draft.argv.iter().any(has_target) {
+        arguments.retain(|a| a.starts_with("--package"));
+    }
+    draft.argv.retain(|a| a != "--workspace" && a != "--all");
+    draft.argv.extend(arguments);
+    draft.argv.extend(["--".to_owned(), "--exact".to_owned()]);
+    draft.argv.extend(names);
+    draft.selected = true;
+}
+
+pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
+    let stderr = evidence.stderr();
+    let kinds = kinds(&stderr);
+    let mut parsed = Parsed { complete: true, ..Parsed::default() };
+    for meta in evidence.report_files(".meta") {
+        binary(&mut parsed, &meta, &kinds);
+    }
+    doc_tests(&mut parsed, &evidence.stdout(), &stderr);
+    if let Some(message) = libtest::build_failure(&stderr) {
+        parsed.fail(Scope::Suite, BUILD, message);
+    }
+    let nothing = parsed.tests.is_empty() && !stderr.contains(" Running ") && !stderr.contains(" Doc-tests ");
+    parsed.complete &= !nothing;
+    parsed
+}
+
+/// One test binary: what it printed, and how it ended.
+fn binary(parsed: &mut Parsed, meta: &std::path::Path, kinds: &BTreeMap<String, Kind>) {
+    let text = |ending: &str| read_capped(&meta.with_extension(ending));
+    let fields = text("meta").unwrap_or_default();
+    let mut fields = fields.split('\0');
+    let exe = fields.next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+    let package = fields.next().unwrap_or_default();
+    let binary = binary_id(package, &exe, kinds.get(&exe).copied());
+    let listed = text("list").map(|l| libtest::list(&l));
+    let code: Option<i32> = text("code").and_then(|c| c.parse().ok());
+    let block = libtest::read(&text("out").unwrap_or_default(), listed.as_ref());
+    if listed.is_none() && !block.started {
+        // no libtest: one result for the binary, by its exit code
+        own_harness(parsed, &binary, code, &text("out").unwrap_or_default());
+        return;
+    }
+    let failed = block.parsed.any_failed();
+    let mut inner = prefixed(block.parsed, &binary);
+    match code {
+        Some(0) if failed => inner.contradictions.push(format!("{binary} exited with 0 although tests failed")),
+        Some(0) if !inner.complete => {
+            inner.contradictions.push(format!("{binary} exited with 0 but did not report to the end"));
+        }
+        Some(0) | None => {}
+        Some(code) if !inner.complete => {
+            let missing: Vec<&str> = inner.unfinished.iter().map(|id| id.0.as_str()).take(20).collect();
+            let message = format!("{binary} broke off: {}\nwithout a result: {}", died(code), missing.join(", "));
+            inner.fail(Scope::Suite, CRASH, message);
+        }
+        Some(code) if !failed => {
+            inner.fail(Scope::Suite, CRASH, format!("{binary} {} although none of its tests failed", died(code)));
+        }
+        Some(_) => {}
+    }
+    let stopped = inner.tests.contains_key(&TestId(CRASH.into()));
+    inner.complete |= stopped;
+    // two binaries may both have crashed: joined, no contradiction
+    if let Some(crash) = inner.tests.remove(&TestId(CRASH.into())) {
+        parsed.fail(Scope::Suite, CRASH, crash.message.unwrap_or_default());
+    }
+    parsed.merge(inner);
+}
+
+fn own_harness(parsed: &mut Parsed, binary: &str, code: Option<i32>, out: &str) {
+    use crate::suite::{Status, TestResult, formats::result};
+    let status = if code == Some(0) { Status::Passed } else { Status::Failed };
+    let message = (status == Status::Failed).then(|| out.to_owned());
+    parsed.add(format!("{binary} (binary)"), TestResult { scope: Scope::File, ..result(status, message) });
+    parsed.complete &= code.is_some();
+}
+
+/// An exit code of `sh`, in words.
+fn died(code: i32) -> String {
+    if code > 128 { format!("ended by signal {}", code - 128) } else { format!("exited with {code}") }
+}
+
+fn prefixed(parsed: Parsed, binary: &str) -> Parsed {
+    let id = |id: TestId| TestId(format!("{binary} {id}"));
+    Parsed {
+        tests: parsed.tests.into_iter().map(|(i, r)| (id(i), r)).collect(),
+        contradictions: parsed.contradictions.into_iter().map(|c| format!("{binary}: {c}")).collect(),
+        complete: parsed.complete,
+        unfinished: parsed.unfinished.into_iter().map(id).collect(),
+    }
+}
+
+/// What kind of target a test binary is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Lib,
+    Bin,
+    Test,
+    Example,
+    Bench,
+}
+
+static RUNNING: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"(?m)^ +Running (unittests )?(\S.*) \(([^()]+)\)$").unwrap()
+});
+
+/// The kinds of test binaries by file name, from cargo's `Running` lines.
+fn kinds(stderr: &str) -> BTreeMap<String, Kind> {
+    let mut kinds = BTreeMap::new();
+    for found in RUNNING.captures_iter(stderr) {
+        let (unit, path) = (found.get(1).is_some(), &found[2]);
+        let kind = match path {
+            p if p.contains("examples/") => Kind::Example,
+            p if p.contains("benches/") => Kind::Bench,
+            _ if !unit => Kind::Test,
+            p if p.ends_with("main.rs") || p.contains("src/bin/") => Kind::Bin,
+            _ => Kind::Lib,
+        };
+        let exe = found[3].rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        kinds.entry(exe).or_insert(kind);
+    }
+    kinds
+}
+
+/// nextest's name of a test binary: `package`, `package::test`, `package::bin/name`.
+fn binary_id(package: &str, exe: &str, kind: Option<Kind>) -> String {
+    let target = exe.rsplit_once('-').map_or(exe, |(name, _)| name);
+    let kind = kind.unwrap_or(if target == package.replace('-', "_") { Kind::Lib } else { Kind::Test });
+    match kind {
+        Kind::Lib => package.to_owned(),
+        Kind::Test => format!("{package}::{target}"),
+        Kind::Bin => format!("{package}::bin/{target}"),
+        Kind::Example => format!("{package}::example/{target}"),
+        Kind::Bench => format!("{package}::bench/{target}"),
+    }
+}
+
+/// Doc tests: rustdoc prints them to stdout, crate by crate in the order of cargo's `Doc-tests` lines (twice for a crate
+/// that has doc tests of two kinds).
+fn doc_tests(parsed: &mut Parsed, stdout: &str, stderr: &str) {
+    let crates: Vec<&str> = stderr.lines().filter_map(|l| l.trim_start().strip_prefix("Doc-tests ")).collect();
+    if crates.is_empty() {
+        return;
+    }
+    let blocks = libtest::blocks(stdout);
+    if blocks.len() < crates.len() && !stderr.contains("error: could not") && !stderr.contains("error: doctest failed")
+    {
+        parsed.complete = false;
+    }
+    for (i, block) in blocks.iter().enumerate() {
+        let read = libtest::read(block, None);
+        // one crate is the rule; with more blocks than crates only the file names tell them apart, which is enough
+        let name = if blocks.len() == crates.len() { crates[i] } else { crates.first().copied().unwrap_or_default() };
+        parsed.merge(prefixed(numbered(read.parsed), &format!("{name}::doc")));
+    }
+}
+
+static DOC_LINE: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r" \(line (\d+)\)$").unwrap()
+});
+
+/// Doc tests are named by line, which every change above them moves: their number within the item is stable.
+fn numbered(parsed: Parsed) -> Parsed {
+    let mut by_item: BTreeMap<String, Vec<(u64, TestId)>> = BTreeMap::new();
+    for id in parsed.tests.keys() {
+        let line = DOC_LINE.captures(&id.0).and_then(|c| c[1].parse().ok()).unwrap_or(0);
+        by_item.entry(DOC_LINE.replace(&id.0, "").into_owned()).or_default().push((line, id.clone()));
+    }
+    let mut tests = parsed.tests;
+    let mut renamed = BTreeMap::new();
+    for (item, mut ids) in by_item {
+        ids.sort();
+        for (n, (_, old)) in ids.into_iter().enumerate() {
+            if let Some(result) = tests.remove(&old) {
+                renamed.insert(TestId(format!("{item} #{}", n + 1)), result);
+            }
+        }
+    }
+    Parsed { tests: renamed, ..parsed }
+}

@@ -1,0 +1,74 @@
+//! `node --test`: our reporter is loaded through NODE_OPTIONS beside the one that people read.
+
+use std::path::Path;
+
+use super::{Draft, Evidence, read_capped, unreadable};
+use crate::suite::formats::{Parsed, node};
+
+const REPORTER: &str = include_str!("../plugins/node_reporter.mjs");
+
+pub(super) fn prepare(draft: &mut Draft<'_>) {
+    let reporter = draft.helper("node_reporter.mjs", REPORTER);
+    let folder = draft.report_folder("node");
+    let ours = format!(
+        "--test-reporter={} --test-reporter-destination={} --test-reporter=spec --test-reporter-destination=stdout",
+        option(&reporter),
+        option(&folder.join("node.jsonl"))
+    );
+    draft.append("NODE_OPTIONS", &ours);
+    draft.set("NO_COLOR", "1");
+    draft.set("FORCE_COLOR", "0");
+    select(draft);
+}
+
+/// A path as a value in NODE_OPTIONS.
+pub(super) fn option(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.contains([' ', '"', '\\']) {
+        format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        path
+    }
+}
+
+/// `--test-name-pattern` for each name on the way to a wanted test (a test inside another runs only when the outer one
+/// runs), and for the full name, which newer versions of node match.
+fn select(draft: &mut Draft<'_>) {
+    let Some(wanted) = draft.wanted else { return };
+    let Some(at) = draft.argv.iter().position(|a| a == "--test").filter(|_| draft.line.is_none()) else { return };
+    let mut patterns = std::collections::BTreeSet::new();
+    let mut files = std::collections::BTreeSet::new();
+    for id in wanted {
+        let mut parts = id.0.split(" > ");
+        files.insert(parts.next().unwrap_or_default().to_owned());
+        let names: Vec<&str> = parts.map(|n| n.rsplit_once(" #").map_or(n, |(head, _)| head)).collect();
+        if names.is_empty() {
+            return; // a whole file
+        }
+        for name in &names {
+            patterns.insert(regex::escape(name));
+        }
+        patterns.insert(regex::escape(&names.join(" ")));
+    }
+    let own_files = draft.argv[at + 1..].iter().all(|a| a.starts_with('-'));
+    if own_files && draft.cwd == draft.dir && files.iter().all(|f| draft.dir.join(f).is_file()) {
+        draft.argv.extend(files.into_iter().map(|f| format!("./{f}")));
+    }
+    let patterns = patterns.into_iter().map(|p| format!("--test-name-pattern=^{p}$"));
+    draft.argv.splice(at + 1..at + 1, patterns);
+    draft.selected = true;
+}
+
+pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
+    let tops = evidence.tops();
+    let tops: Vec<&Path> = tops.iter().map(AsRef::as_ref).collect();
+    let files = evidence.report_files(".jsonl");
+    let mut parsed = Parsed { complete: !files.is_empty(), ..Parsed::default() };
+    for file in &files {
+        match read_capped(file) {
+            Some(text) => parsed.merge(node::report(&text, &tops)),
+            None => unreadable(&mut parsed, file),
+        }
+    }
+    parsed
+}

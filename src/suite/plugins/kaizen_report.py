@@ -1,0 +1,164 @@
+"""Writes what pytest ran, one JSON object a line, to a folder outside the tree under test.
+
+Loaded with `-p kaizen_report`. Works with pytest 6 and later, and with pytest-xdist: workers mark and send reports, the
+controller writes. The environment is read once and cleaned, so that neither code under test nor a pytest that a test
+starts can write here by accident.
+"""
+import hashlib
+import json
+import os
+import sys
+import time
+
+import pytest
+
+_DIR = os.environ.pop("KAIZEN_REPORT_DIR", None)
+_TOP = os.environ.pop("KAIZEN_SUITE_DIR", None)
+_ONLY = os.environ.pop("KAIZEN_ONLY", None)
+_WANTED = None
+_CAP = 64 * 1024
+_dumps, _open, _relpath, _join, _clock = json.dumps, open, os.path.relpath, os.path.join, time.time
+if _ONLY:
+    with open(_ONLY, encoding="utf-8") as _lines:
+        _WANTED = set(_lines.read().split("\0"))
+
+
+class _Out:
+    """The report file: every line is flushed, so that a crash loses nothing, and the last line seals the others."""
+
+    def __init__(self, folder):
+        path = _join(folder, "pytest-%d.jsonl" % os.getpid())
+        self.file = _open(path, "a", encoding="utf-8", errors="backslashreplace")
+        self.seal = hashlib.sha256()
+        self.lines = 0
+
+    def write(self, **fields):
+        line = _dumps(fields, ensure_ascii=True)
+        self.seal.update(line.encode("ascii"))
+        self.lines += 1
+        self.file.write(line + "\n")
+        self.file.flush()
+
+
+_out = None
+_root = None
+
+
+def _id(nodeid):
+    """The node id with its path relative to the suite's folder instead of pytest's root."""
+    path, sep, rest = nodeid.partition("::")
+    if _root and _TOP and path:
+        try:
+            path = _relpath(_join(_root, path), _TOP).replace(os.sep, "/")
+        except ValueError:
+            pass
+    return path + sep + rest
+
+
+def _cut(text):
+    return text if len(text) <= _CAP else text[: _CAP // 2] + "\n[...]\n" + text[-_CAP // 2 :]
+
+
+def _text(longrepr):
+    if longrepr is None:
+        return None
+    if isinstance(longrepr, tuple):
+        return _cut("%s:%s: %s" % longrepr) if len(longrepr) == 3 else _cut(str(longrepr))
+    try:
+        return _cut(str(longrepr))
+    except Exception as error:  # a representation of the code under test may itself fail
+        return "no representation: %r" % (error,)
+
+
+def _is_worker(config):
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    global _out, _root, _WANTED
+    if getattr(config.option, "maxfail", None):
+        config.option.maxfail = 0  # run everything: what comes after the first failure is wanted too
+    _root = str(getattr(config, "rootpath", None) or config.rootdir)
+    if _is_worker(config):
+        wanted = config.workerinput.get("kaizen_only")
+        _WANTED = None if wanted is None else set(wanted)
+        globals()["_TOP"] = config.workerinput.get("kaizen_top")
+    elif _DIR and _out is None:
+        _out = _Out(_DIR)
+        _out.write(kind="start", pytest=pytest.__version__, python=sys.version.split()[0], root=_root)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["kaizen_only"] = None if _WANTED is None else sorted(_WANTED)
+    node.workerinput["kaizen_top"] = _TOP
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if _WANTED is None:
+        return
+    keep, drop = [], []
+    for item in items:
+        name = _id(item.nodeid)
+        wanted = name in _WANTED or name.partition("::")[0] in _WANTED
+        (keep if wanted else drop).append(item)
+    if drop:
+        config.hook.pytest_deselected(items=drop)
+        items[:] = keep
+
+
+def pytest_collectreport(report):
+    if _out and report.outcome != "passed":
+        _out.write(kind="collect", id=_id(report.nodeid), outcome=report.outcome, text=_text(report.longrepr))
+
+
+def pytest_collection_finish(session):
+    if _out and not _is_worker(session.config):
+        _out.write(kind="collected", ids=[_id(item.nodeid) for item in session.items])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart(nodeid, location):
+    if _out:
+        _out.write(kind="begin", id=_id(nodeid), at=_clock())
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    # What was raised, before any other plug-in can change the report: a report that passed although something was
+    # raised is a contradiction.
+    raised = None if call.excinfo is None else call.excinfo.typename
+    outcome = yield
+    try:
+        outcome.get_result()._kaizen_raised = raised
+    except Exception:
+        pass
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report):
+    if not _out:
+        return
+    _out.write(
+        kind="result",
+        id=_id(report.nodeid),
+        when=report.when,
+        outcome=report.outcome,
+        xfail=getattr(report, "wasxfail", None),
+        raised=getattr(report, "_kaizen_raised", None),
+        sub=hasattr(report, "context"),
+        seconds=getattr(report, "duration", None),
+        file=_id((report.location or ("",))[0]) or None,
+        text=_text(report.longrepr) if report.outcome != "passed" else None,
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    if _out:
+        _out.write(kind="finish", exit=int(exitstatus), testscollected=getattr(session, "testscollected", None))
+        line = _dumps({"kind": "end", "lines": _out.lines, "seal": _out.seal.hexdigest()})
+        _out.file.write(line + "\n")
+        _out.file.flush()
