@@ -56,7 +56,8 @@ pub struct Commit {
 }
 
 /// The name of one test: unique in a suite, stable from run to run (`tests/test_cart.py::test_total[3]`,
-/// `kaizen_ci::repo::tests::name`, `cart.test.js > total > with discount`).
+/// `kaizen-ci repo::tests::name` and `kaizen-ci::it suite::name` (nextest's names), `cart.test.js > total > with discount`).
+/// `(build)`, `(suite)` and `(crash)` stand for the suite as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TestId(pub String);

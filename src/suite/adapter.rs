@@ -154,9 +154,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What `name` will be before we change it: the command's own assignment, else our environment's.
+    /// What `name` will be before we change it: the command's own assignment, else what the environment hands down.
     fn get(&self, name: &str) -> Option<OsString> {
-        self.env.get(std::ffi::OsStr::new(name)).cloned().or_else(|| std::env::var_os(name))
+        let inherited = || std::env::var_os(name).filter(|_| name != "PYTEST_ADDOPTS");
+        self.env.get(std::ffi::OsStr::new(name)).cloned().or_else(inherited)
     }
 
     /// Adds `value` behind what `name` is already, with a blank between.

@@ -3,3 +3,4 @@
 mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
+mod suite;

@@ -11,15 +11,16 @@ use crate::suite::{Scope, TestId};
 
 const RUNNER: &str = include_str!("../plugins/cargo_runner.sh");
 
+/// Cargo splits this at blanks, so a path (which may have some) can't be in it, nor a blank of the shell's.
+const START: &str = "sh -c exec${IFS}sh${IFS}\"$KAIZEN_CARGO_RUNNER\"${IFS}\"$0\"${IFS}\"$@\"";
+
 pub(super) fn prepare(draft: &mut Draft<'_>) {
     let script = draft.helper("cargo_runner.sh", RUNNER);
     let folder = draft.report_folder("cargo");
-    let runner = format!("sh {} {}", script.display(), folder.display());
-    // cargo splits the value at blanks; with a blank in the path the text alone has to do
-    if !script.to_string_lossy().contains(' ') {
-        for target in hosts() {
-            draft.set(&format!("CARGO_TARGET_{target}_RUNNER"), &runner);
-        }
+    draft.set("KAIZEN_CARGO_RUNNER", script);
+    draft.set("KAIZEN_CARGO_REPORTS", folder);
+    for target in hosts() {
+        draft.set(&format!("CARGO_TARGET_{target}_RUNNER"), START);
     }
     draft.set("CARGO_TERM_COLOR", "never");
     draft.set("CARGO_TERM_PROGRESS_WHEN", "never");
@@ -105,10 +106,10 @@ fn select(draft: &mut Draft<'_>) {
 
 pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
     let stderr = evidence.stderr();
-    let kinds = kinds(&stderr);
+    let targets = targets(&stderr);
     let mut parsed = Parsed { complete: true, ..Parsed::default() };
     for meta in evidence.report_files(".meta") {
-        binary(&mut parsed, &meta, &kinds);
+        binary(&mut parsed, &meta, &targets);
     }
     doc_tests(&mut parsed, &evidence.stdout(), &stderr);
     if let Some(message) = libtest::build_failure(&stderr) {
@@ -120,13 +121,13 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
 }
 
 /// One test binary: what it printed, and how it ended.
-fn binary(parsed: &mut Parsed, meta: &std::path::Path, kinds: &BTreeMap<String, Kind>) {
+fn binary(parsed: &mut Parsed, meta: &std::path::Path, targets: &BTreeMap<String, Target>) {
     let text = |ending: &str| read_capped(&meta.with_extension(ending));
     let fields = text("meta").unwrap_or_default();
     let mut fields = fields.split('\0');
     let exe = fields.next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
     let package = fields.next().unwrap_or_default();
-    let binary = binary_id(package, &exe, kinds.get(&exe).copied());
+    let binary = binary_id(package, &exe, targets.get(&exe));
     let listed = text("list").map(|l| libtest::list(&l));
     let code: Option<i32> = text("code").and_then(|c| c.parse().ok());
     let block = libtest::read(&text("out").unwrap_or_default(), listed.as_ref());
@@ -195,14 +196,20 @@ enum Kind {
     Bench,
 }
 
+/// A target as cargo's `Running` line shows it: its kind and its source file.
+struct Target {
+    kind: Kind,
+    source: String,
+}
+
 static RUNNING: LazyLock<Regex> = LazyLock::new(|| {
     // only literals: can't fail
     Regex::new(r"(?m)^ +Running (unittests )?(\S.*) \(([^()]+)\)$").unwrap()
 });
 
-/// The kinds of test binaries by file name, from cargo's `Running` lines.
-fn kinds(stderr: &str) -> BTreeMap<String, Kind> {
-    let mut kinds = BTreeMap::new();
+/// The targets of test binaries by file name of the binary, from cargo's `Running` lines.
+fn targets(stderr: &str) -> BTreeMap<String, Target> {
+    let mut targets = BTreeMap::new();
     for found in RUNNING.captures_iter(stderr) {
         let (unit, path) = (found.get(1).is_some(), &found[2]);
         let kind = match path {
@@ -213,21 +220,25 @@ fn kinds(stderr: &str) -> BTreeMap<String, Kind> {
             _ => Kind::Lib,
         };
         let exe = found[3].rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-        kinds.entry(exe).or_insert(kind);
+        targets.entry(exe).or_insert(Target { kind, source: path.to_owned() });
     }
-    kinds
+    targets
 }
 
 /// nextest's name of a test binary: `package`, `package::test`, `package::bin/name`.
-fn binary_id(package: &str, exe: &str, kind: Option<Kind>) -> String {
-    let target = exe.rsplit_once('-').map_or(exe, |(name, _)| name);
-    let kind = kind.unwrap_or(if target == package.replace('-', "_") { Kind::Lib } else { Kind::Test });
-    match kind {
+fn binary_id(package: &str, exe: &str, target: Option<&Target>) -> String {
+    let crate_name = exe.rsplit_once('-').map_or(exe, |(name, _)| name);
+    // the file name of the binary has `_` where the target's name may have `-`
+    let mut names = vec![package];
+    names.extend(target.map(|t| t.source.trim_end_matches(".rs").rsplit('/')).into_iter().flatten().take(2));
+    let name = names.into_iter().find(|n| n.replace('-', "_") == crate_name).unwrap_or(crate_name);
+    let guess = if crate_name == package.replace('-', "_") { Kind::Lib } else { Kind::Test };
+    match target.map_or(guess, |t| t.kind) {
         Kind::Lib => package.to_owned(),
-        Kind::Test => format!("{package}::{target}"),
-        Kind::Bin => format!("{package}::bin/{target}"),
-        Kind::Example => format!("{package}::example/{target}"),
-        Kind::Bench => format!("{package}::bench/{target}"),
+        Kind::Test => format!("{package}::{name}"),
+        Kind::Bin => format!("{package}::bin/{name}"),
+        Kind::Example => format!("{package}::example/{name}"),
+        Kind::Bench => format!("{package}::bench/{name}"),
     }
 }
 

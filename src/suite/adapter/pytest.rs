@@ -24,10 +24,8 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     draft.set("PYTHONPATH", path);
     // a line that sets PYTHONPATH itself would hide the plug-in
     if let Some(line) = &mut draft.line {
-        let helpers = helpers.to_string_lossy();
-        if shell::quote(&helpers) == helpers {
-            *line = line.replace("PYTHONPATH=", &format!("PYTHONPATH={helpers}:"));
-        }
+        let helpers = shell::quote(&helpers.to_string_lossy());
+        *line = line.replace("PYTHONPATH=", &format!("PYTHONPATH={helpers}:"));
     }
     let cache = shell::quote(&format!("cache_dir={}", draft.reports_dir.join("cache").display()));
     draft.append("PYTEST_ADDOPTS", &format!("-p kaizen_report -o {cache}"));

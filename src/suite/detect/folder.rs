@@ -227,7 +227,7 @@ impl Folder<'_> {
             let runner = runner_of(&script, &self.path);
             let words: &[&str] = if manager == "bun" { &["bun", "run", "test"] } else { &[manager, "test"] };
             self.add(runner, words, "package.json scripts.test");
-            if package.get("workspaces").is_some() && script.contains("workspace") {
+            if package.get("workspaces").is_some() {
                 self.cover(Family::Script, Vec::new());
             }
         } else if depends("vitest") {
@@ -243,6 +243,11 @@ impl Folder<'_> {
 
     /// `node --test` where its files are.
     fn node_without_package(&mut self) {
+        // a folder below a package is the package's
+        let mut above = self.dir.ancestors().skip(1);
+        if !self.has("package.json") && above.any(|a| self.root.join(a).join("package.json").is_file()) {
+            return;
+        }
         let is_test = |n: &str| {
             let ends = [".js", ".mjs", ".cjs"].iter().find_map(|e| n.strip_suffix(e));
             ends.is_some_and(|stem| {

@@ -2,8 +2,8 @@
 # Started by cargo in place of every test binary (CARGO_TARGET_*_RUNNER): keeps the binary's output and exit code apart
 # from everything else that is printed, so that results are known binary by binary. What people read goes to stderr;
 # doc tests, which rustdoc runs, have stdout for themselves.
-dir=$1
-shift
+dir=$KAIZEN_CARGO_REPORTS
+unset KAIZEN_CARGO_REPORTS KAIZEN_CARGO_RUNNER
 case ${1##*/} in
 rust_out | rustdoctest* | doctest_bundle* | doctest_runner*) exec "$@" ;;
 esac

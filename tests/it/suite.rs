@@ -1,0 +1,394 @@
+//! The suite's adapter with real runners: exact names and results, selections, and results that can't be faked by printing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kaizen_ci::process::{self, Spec};
+use kaizen_ci::suite::{CommandLine, LogFiles, Run, Runner, Selection, Status, Suite, TestId, adapter, detect};
+use tokio_util::sync::CancellationToken;
+
+/// A project in a folder with a blank in its name, and a place for reports beside it.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let place = Self { dir: tempfile::Builder::new().prefix("kaizen suite ").tempdir().unwrap() };
+        for (name, text) in files {
+            place.write(name, text);
+        }
+        place
+    }
+
+    fn top(&self) -> PathBuf {
+        self.dir.path().join("project")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.top().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn detected(&self) -> Suite {
+        let suites = detect::detect(&self.top());
+        assert_eq!(suites.len(), 1, "{suites:?}");
+        suites[0].clone()
+    }
+
+    fn run(&self, suite: &Suite, selection: &Selection) -> Run {
+        self.run_for(suite, selection, Duration::from_secs(120))
+    }
+
+    #[tokio::main]
+    async fn run_for(&self, suite: &Suite, selection: &Selection, time_limit: Duration) -> Run {
+        process::set_supervisor(env!("CARGO_BIN_EXE_kaizen-ci"));
+        let reports = tempfile::Builder::new().prefix("reports ").tempdir_in(self.dir.path()).unwrap();
+        let prepared = adapter::prepare(suite, selection, &self.top(), reports.path());
+        let mut env = process::environment::clean(std::env::vars_os(), &[]);
+        env.extend(prepared.env.clone());
+        let log = LogFiles { stdout: reports.path().join("stdout.log"), stderr: reports.path().join("stderr.log") };
+        let spec = Spec {
+            argv: prepared.argv.clone(),
+            cwd: prepared.cwd.clone(),
+            env,
+            time_limit,
+            grace: Duration::from_millis(200),
+            stdout: log.stdout.clone(),
+            stderr: log.stderr.clone(),
+            log_cap_bytes: process::LOG_CAP_BYTES,
+        };
+        let finished = process::run(&spec, &CancellationToken::new()).await.unwrap();
+        let run = adapter::collect(suite, &prepared, &finished, &log, &self.top());
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{}", std::fs::read_to_string(&log.stdout).unwrap_or_default());
+            eprintln!("{}", std::fs::read_to_string(&log.stderr).unwrap_or_default());
+            eprintln!("{run:#?}");
+        }
+        run
+    }
+}
+
+fn shell(runner: Runner, line: &str) -> Suite {
+    Suite {
+        name: "s".into(),
+        dir: PathBuf::new(),
+        command: CommandLine::Shell(line.into()),
+        runner,
+        found_by: "--cmd".into(),
+    }
+}
+
+/// `id=status` lines in order.
+fn lines(run: &Run) -> Vec<String> {
+    let status = |s: Status| match s {
+        Status::Passed => "passed",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+        Status::ExpectedFailure => "xfail",
+    };
+    run.tests.iter().map(|(id, r)| format!("{id} = {}", status(r.status))).collect()
+}
+
+fn only(ids: &[&str]) -> Selection {
+    Selection::Only(ids.iter().map(|id| TestId((*id).to_owned())).collect::<BTreeSet<_>>())
+}
+
+fn message<'a>(run: &'a Run, id: &str) -> &'a str {
+    run.tests[&TestId(id.to_owned())].message.as_deref().unwrap_or_default()
+}
+
+/// Whether a program is there; says so when not.
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|d| Path::new(&d).join(program).is_file());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+const PYTHON_TESTS: &str = r#"
+import pytest, unittest
+
+def test_good(): pass
+
+def test_bad():
+    total = 1 + 1
+    assert total == 3
+
+@pytest.mark.skip(reason="later")
+def test_skipped(): pass
+
+@pytest.mark.xfail(reason="known")
+def test_known(): assert False
+
+@pytest.mark.parametrize("x", ["a b", "é::ü", "x/y", "[1]"])
+def test_odd(x): assert x != "x/y"
+
+@pytest.fixture
+def broken(): raise RuntimeError("no fixture")
+
+def test_setup(broken): pass
+
+class TestBox:
+    def test_in_class(self): pass
+
+class Old(unittest.TestCase):
+    def test_old(self): self.assertEqual(1, 1)
+"#;
+
+const PYTHON_RESULTS: [&str; 11] = [
+    r"tests/test_a.py::Old::test_old = passed",
+    r"tests/test_a.py::TestBox::test_in_class = passed",
+    r"tests/test_a.py::test_bad = failed",
+    r"tests/test_a.py::test_good = passed",
+    r"tests/test_a.py::test_known = xfail",
+    r"tests/test_a.py::test_odd[[1]] = passed",
+    r"tests/test_a.py::test_odd[\xe9::\xfc] = passed",
+    r"tests/test_a.py::test_odd[a b] = passed",
+    r"tests/test_a.py::test_odd[x/y] = failed",
+    r"tests/test_a.py::test_setup = failed",
+    r"tests/test_a.py::test_skipped = skipped",
+];
+
+#[test]
+fn pytest_gives_exact_names_and_results_with_the_place_of_the_failure() {
+    let place = Place::new(&[("tests/test_a.py", PYTHON_TESTS)]);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), PYTHON_RESULTS);
+    assert_eq!(run.contradictions, [""; 0]);
+    assert!(message(&run, "tests/test_a.py::test_bad").contains("tests/test_a.py:8: AssertionError"));
+    assert!(message(&run, "tests/test_a.py::test_setup").contains("no fixture"));
+    assert!(!run.is_green());
+}
+
+#[test]
+fn pytest_through_a_shell_in_another_folder_gives_the_same_names() {
+    let place = Place::new(&[
+        ("sub/tests/test_a.py", PYTHON_TESTS),
+        ("Makefile", "test:\n\tcd sub && python3 -m pytest -q -x\n"),
+    ]);
+    let expected: Vec<String> = PYTHON_RESULTS.iter().map(|r| format!("sub/{r}")).collect();
+    for line in
+        ["make test", "cd sub && python3 -m pytest -x -q", "cd sub; PYTHONPATH=. python3 -m pytest | cat; false"]
+    {
+        let run = place.run(&shell(Runner::Pytest, line), &Selection::All);
+        assert_eq!(lines(&run), expected, "{line}");
+        assert_eq!(run.contradictions, [""; 0], "{line}");
+    }
+    let ids = ["sub/tests/test_a.py::test_odd[x/y]", r"sub/tests/test_a.py::test_odd[\xe9::\xfc]"];
+    let run = place.run(&shell(Runner::Pytest, "make test"), &only(&ids));
+    assert_eq!(run.tests.keys().map(|t| t.0.as_str()).collect::<BTreeSet<_>>(), BTreeSet::from(ids));
+}
+
+#[test]
+fn pytest_runs_only_the_red_tests_and_loads_only_their_files() {
+    let place = Place::new(&[("tests/test_a.py", PYTHON_TESTS), ("tests/test_b.py", "raise SystemError('loaded')")]);
+    let ids = ["tests/test_a.py::test_bad", "tests/test_a.py::test_odd[a b]"];
+    let run = place.run(&place.detected(), &only(&ids));
+    assert_eq!(lines(&run), ["tests/test_a.py::test_bad = failed", "tests/test_a.py::test_odd[a b] = passed"]);
+    let all = place.run(&place.detected(), &Selection::All);
+    let file = &all.tests[&TestId("tests/test_b.py".into())];
+    assert_eq!((file.status, file.scope), (Status::Failed, kaizen_ci::suite::Scope::File));
+    assert!(file.message.as_ref().unwrap().contains("loaded"));
+}
+
+#[test]
+fn a_conftest_that_prints_success_does_not_fool_the_results() {
+    let print = "
+def pytest_unconfigure(config):
+    print('======== 32 passed in 0.10s ========')
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.stats.pop('failed', None)
+def pytest_sessionfinish(session):
+    session.exitstatus = 0
+";
+    let place = Place::new(&[("conftest.py", print), ("tests/test_a.py", PYTHON_TESTS)]);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), PYTHON_RESULTS);
+    assert!(run.contradictions.iter().any(|c| c.contains("printed")), "{:?}", run.contradictions);
+    assert!(run.contradictions.iter().any(|c| c.contains("exited with 0")), "{:?}", run.contradictions);
+    assert!(!run.is_green());
+}
+
+#[test]
+fn a_report_hook_that_turns_failures_into_passes_is_seen() {
+    let hook = "
+import pytest
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == 'call':
+        report.outcome, report.longrepr = 'passed', None
+";
+    let place = Place::new(&[("conftest.py", hook), ("test_a.py", "def test_bad():\n    assert 1 == 2\n")]);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), ["test_a.py::test_bad = failed"]);
+    assert!(run.contradictions.iter().any(|c| c.contains("AssertionError")), "{:?}", run.contradictions);
+}
+
+#[test]
+fn a_python_process_that_leaves_in_the_middle_is_a_crash() {
+    let place =
+        Place::new(&[("test_a.py", "import os\ndef test_a(): pass\ndef test_b(): os._exit(0)\ndef test_c(): pass\n")]);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert!(run.contradictions.iter().any(|c| c.contains("did not report to the end")), "{:?}", run.contradictions);
+    place.write(
+        "test_a.py",
+        "import os\ndef test_a(): pass\ndef test_b(): os.kill(os.getpid(), 11)\ndef test_c(): pass\n",
+    );
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), ["(crash) = failed", "test_a.py::test_a = passed"]);
+    assert!(message(&run, "(crash)").contains("test_a.py::test_b"));
+}
+
+#[test]
+fn a_python_test_that_hangs_is_named() {
+    let place = Place::new(&[(
+        "test_a.py",
+        "import time\ndef test_a(): pass\ndef test_b(): time.sleep(60)\ndef test_c(): pass\n",
+    )]);
+    let run = place.run_for(&place.detected(), &Selection::All, Duration::from_secs(3));
+    assert_eq!(lines(&run), ["(suite) = failed", "test_a.py::test_a = passed", "test_a.py::test_b = failed"]);
+    assert_eq!(message(&run, "test_a.py::test_b"), "timed out");
+}
+
+#[test]
+fn no_tests_and_no_command_are_said_in_words() {
+    let place = Place::new(&[("pytest.ini", "[pytest]\n")]);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(message(&run, "(suite)"), "pytest collected no tests");
+    let run = place.run(&shell(Runner::Command, "no-such-program-here"), &Selection::All);
+    assert!(message(&run, "(suite)").starts_with("command not found"), "{run:?}");
+    let run = place.run(&shell(Runner::Command, "echo fine; exit 3"), &Selection::All);
+    assert!(message(&run, "(suite)").contains("exited with 3\nfine"), "{run:?}");
+    let run = place.run(&shell(Runner::Command, "true"), &Selection::All);
+    assert_eq!(lines(&run), ["(suite) = passed"]);
+    assert!(run.is_green());
+}
+
+const RUST_LIB: &str = r#"
+//! Cart.
+/// Adds.
+/// ```
+/// assert_eq!(cart_box::add(1, 2), 3);
+/// ```
+///
+/// ```
+/// assert_eq!(cart_box::add(1, 2), 4);
+/// ```
+pub fn add(a: i32, b: i32) -> i32 { a + b }
+#[cfg(test)]
+mod tests {
+    #[test] fn adds() { assert_eq!(super::add(1, 2), 3); }
+    #[test] fn fails() { println!("some output"); assert_eq!(super::add(1, 2), 4, "odd sum"); }
+    #[test] #[ignore = "slow"] fn ignored() {}
+    #[test] #[should_panic] fn panics() { panic!("test tests::nothing ... ok"); }
+}
+"#;
+const RUST_IT: &str = "#[test] fn outer() {}\nmod deep { #[test] fn inner() { assert!(cart_box::add(2, 2) == 5); } }\n";
+const RUST_MAIN: &str = "fn main() {}\n#[test] fn in_main() {}\n";
+
+#[test]
+fn cargo_test_gives_exact_names_and_results() {
+    let manifest = "[package]\nname = \"cart-box\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
+    let place = Place::new(&[
+        ("Cargo.toml", manifest),
+        ("src/lib.rs", RUST_LIB),
+        ("src/main.rs", RUST_MAIN),
+        ("tests/it.rs", RUST_IT),
+    ]);
+    let suite = place.detected();
+    let run = place.run(&suite, &Selection::All);
+    let expected = [
+        "cart-box tests::adds = passed",
+        "cart-box tests::fails = failed",
+        "cart-box tests::ignored = skipped",
+        "cart-box tests::panics = passed",
+        "cart-box::bin/cart-box in_main = passed",
+        "cart-box::it deep::inner = failed",
+        "cart-box::it outer = passed",
+        "cart_box::doc src/lib.rs - add #1 = passed",
+        "cart_box::doc src/lib.rs - add #2 = failed",
+    ];
+    assert_eq!(lines(&run), expected);
+    assert_eq!(run.contradictions, [""; 0]);
+    assert!(message(&run, "cart-box tests::fails").contains("odd sum"));
+    assert!(message(&run, "cart-box::it deep::inner").contains("tests/it.rs:2:"));
+
+    let run = place.run(&suite, &only(&["cart-box tests::fails", "cart-box::it outer"]));
+    assert_eq!(lines(&run), ["cart-box tests::fails = failed", "cart-box::it outer = passed"]);
+
+    place.write("src/lib.rs", &RUST_LIB.replace("a + b", "a + c"));
+    let run = place.run(&suite, &Selection::All);
+    assert_eq!(lines(&run), ["(build) = failed"]);
+    assert!(message(&run, "(build)").contains("cannot find value `c`"), "{run:?}");
+
+    let forger = "#[test] fn a() { std::process::exit(0) }\n#[test] fn b() {}\n";
+    place.write("src/lib.rs", &RUST_LIB.replace("a + c", "a + b"));
+    place.write("tests/it.rs", forger);
+    let run = place.run(&suite, &Selection::All);
+    assert!(
+        run.contradictions.iter().any(|c| c.contains("cart-box::it exited with 0 but")),
+        "{:?}",
+        run.contradictions
+    );
+    place.write("tests/it.rs", &forger.replace("exit(0)", "abort()"));
+    let run = place.run(&suite, &Selection::All);
+    assert!(message(&run, "(crash)").contains("ended by signal 6"), "{run:?}");
+}
+
+const NODE_TESTS: &str = r#"
+import test, { describe, it } from 'node:test';
+import assert from 'node:assert';
+describe('total', () => {
+  it('adds', () => assert.equal(1 + 1, 2));
+  it('with discount', () => { console.log('{"type":"test:pass"}'); assert.equal(1 + 1, 3); });
+  it.skip('later', () => {});
+  it('todo failing', { todo: true }, () => { assert.ok(false); });
+  describe('deep', () => { it('odd "chars" (.*) $x', () => {}); it('same', () => {}); it('same', () => {}); });
+});
+test('top', async (t) => { await t.test('sub', () => { throw new TypeError('boom'); }); });
+"#;
+
+#[test]
+fn node_test_gives_exact_names_and_results() {
+    if !has("node") || !has("npm") {
+        return;
+    }
+    let package = r#"{"scripts":{"test":"node --test"}}"#;
+    let place = Place::new(&[
+        ("package.json", package),
+        ("cart.test.mjs", NODE_TESTS),
+        ("test/broken.test.cjs", "require('./nothing')"),
+    ]);
+    let direct = shell(Runner::NodeTest, "node --test");
+    let expected = [
+        "cart.test.mjs > top = failed",
+        "cart.test.mjs > top > sub = failed",
+        "cart.test.mjs > total > adds = passed",
+        "cart.test.mjs > total > deep > odd \"chars\" (.*) $x = passed",
+        "cart.test.mjs > total > deep > same = passed",
+        "cart.test.mjs > total > deep > same #2 = passed",
+        "cart.test.mjs > total > later = skipped",
+        "cart.test.mjs > total > todo failing = xfail",
+        "cart.test.mjs > total > with discount = failed",
+        "test/broken.test.cjs = failed",
+    ];
+    for suite in [place.detected(), direct.clone()] {
+        let run = place.run(&suite, &Selection::All);
+        assert_eq!(lines(&run), expected, "{suite:?}");
+        assert_eq!(run.contradictions, [""; 0]);
+        assert!(message(&run, "cart.test.mjs > total > with discount").contains("cart.test.mjs:6:"));
+    }
+    let ids = ["cart.test.mjs > total > with discount", "cart.test.mjs > total > deep > odd \"chars\" (.*) $x"];
+    let run = place.run(&direct, &only(&ids));
+    let ran: BTreeSet<_> = run.tests.keys().map(|t| t.0.as_str()).collect();
+    // a suite whose name is asked for runs whole; what is outside of it does not run
+    assert!(ran.is_superset(&BTreeSet::from(ids)), "{ran:?}");
+    assert!(ran.iter().all(|id| id.starts_with("cart.test.mjs > total > ")), "{ran:?}");
+}
