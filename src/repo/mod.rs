@@ -8,6 +8,7 @@ mod disk;
 pub mod git;
 pub mod index;
 mod inside;
+pub mod minimise;
 pub mod revert;
 pub mod snapshot;
 pub mod store;
@@ -203,8 +204,22 @@ impl Repository {
     /// When git fails.
     pub fn first_parents(&self, from: &Sha, most: usize) -> Result<Vec<Commit>> {
         let most = format!("--max-count={most}");
-        let git = self.git().args(["log", "-z", "--first-parent", "--encoding=UTF-8", COMMIT_FORMAT, &most]);
-        parse_log(&git.args([&from.0, "--"]).bytes()?)
+        log(self.git(), ["--first-parent", &most, &from.0, "--"])
+    }
+
+    /// What the merge `merge` brought in, for [`bisect::Hunt::next`]: the first-parent line of its second parent,
+    /// newest first, down to the first commit that its first parent has too.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn side(&self, merge: &Commit) -> Result<Vec<Commit>> {
+        let [first, second, ..] = merge.parents.as_slice() else { return Ok(Vec::new()) };
+        let mut line = log(self.git(), ["--first-parent", &second.0, &format!("^{first}"), "--"])?;
+        let before = line.last().map_or(Some(second), |oldest| oldest.parents.first()).cloned();
+        if let Some(before) = before {
+            line.extend(self.first_parents(&before, 1)?);
+        }
+        Ok(line)
     }
 
     /// The commits that are in `to` and not in `from`, newest first, all branches of merges included.
@@ -212,8 +227,7 @@ impl Repository {
     /// # Errors
     /// When git fails.
     pub fn between(&self, from: &Sha, to: &Sha) -> Result<Vec<Commit>> {
-        let git = self.git().args(["log", "-z", "--topo-order", "--encoding=UTF-8", COMMIT_FORMAT]);
-        parse_log(&git.args([&to.0, &format!("^{from}"), "--"]).bytes()?)
+        log(self.git(), ["--topo-order", &to.0, &format!("^{from}"), "--"])
     }
 
     /// One commit.
@@ -233,6 +247,11 @@ fn not_found(path: &Path, code: i32, stderr: &[u8]) -> Error {
             .hint("cd into a repository, or make one: git init");
     }
     git::failed("rev-parse", code, stderr)
+}
+
+/// `git log` of what `limits` (options, revisions, paths) say.
+fn log<S: AsRef<std::ffi::OsStr>>(git: Git, limits: impl IntoIterator<Item = S>) -> Result<Vec<Commit>> {
+    parse_log(&git.args(["log", "-z", "--encoding=UTF-8", COMMIT_FORMAT]).args(limits).bytes()?)
 }
 
 fn parse_log(out: &[u8]) -> Result<Vec<Commit>> {

@@ -18,7 +18,8 @@ pub const MODE_SUBMODULE: u32 = 0o160_000;
 pub const MODE_LINK: u32 = 0o120_000;
 
 /// The private object store of one run: a bare repository in a temporary folder that borrows the user's objects
-/// (alternates). New objects (snapshots, reverts, candidates) are written here and nowhere else.
+/// (alternates). New objects (snapshots, reverts, candidates) are written here and nowhere else. All that git does to
+/// the user's objects is to renew the time stamp of one that it would have to write again.
 #[derive(Debug, Clone)]
 pub struct Store {
     /// The bare repository.

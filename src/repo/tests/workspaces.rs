@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::scene::Scene;
+use super::scene::{Scene, assert_same};
 use crate::repo::Workspace;
 use crate::repo::carry::Carry;
 
@@ -32,7 +32,7 @@ fn a_workspace_has_the_dirty_tree_and_leaves_the_users_alone() {
     let path = workspace.path.clone();
     drop(workspace);
     assert!(!path.exists());
-    assert_eq!(scene.everything(), before);
+    assert_same(&before, &scene.everything());
     assert_eq!(scene.store().snapshot().unwrap(), snapshot, "same tree, same commit");
 }
 
