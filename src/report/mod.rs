@@ -1,1 +1,20 @@
-//! Reports: what people read when a run is over, made from events alone.
+//! Reports: what people and scripts read when a run is over, made from events alone.
+//!
+//! [`Document::of`] folds the events into one versioned document; everything else is a rendering of it: `report.json`
+//! (and `heal --json`), `report.md`, `report.html`, and the last screen of the terminal (in [`crate::console`]).
+
+pub mod diagnosis;
+pub mod document;
+pub mod escape;
+mod fold;
+pub mod html;
+pub mod markdown;
+pub mod numbers;
+pub mod timeline;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::{Document, Outcome};
+pub use write::{Written, write};
