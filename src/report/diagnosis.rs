@@ -99,8 +99,16 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             "the source does not parse: $1",
             "open the place that the message names; an unfinished merge or edit is the usual reason",
         ),
-        (r"NameError: name '(\w+)' is not defined", "the name `$1` is not defined", "look for a typing error or a missing import of `$1`"),
-        (r"ReferenceError: (\S+) is not defined", "the name `$1` is not defined", "look for a typing error or a missing import of `$1`"),
+        (
+            r"NameError: name '(\w+)' is not defined",
+            "the name `$1` is not defined",
+            "look for a typing error or a missing import of `$1`",
+        ),
+        (
+            r"ReferenceError: (\S+) is not defined",
+            "the name `$1` is not defined",
+            "look for a typing error or a missing import of `$1`",
+        ),
         (
             r"AttributeError: (?:module )?'([\w.]+)'(?: object)? has no attribute '(\w+)'",
             "`$1` has no attribute `$2`",
@@ -112,17 +120,41 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             "follow the value back to where it becomes $1",
         ),
         (r"KeyError: ([^\n]+)", "the key $1 is missing", "look for a renamed key, or a place that no longer fills it"),
-        (r"(?:IndexError|index out of (?:bounds|range))[: ]*([^\n]*)", "an index is out of range $1", "look for an off-by-one in the suspects"),
-        (r"ZeroDivisionError|divide by zero|division by zero", "something is divided by zero", "look for an empty list or a zero that used to be excluded"),
-        (r"RecursionError|Maximum call stack|stack overflow", "a recursion does not end", "look at the base case of the recursion among the suspects"),
-        (r"NullPointerException[: ]*([^\n]*)", "something is null $1", "follow the value back to where it becomes null"),
-        (r"(TypeError): ([^\n]+)", "a value of the wrong type or a wrong call: $2", "compare the call with the function's parameters"),
+        (
+            r"(?:IndexError|index out of (?:bounds|range))[: ]*([^\n]*)",
+            "an index is out of range $1",
+            "look for an off-by-one in the suspects",
+        ),
+        (
+            r"ZeroDivisionError|divide by zero|division by zero",
+            "something is divided by zero",
+            "look for an empty list or a zero that used to be excluded",
+        ),
+        (
+            r"RecursionError|Maximum call stack|stack overflow",
+            "a recursion does not end",
+            "look at the base case of the recursion among the suspects",
+        ),
+        (
+            r"NullPointerException[: ]*([^\n]*)",
+            "something is null $1",
+            "follow the value back to where it becomes null",
+        ),
+        (
+            r"(TypeError): ([^\n]+)",
+            "a value of the wrong type or a wrong call: $2",
+            "compare the call with the function's parameters",
+        ),
         (
             r"(?i)\b(timed? ?out|timeout)\b",
             "something took too long or never ends",
             "look for an endless loop or a wait that nobody ends; `run_time_limit` raises the limit",
         ),
-        (r"(?i)connection refused|ECONNREFUSED|Name or service not known|ENOTFOUND", "the test needs a service or network that is not there", "start the service, or keep the network out of the test"),
+        (
+            r"(?i)connection refused|ECONNREFUSED|Name or service not known|ENOTFOUND",
+            "the test needs a service or network that is not there",
+            "start the service, or keep the network out of the test",
+        ),
     ];
     // A pattern of this table that does not compile would fail `every_rule_has_an_example`.
     let rule = |(find, likely, next): &(&str, &'static str, &'static str)| {
@@ -189,7 +221,9 @@ fn difference(expected: &str, actual: &str) -> String {
     match (bare(expected), bare(actual)) {
         (a, b) if a == b => " (only upper and lower case or quotes differ)".into(),
         (a, b) if a.split_whitespace().eq(b.split_whitespace()) => " (only white space differs)".into(),
-        (a, b) if [&a[..], &b].iter().all(|t| ["true", "false"].contains(t)) => " (a condition is turned round?)".into(),
+        (a, b) if [&a[..], &b].iter().all(|t| ["true", "false"].contains(t)) => {
+            " (a condition is turned round?)".into()
+        }
         (_, b) if ["none", "null", "undefined"].contains(&b.as_str()) => " (a `return` is missing?)".into(),
         _ => String::new(),
     }
@@ -261,11 +295,17 @@ pub fn headline(document: &Document) -> String {
             format!("flaky: {} passed when run again. Nothing was changed.", count(flaky, "red test"))
         }
         Outcome::BrokenOnBase => {
-            format!("not healed, and red on the base branch too: {} red. Nothing in your tree was changed.", count(red, "test"))
+            format!(
+                "not healed, and red on the base branch too: {} red. Nothing in your tree was changed.",
+                count(red, "test")
+            )
         }
         Outcome::Environment => {
             let what = document.blame.as_ref().and_then(|blame| blame.what.clone());
-            format!("the suite can't run here: {}", one_line(&what.unwrap_or_else(|| "something is missing".into()), 200))
+            format!(
+                "the suite can't run here: {}",
+                one_line(&what.unwrap_or_else(|| "something is missing".into()), 200)
+            )
         }
         Outcome::Escalated => {
             let attempts = count(document.attempts.len(), "attempt");
@@ -306,7 +346,10 @@ mod tests {
             ("NameError: name 'totl' is not defined", "the name `totl` is not defined"),
             ("ReferenceError: totl is not defined", "the name `totl` is not defined"),
             ("AttributeError: 'Cart' object has no attribute 'totl'", "`Cart` has no attribute `totl`"),
-            ("TypeError: Cannot read properties of undefined (reading 'id')", "something is undefined where `.id` is read"),
+            (
+                "TypeError: Cannot read properties of undefined (reading 'id')",
+                "something is undefined where `.id` is read",
+            ),
             ("KeyError: 'price'", "the key 'price' is missing"),
             ("IndexError: list index out of range", "an index is out of range list index out of range"),
             ("ZeroDivisionError: division by zero", "divided by zero"),
@@ -330,12 +373,18 @@ mod tests {
             ("AssertionError: 5 != 6", "expected 6, got 5 (one apart: an off-by-one?)"),
             ("    Expected: 3\n    Received: -3", "expected 3, got -3 (the sign is turned round)"),
             ("expected: <true> but was: <false>", "expected true, got false (a condition is turned round?)"),
-            ("  left: \"Ab\"\n right: \"ab\"", "expected \"ab\", got \"Ab\" (only upper and lower case or quotes differ)"),
+            (
+                "  left: \"Ab\"\n right: \"ab\"",
+                "expected \"ab\", got \"Ab\" (only upper and lower case or quotes differ)",
+            ),
             ("got 7, want 9", "expected 9, got 7"),
             ("expected 7, got 9", "expected 7, got 9"),
             ("expected: 4\n     got: nil", "expected 4, got nil"),
             ("AssertionError: expected 5 to equal 7", "expected 7, got 5"),
-            ("Expected values to be strictly equal:\n\nundefined !== 7\n", "expected 7, got undefined (a `return` is missing?)"),
+            (
+                "Expected values to be strictly equal:\n\nundefined !== 7\n",
+                "expected 7, got undefined (a `return` is missing?)",
+            ),
         ];
         assert_eq!(table.len(), COMPARISONS.len());
         for (said, words) in table {

@@ -58,7 +58,10 @@ pub fn markdown(text: &str) -> String {
                 out.push(c);
             }
             '-' if out.to_ascii_lowercase().ends_with("gh") => out.push_str("\u{200b}-"),
-            '.' if start || flat[..i].bytes().all(|b| b.is_ascii_digit()) => out.push_str("\\."),
+            // `1. ` begins a list.
+            '.' if flat[..i].bytes().all(|b| b.is_ascii_digit()) && flat[i + 1..].starts_with(' ') => {
+                out.push_str("\\.")
+            }
             '.' if out.to_ascii_lowercase().ends_with("www") => out.push_str("\u{200b}."),
             c => out.push(c),
         }
@@ -111,6 +114,15 @@ pub fn html(text: &str) -> String {
     out
 }
 
+/// The title of a folded part (HTML inside Markdown): GitHub looks for names and issues there too.
+pub fn summary(text: &str) -> String {
+    html(&one_line(text, 120))
+        .replace("&#39;", "’")
+        .replace('@', "@\u{200b}")
+        .replace('#', "#\u{200b}")
+        .replace('$', "＄")
+}
+
 /// A label of a Mermaid diagram: letters, digits and a few signs; everything else becomes a space.
 pub fn mermaid(text: &str) -> String {
     let keep = |c: char| if c.is_alphanumeric() || "-_./".contains(c) { c } else { ' ' };
@@ -123,7 +135,11 @@ pub fn mermaid(text: &str) -> String {
 /// One word of a POSIX shell command that a person copies.
 pub fn shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +187,9 @@ mod tests {
 
     #[test]
     fn shell_words_are_quoted_where_needed() {
-        for (text, word) in [("a/b.c", "a/b.c"), ("", "''"), ("a b", "'a b'"), ("it's; rm -rf /", r"'it'\''s; rm -rf /'")] {
+        for (text, word) in
+            [("a/b.c", "a/b.c"), ("", "''"), ("a b", "'a b'"), ("it's; rm -rf /", r"'it'\''s; rm -rf /'")]
+        {
             assert_eq!(shell(text), word);
         }
     }

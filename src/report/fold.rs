@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::document::{
-    Attempt, BlameInfo, Culprit, DisagreementInfo, Document, FailureInfo, FileDelta, FixerInfo, HealInfo, Miss, Outcome,
-    ReasonInfo, Revert, SCHEMA, SnapshotInfo, SuiteInfo, SuiteRun, SuspectInfo, TestCounts, TierInfo,
+    Attempt, BlameInfo, Culprit, DisagreementInfo, Document, FailureInfo, FileDelta, FixerInfo, HealInfo, Miss,
+    Outcome, ReasonInfo, Revert, SCHEMA, SnapshotInfo, SuiteInfo, SuiteRun, SuspectInfo, TestCounts, TierInfo,
 };
 use super::{diagnosis, timeline};
 use crate::error::Exit;
@@ -246,7 +246,9 @@ impl Fold {
     }
 
     fn proposed(&mut self, event: &Event) {
-        let Event::CandidateProposed { candidate, fixer, idea, diff, hash, labels, disagreement } = event else { return };
+        let Event::CandidateProposed { candidate, fixer, idea, diff, hash, labels, disagreement } = event else {
+            return;
+        };
         if let Some(disagreement) = disagreement {
             self.disagreements.insert(candidate.clone(), disagreement.clone());
         }
@@ -267,7 +269,8 @@ impl Fold {
     }
 
     fn judged(&mut self, event: &Event) {
-        let Event::JudgeEnded { candidate, verdict, reasons, ms, output, guards_passed, set_aside, tests_changed } = event
+        let Event::JudgeEnded { candidate, verdict, reasons, ms, output, guards_passed, set_aside, tests_changed } =
+            event
         else {
             return;
         };
@@ -277,8 +280,7 @@ impl Fold {
         );
         let Some(attempt) = self.document.attempts.iter_mut().rev().find(|a| a.candidate == *candidate) else { return };
         attempt.verdict = Some(named(verdict));
-        attempt.reasons =
-            reasons.iter().map(|r| ReasonInfo { rule: r.rule.clone(), what: r.what.clone() }).collect();
+        attempt.reasons = reasons.iter().map(|r| ReasonInfo { rule: r.rule.clone(), what: r.what.clone() }).collect();
         attempt.output.clone_from(output);
         attempt.set_aside.clone_from(set_aside);
         attempt.judge_ms = *ms;

@@ -3,8 +3,9 @@
 use super::document::{Document, HealInfo};
 use super::escape::{first_lines, html, one_line};
 use super::fold::verdict_words;
+use super::markdown::label_words;
 use super::numbers::{count, seconds};
-use super::{markdown, timeline};
+use super::timeline;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--good:#1a7f37;--bad:#cf222e;--add:#1a7f3722;--del:#cf222e22}\
@@ -48,10 +49,10 @@ pub fn render(document: &Document) -> String {
 }
 
 fn facts(out: &mut String, document: &Document) {
+    let mut rows = format!("<tr><th>repository</th><td>{}</td></tr>\n", html(&one_line(&document.repository, 400)));
     let mut row = |name: &str, value: String| {
-        out.push_str(&format!("<tr><th>{name}</th><td>{}</td></tr>\n", html(&one_line(&value, 400))));
+        rows.push_str(&format!("<tr><th>{name}</th><td>{}</td></tr>\n", html(&one_line(&value, 400))));
     };
-    row("repository", document.repository.clone());
     if let Some(suite) = &document.suite {
         row("suite", suite.command.clone());
     }
@@ -59,14 +60,15 @@ fn facts(out: &mut String, document: &Document) {
         row("blame", format!("{}: {}", blame.kind.replace('_', " "), blame.evidence));
     }
     if let Some(culprit) = &document.culprit {
-        row("red since", format!("{:.7} “{}” by {} ({})", culprit.commit, culprit.subject, culprit.author, culprit.how));
+        row(
+            "red since",
+            format!("{:.7} “{}” by {} ({})", culprit.commit, culprit.subject, culprit.author, culprit.how),
+        );
     }
     for revert in document.reverts.iter().filter(|revert| revert.revert.is_none()) {
         row("revert refused", format!("{:.7}: conflicts in {}", revert.commit, revert.conflicts.join(", ")));
     }
-    let rows = std::mem::take(out);
-    let (head, rows) = rows.split_at(rows.find("<tr>").unwrap_or(rows.len()));
-    out.push_str(&format!("{head}<table>\n{rows}</table>\n"));
+    out.push_str(&format!("<table>\n{rows}</table>\n"));
 }
 
 fn heal_section(out: &mut String, heal: &HealInfo) {
@@ -75,7 +77,7 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
         out.push_str(&format!("<p><b>This patch changes tests</b>: {}</p>\n", html(&heal.tests_changed.join(", "))));
     }
     for label in &heal.labels {
-        out.push_str(&format!("<p>Mind: {}</p>\n", html(&markdown::label_words(label).replace('\\', ""))));
+        out.push_str(&format!("<p>Mind: {}</p>\n", html(label_words(label))));
     }
     let (before, after) = two_sides(&heal.diff);
     out.push_str(&format!(
@@ -154,7 +156,9 @@ fn red(out: &mut String, document: &Document) {
     }
     if !failure.excerpt.trim().is_empty() {
         let excerpt = html(&first_lines(&failure.excerpt, 400));
-        out.push_str(&format!("<details><summary>The part of the log that matters</summary><pre>{excerpt}</pre></details>\n"));
+        out.push_str(&format!(
+            "<details><summary>The part of the log that matters</summary><pre>{excerpt}</pre></details>\n"
+        ));
     }
 }
 

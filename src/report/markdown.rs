@@ -52,7 +52,10 @@ fn short(sha: &str) -> String {
 fn facts(out: &mut String, document: &Document) {
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(suite) = &document.suite {
-        rows.push(("suite", format!("{} ({}, found by {})", code(&suite.command), text(&suite.runner), text(&suite.found_by))));
+        rows.push((
+            "suite",
+            format!("{} ({}, found by {})", code(&suite.command), text(&suite.runner), text(&suite.found_by)),
+        ));
     }
     if let Some(failure) = &document.failure {
         rows.push(("red", count(failure.red.len(), "test")));
@@ -62,7 +65,10 @@ fn facts(out: &mut String, document: &Document) {
     }
     if let Some(culprit) = &document.culprit {
         let (subject, author) = (text(&culprit.subject), text(&culprit.author));
-        rows.push(("red since", format!("{} “{subject}” by {author} ({})", short(&culprit.commit), text(&culprit.how))));
+        rows.push((
+            "red since",
+            format!("{} “{subject}” by {author} ({})", short(&culprit.commit), text(&culprit.how)),
+        ));
     } else if let Some(why) = &document.no_culprit {
         rows.push(("red since", format!("unknown: {}", text(why))));
     }
@@ -93,7 +99,7 @@ fn facts(out: &mut String, document: &Document) {
 fn heal_section(out: &mut String, heal: &HealInfo) {
     out.push_str(&format!("**{}** {}\n\n", text(&heal.fixer), text(&heal.idea)));
     for label in &heal.labels {
-        out.push_str(&format!("> Mind: {}\n\n", label_words(label)));
+        out.push_str(&format!("> Mind: {}\n\n", text(label_words(label))));
     }
     if heal.diff.lines().count() <= SHORT_DIFF_LINES {
         out.push_str(&fence("diff", &heal.diff));
@@ -141,13 +147,13 @@ pub fn apply_command(patch: &str) -> String {
 }
 
 /// A label in words.
-pub fn label_words(label: &str) -> String {
+pub fn label_words(label: &str) -> &str {
     match label {
-        "deletion_only" => "it only deletes code".into(),
-        "condition_to_constant" => "it fixes a condition to a constant".into(),
-        "undo" => "it only undoes part of a change".into(),
-        "remembered" => "it healed the same failure before".into(),
-        other => text(other),
+        "deletion_only" => "it only deletes code",
+        "condition_to_constant" => "it fixes a condition to a constant",
+        "undo" => "it only undoes part of a change",
+        "remembered" => "it healed the same failure before",
+        other => other,
     }
 }
 
@@ -174,6 +180,13 @@ fn reproduce(out: &mut String, document: &Document) {
 }
 
 fn red(out: &mut String, document: &Document) {
+    if let Some(blame) = document.blame.as_ref().filter(|blame| !blame.tests.is_empty()) {
+        out.push_str("## Flaky tests\n\n");
+        for test in blame.tests.iter().take(MOST_TESTS) {
+            out.push_str(&format!("- {}\n", code(test)));
+        }
+        out.push('\n');
+    }
     let Some(failure) = &document.failure else { return };
     out.push_str(&format!("## What is red\n\nFingerprint {}\n\n", code(&failure.fingerprint)));
     for test in failure.red.iter().take(MOST_TESTS) {
@@ -206,7 +219,8 @@ fn indented(block: &str) -> String {
 
 fn attempts(out: &mut String, document: &Document) {
     let winner = document.heal.as_ref().map(|heal| heal.candidate.as_str());
-    let others: Vec<_> = document.attempts.iter().filter(|attempt| Some(attempt.candidate.as_str()) != winner).collect();
+    let others: Vec<_> =
+        document.attempts.iter().filter(|attempt| Some(attempt.candidate.as_str()) != winner).collect();
     if others.is_empty() {
         return;
     }
@@ -219,7 +233,8 @@ fn attempts(out: &mut String, document: &Document) {
     }
     out.push('\n');
     for attempt in others.iter().take(MOST_TESTS) {
-        let title = format!("{}: {}", escape::html(&escape::one_line(&attempt.candidate, 60)), escape::html(verdict_words(attempt.verdict.as_deref())));
+        let verdict = verdict_words(attempt.verdict.as_deref());
+        let title = escape::summary(&format!("{}: {verdict}", attempt.candidate));
         details(out, &title, &attempt_body(attempt));
     }
     if others.len() > MOST_TESTS {
@@ -235,7 +250,10 @@ fn attempt_body(attempt: &Attempt) -> String {
     body.push('\n');
     body.push_str(&fence("diff", &escape::first_lines(&attempt.diff, MOST_LINES)));
     if !attempt.output.is_empty() {
-        body.push_str(&format!("\nWhat the tests said:\n\n{}", fence("text", &escape::first_lines(&attempt.output, 60))));
+        body.push_str(&format!(
+            "\nWhat the tests said:\n\n{}",
+            fence("text", &escape::first_lines(&attempt.output, 60))
+        ));
     }
     body
 }
@@ -297,7 +315,7 @@ fn timeline_section(out: &mut String, document: &Document) {
     let mut body = format!("```mermaid\n{}```\n\n", timeline::mermaid(&document.timeline));
     body.push_str("| from | to | what | how it ended |\n|---:|---:|---|---|\n");
     for span in document.timeline.iter().take(4 * MOST_TESTS) {
-        let what = text(&format!("{} {}", span.lane, span.label));
+        let what = text(&timeline::title(span));
         let (from, to) = (seconds(span.start_ms), seconds(span.end_ms));
         body.push_str(&format!("| {from} | {to} | {what} | {} |\n", text(&span.state)));
     }

@@ -14,7 +14,7 @@ pub mod timeline;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use document::{Document, Outcome};
 pub use write::{Written, write};

@@ -41,7 +41,7 @@ pub fn of(entries: &[Entry]) -> Vec<Span> {
 
 fn begins(event: &Event) -> Option<(String, String)> {
     match event {
-        Event::SuiteStarted { purpose, subject, .. } => Some(("suite".into(), format!("{}: {subject}", named(purpose)))),
+        Event::SuiteStarted { purpose, subject, .. } => Some(("suite".into(), format!("{} {subject}", named(purpose)))),
         Event::TierStarted { tier } => Some(("tier".into(), format!("tier {tier}"))),
         Event::FixerStarted { fixer } => Some((fixer.clone(), fixer.clone())),
         Event::JudgeStarted { candidate } => Some(("judge".into(), candidate.clone())),
@@ -54,7 +54,7 @@ fn ends(event: &Event) -> Option<(String, String, &'static str)> {
         Event::SuiteEnded { purpose, subject, failed, end, .. } => {
             let green = *failed == 0 && *end == crate::words::End::Exited(0);
             let state = if green { "good" } else { "bad" };
-            Some(("suite".into(), format!("{}: {subject}", named(purpose)), state))
+            Some(("suite".into(), format!("{} {subject}", named(purpose)), state))
         }
         Event::TierEnded { tier, why, .. } => {
             Some(("tier".into(), format!("tier {tier}"), if why == "healed" { "good" } else { "neutral" }))
@@ -72,6 +72,11 @@ fn ends(event: &Event) -> Option<(String, String, &'static str)> {
         }
         _ => None,
     }
+}
+
+/// Row and label, said once where they are the same.
+pub fn title(span: &Span) -> String {
+    if span.label.starts_with(&span.lane) { span.label.clone() } else { format!("{}: {}", span.lane, span.label) }
 }
 
 /// The most bars that a picture shows: the longest ones.
@@ -127,7 +132,9 @@ pub fn svg(spans: &[Span]) -> String {
     let lanes = lanes(&drawn);
     let total = drawn.iter().map(|span| span.end_ms).max().unwrap_or(0).max(1);
     // In 128 bits: a clock that jumped makes spans of any length.
-    let x = |ms: u64| LEFT + u64::try_from(u128::from(ms.min(total)) * u128::from(WIDTH - LEFT) / u128::from(total)).unwrap_or(0);
+    let x = |ms: u64| {
+        LEFT + u64::try_from(u128::from(ms.min(total)) * u128::from(WIDTH - LEFT) / u128::from(total)).unwrap_or(0)
+    };
     let height = ROW * (lanes.len() as u64) + 30;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" role=\"img\" aria-label=\"Timeline\">\n",

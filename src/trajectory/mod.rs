@@ -186,7 +186,8 @@ pub enum Event {
     JudgeStep {
         /// The candidate.
         candidate: String,
-        /// `guards`, `red tests`, `whole suite 1/2`, `without the patch`.
+        /// `guards`, `red tests`, `whole suite 1/2`, `without the patch`. (In JSON `doing`: `step` is the entry's own.)
+        #[serde(rename = "doing")]
         step: String,
     },
     /// The judge has decided.
@@ -269,7 +270,8 @@ pub enum Event {
     },
     /// Leftovers of a killed run were removed.
     Cleaned {
-        /// Which run.
+        /// Which run. (In JSON `of_run`: `run` is the entry's own.)
+        #[serde(rename = "of_run")]
         run: String,
         /// What was removed.
         what: Vec<String>,
