@@ -14,6 +14,7 @@ pub mod patch;
 pub mod process;
 pub mod repo;
 pub mod report;
+pub mod state;
 pub mod suite;
 pub mod syntax;
 pub mod trajectory;

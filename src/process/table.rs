@@ -15,6 +15,8 @@ pub struct Row {
     pub group: i32,
     /// Its session.
     pub session: i32,
+    /// Its terminal; 0 when it has none.
+    pub terminal: i32,
     /// When it began, in clock ticks since boot: with the id, a name that is not used again.
     pub started: u64,
 }
@@ -27,10 +29,10 @@ pub fn parse_stat(text: &[u8]) -> Option<Row> {
     let mut rest = std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace();
     let state = rest.next()?.chars().next()?;
     let mut number = || rest.next()?.parse::<i32>().ok();
-    let (parent, group, session) = (number()?, number()?, number()?);
-    // fields 7 to 21 are of no interest here; 22 is the start
-    let started = rest.nth(15)?.parse().ok()?;
-    Some(Row { pid, state, parent, group, session, started })
+    let (parent, group, session, terminal) = (number()?, number()?, number()?, number()?);
+    // fields 8 to 21 are of no interest here; 22 is the start
+    let started = rest.nth(14)?.parse().ok()?;
+    Some(Row { pid, state, parent, group, session, terminal, started })
 }
 
 /// The process `pid`, when it exists.
@@ -68,14 +70,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(pid: i32, parent: i32) -> Row {
-        Row { pid, state: 'S', parent, group: pid, session: pid, started: 0 }
+        Row { pid, state: 'S', parent, group: pid, session: pid, terminal: 0, started: 0 }
     }
 
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_confuse() {
         let tail = "S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 99 100";
         let text = format!("42 (a) (b c) R 1 2) {tail}");
-        let expected = Row { pid: 42, state: 'S', parent: 7, group: 8, session: 9, started: 123_456 };
+        let expected = Row { pid: 42, state: 'S', parent: 7, group: 8, session: 9, terminal: 0, started: 123_456 };
         assert_eq!(parse_stat(text.as_bytes()), Some(expected));
     }
 
