@@ -83,3 +83,65 @@ pub async fn run(spec: &Spec, cancel: &CancellationToken) -> Result<Finished> {
     }
     job.finished().await
 }
+
+#[cfg(test)]
+mod tests {
+    //! Without a supervisor program, as unit tests are; `tests/it/process.rs` has all of it with one.
+    use super::*;
+    use std::path::Path;
+
+    fn shell(dir: &Path, script: &str) -> Spec {
+        Spec {
+            argv: ["sh", "-c", script].map(OsString::from).to_vec(),
+            cwd: dir.to_owned(),
+            env: BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]),
+            time_limit: Duration::from_secs(10),
+            grace: Duration::from_millis(100),
+            stdout: dir.join("out"),
+            stderr: dir.join("err"),
+            log_cap_bytes: 1000,
+        }
+    }
+
+    fn is_alive(dir: &Path) -> bool {
+        let pid = std::fs::read_to_string(dir.join("pid")).unwrap();
+        table::of(pid.trim().parse().unwrap()).is_some_and(|row| row.state != 'Z')
+    }
+
+    #[tokio::test]
+    async fn commands_run_without_a_supervisor_program_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = shell(dir.path(), "echo out; echo err >&2; exit 3");
+        let finished = run(&spec, &CancellationToken::new()).await.unwrap();
+        assert_eq!(finished.end, End::Exited(3));
+        assert_eq!(std::fs::read(&spec.stdout).unwrap(), b"out\n");
+        assert_eq!(std::fs::read(&spec.stderr).unwrap(), b"err\n");
+    }
+
+    #[tokio::test]
+    async fn a_tree_that_ignores_term_and_leaves_its_session_ends_without_a_supervisor_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "trap '' TERM; setsid sh -c 'echo $$ > pid; sleep 100' & while :; do sleep 0.05; done";
+        let spec = Spec { time_limit: Duration::from_millis(400), ..shell(dir.path(), script) };
+        let finished = run(&spec, &CancellationToken::new()).await.unwrap();
+        assert_eq!(finished.end, End::TimedOut);
+        assert!(!is_alive(dir.path()));
+    }
+
+    #[tokio::test]
+    async fn a_run_cancelled_before_it_began_starts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let finished = run(&shell(dir.path(), "touch started"), &cancel).await.unwrap();
+        assert_eq!(finished.end, End::Cancelled);
+        assert!(!dir.path().join("started").exists());
+    }
+
+    #[tokio::test]
+    async fn a_command_without_words_is_bad_usage() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = Spec { argv: Vec::new(), ..shell(dir.path(), "") };
+        assert!(run(&spec, &CancellationToken::new()).await.is_err());
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -27,11 +28,13 @@ pub(super) struct Reach {
     status: Option<ExitStatus>,
     /// Who was seen below the command, with the time of their start; only kept without a reaper.
     seen: HashMap<i32, u64>,
+    /// When that was last looked up.
+    looked: Option<Instant>,
 }
 
 impl Reach {
     pub fn new(arm: Arm) -> Self {
-        Self { arm, child: None, status: None, seen: HashMap::new() }
+        Self { arm, child: None, status: None, seen: HashMap::new(), looked: None }
     }
 
     /// Starts the command in a session of its own.
@@ -86,7 +89,7 @@ impl Reach {
                     Reaped::NobodyLeft => return true,
                 }
             },
-            Arm::Session => self.status.is_some() && self.session_members().is_empty(),
+            Arm::Session => self.status.is_some() && self.session_members().is_empty() && !self.has_group(),
         }
     }
 
@@ -115,6 +118,12 @@ impl Reach {
         if let Some(child) = &self.child {
             let _ = killpg(Pid::from_raw(child.id().cast_signed()), signal);
         }
+    }
+
+    /// Where there is no table of processes: is somebody left in the command's group?
+    fn has_group(&self) -> bool {
+        let group = || Some(Pid::from_raw(self.child.as_ref()?.id().cast_signed()));
+        cfg!(not(target_os = "linux")) && group().is_some_and(|group| killpg(group, None).is_ok())
     }
 
     fn members(&mut self) -> Vec<Row> {
@@ -147,8 +156,11 @@ impl Reach {
 
     /// Without a reaper: looks who is there, so that they are known when they move away later.
     pub fn look_around(&mut self) {
-        if self.arm == Arm::Session {
+        /// Reading the whole table costs about a millisecond.
+        const OFTEN_ENOUGH: Duration = Duration::from_millis(50);
+        if self.arm == Arm::Session && self.looked.is_none_or(|at| at.elapsed() > OFTEN_ENOUGH) {
             self.session_members();
+            self.looked = Some(Instant::now());
         }
     }
 

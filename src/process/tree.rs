@@ -37,6 +37,7 @@ const KILL_MOST: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Wanted size of the output pipes: fewer turns for a child that writes much.
+#[cfg(target_os = "linux")]
 const PIPE_BYTES: i32 = 1024 * 1024;
 
 /// Where the run stands.

@@ -3,4 +3,5 @@
 mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
+mod state;
 mod suite;

@@ -330,6 +330,35 @@ fn assert_gone_soon(dir: &Path) {
     }
 }
 
+/// Not a test of its own: the process that the next test kills. Without its folder it does nothing.
+#[test]
+#[ignore = "started by another test"]
+fn helper_that_runs_until_it_is_killed() {
+    let Some(dir) = std::env::var_os("HELPER_DIR") else { return };
+    run(&python(Path::new(&dir), &format!("{ESCAPE}time.sleep(100)")));
+}
+
+#[test]
+fn when_kaizen_ci_is_killed_nothing_of_the_tree_is_left_after_a_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "process::helper_that_runs_until_it_is_killed";
+    let mut killed = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--ignored"])
+        .env("HELPER_DIR", dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !dir.path().join("ready").exists() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the tree did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(left(dir.path()).len() >= 2, "the command and the one that fled");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_gone_soon(dir.path());
+}
+
 #[test]
 fn a_run_costs_little_more_than_the_command() {
     let dir = tempfile::tempdir().unwrap();
