@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::repo::{Sha, Snapshot, Store};
 use crate::suite::protected::Protected;
-use crate::suite::{Run, Scope, Status, Suite, TestId};
+use crate::suite::{LogFiles, Run, Scope, Status, Suite, TestId};
 
 pub use crate::words::{Blame, Suspect};
 pub use changed::ChangedLines;
@@ -45,9 +45,7 @@ pub struct Failure {
 /// What a red run says, told against the files of its tree. Only the run's two log files are read from disk (streamed,
 /// whatever their size; missing ones are empty); everything else comes through `scene`.
 pub fn describe(run: &Run, scene: &Scene<'_>) -> Failure {
-    let mut streams = [open(&run.log.stdout), open(&run.log.stderr)];
-    let [out, err] = &mut streams;
-    let excerpt = excerpt::excerpt(&mut [("stdout", out.as_mut()), ("stderr", err.as_mut())]);
+    let excerpt = excerpt_of(&run.log);
     let red = run.red();
     let raw = raw_messages(run, &excerpt);
     let suspects = suspects::rank(&raw, scene);
@@ -58,6 +56,13 @@ pub fn describe(run: &Run, scene: &Scene<'_>) -> Failure {
     let fingerprint = fingerprint::fingerprint(scene.suite.runner, &raw, &frames);
     let messages = raw.iter().map(|(id, text)| (id.clone(), fingerprint::normalise(text))).collect();
     Failure { red, fingerprint, suspects, excerpt, messages }
+}
+
+/// The part of a run's log that matters, streamed from its two files.
+pub fn excerpt_of(log: &LogFiles) -> String {
+    let mut streams = [open(&log.stdout), open(&log.stderr)];
+    let [out, err] = &mut streams;
+    excerpt::excerpt(&mut [("stdout", out.as_mut()), ("stderr", err.as_mut())])
 }
 
 /// [`describe`] for a snapshot in a store: lists its files, finds what changed since `green`, and reads files when asked.

@@ -1,5 +1,7 @@
 //! The lab: makes workspaces of a snapshot and runs the suite in them, a bounded number at a time.
 
+pub mod history;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,7 @@ use crate::process::{self, Finished, Spec};
 use crate::repo::carry::Carry;
 use crate::repo::{Snapshot, Store, Workspace};
 use crate::suite::{LogFiles, Run, Selection, Suite, adapter};
+use crate::trajectory::{Event, Purpose, Recorder};
 
 /// Limits for one run of the suite.
 #[derive(Debug, Clone, Copy)]
@@ -134,4 +137,19 @@ impl Lab {
             .await
             .map_err(|e| Error::internal("reading the results panicked").source(e))
     }
+}
+
+/// Records that a run of the suite ended.
+pub fn record_run(recorder: &Recorder, purpose: Purpose, subject: &str, run: &Run) {
+    let (passed, failed, skipped) = run.counts();
+    recorder.record(Event::SuiteEnded {
+        purpose,
+        subject: subject.to_owned(),
+        passed,
+        failed,
+        skipped,
+        end: run.end,
+        ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
+        red: run.red().iter().take(50).map(ToString::to_string).collect(),
+    });
 }

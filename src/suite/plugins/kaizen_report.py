@@ -7,7 +7,9 @@ starts can write here by accident.
 import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -117,6 +119,76 @@ def pytest_collectreport(report):
 def pytest_collection_finish(session):
     if _out and not _is_worker(session.config):
         _out.write(kind="collected", ids=[_id(item.nodeid) for item in session.items])
+
+
+class _Watch:
+    """Cuts a test that computes or waits without end, so that one loop does not take the results of all others along.
+
+    Computing is measured in processor time, so that a slow machine, a sleep or a subprocess is never mistaken for a
+    loop. After the first cut the next ones come sooner: tests of one broken function hang together.
+    """
+
+    COMPUTES_S = 5.0  # processor seconds without end, for code whose other tests take next to nothing
+    WAITS_S = 60.0  # seconds of wall time
+    SLOWEST = 20.0  # a test may take this many times what the slowest test took that passed
+    LEAST_S = 1.0
+    AGAIN_S = 0.5  # raised again and again: a bare `except` may have swallowed it
+
+    def __init__(self):
+        self.slowest = {"computes": 0.0, "waits": 0.0}
+        self.cuts = 0
+        self.began = None
+
+    def limit(self, what, most):
+        sooner = max(most / 2**self.cuts, self.LEAST_S)
+        return max(sooner, self.SLOWEST * self.slowest[what])
+
+    def possible(self):
+        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+            return False
+        free = (signal.SIG_DFL, signal.SIG_IGN, None)
+        return signal.getsignal(signal.SIGVTALRM) in free and signal.getsignal(signal.SIGALRM) in free
+
+    def start(self):
+        if not self.possible():
+            return
+        computes, waits = self.limit("computes", self.COMPUTES_S), self.limit("waits", self.WAITS_S)
+        self.began = (time.process_time(), _clock())
+
+        def cut(number, _frame):
+            __tracebackhide__ = True
+            kind, limit = ("computes", computes) if number == signal.SIGVTALRM else ("waits", waits)
+            if self.began is not None:
+                self.began = None
+                self.cuts += 1
+            pytest.fail("the test %s without end: cut after %.1f s" % (kind, limit))
+
+        signal.signal(signal.SIGVTALRM, cut)
+        signal.signal(signal.SIGALRM, cut)
+        signal.setitimer(signal.ITIMER_VIRTUAL, computes, self.AGAIN_S)
+        signal.setitimer(signal.ITIMER_REAL, waits, self.AGAIN_S)
+
+    def stop(self, passed):
+        if signal.getsignal(signal.SIGVTALRM) in (signal.SIG_DFL, None):
+            return
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        if passed and self.began is not None:
+            took = {"computes": time.process_time() - self.began[0], "waits": _clock() - self.began[1]}
+            self.slowest = {what: max(self.slowest[what], took[what]) for what in took}
+        self.began = None
+
+
+_watch = _Watch()
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_call(item):
+    _watch.start()
+    outcome = yield
+    _watch.stop(passed=outcome.excinfo is None)
 
 
 @pytest.hookimpl(tryfirst=True)
