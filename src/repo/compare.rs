@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::repo::carry::Keep;
 use crate::repo::checkout::{self, File};
 use crate::repo::disk::{Exact, TICK_NS};
 use crate::repo::snapshot::os;
@@ -23,31 +24,26 @@ pub(crate) struct Found {
     pub(crate) same: Vec<(usize, Exact)>,
     /// Files and whole folders that should not be there.
     pub(crate) extra: Vec<Vec<u8>>,
-}
-
-impl Found {
-    /// Nothing differs that a build or a test could see in the content.
-    pub(crate) fn is_pristine(&self) -> bool {
-        self.changed.is_empty() && self.missing.is_empty() && self.extra.is_empty()
-    }
+    /// Folders that should not be there, unless git ignores them: builds make such ones.
+    pub(crate) perhaps: Vec<Vec<u8>>,
 }
 
 struct Walk<'a> {
     top: &'a Path,
     manifest: &'a Manifest,
     user_root: Option<&'a Path>,
-    keep: &'a dyn Fn(&[u8]) -> bool,
+    keep: &'a dyn Fn(&[u8]) -> Keep,
     seen: Vec<bool>,
     found: Found,
 }
 
-/// Compares the files under `top` with `manifest`. `keep` names folders that are nobody's business: carried build
-/// folders. The `.git` folder at the top is passed over too.
+/// Compares the files under `top` with `manifest`. `keep` says of paths that are in no tree whether they are nobody's
+/// business, as carried build folders are. The `.git` folder at the top is passed over too.
 pub(crate) fn compare(
     top: &Path,
     manifest: &Manifest,
     user_root: Option<&Path>,
-    keep: &dyn Fn(&[u8]) -> bool,
+    keep: &dyn Fn(&[u8]) -> Keep,
 ) -> io::Result<Found> {
     let seen = vec![false; manifest.files.len()];
     let mut walk = Walk { top, manifest, user_root, keep, seen, found: Found::default() };
@@ -86,8 +82,15 @@ impl Walk<'_> {
             }
             Ok(at) if is_folder && self.manifest.files[at].mode == MODE_SUBMODULE => self.folder(&path),
             Err(at) if is_folder && self.is_above(at, &path) => self.folder(&path),
-            _ if is_folder && (self.keep)(&path) => Ok(()),
-            _ => {
+            Err(_) => {
+                match (self.keep)(&path) {
+                    Keep::Yes => {}
+                    Keep::IfIgnored if is_folder => self.found.perhaps.push(path),
+                    Keep::IfIgnored | Keep::No => self.found.extra.push(path),
+                }
+                Ok(())
+            }
+            Ok(_) => {
                 self.found.extra.push(path);
                 Ok(())
             }

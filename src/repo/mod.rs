@@ -9,11 +9,13 @@ pub mod git;
 pub mod index;
 mod inside;
 pub mod minimise;
+mod relocate;
 pub mod revert;
 pub mod snapshot;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod workspace;
 
 use std::ffi::OsString;

@@ -1,5 +1,7 @@
 //! A workspace: one temporary checkout of a snapshot with the ignored build folders carried over; gone when dropped.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use crate::repo::checkout::{self, File, Times};
 use crate::repo::compare::{self, Found};
 use crate::repo::snapshot::{now_ns, os};
 use crate::repo::store::check_path;
-use crate::repo::{Sha, Snapshot, Store, disk, inside};
+use crate::repo::{Sha, Snapshot, Store, disk, inside, relocate};
 
 /// A checkout of a snapshot that tests may run in. It has a git directory of its own, so that nothing that runs in it
 /// can reach the user's configuration, refs or hooks, nor another workspace's.
@@ -92,8 +94,13 @@ impl Workspace {
         for (at, stat) in &found.same {
             manifest.files[*at].stat = Some(*stat);
         }
-        if !found.is_pristine() || !found.same.is_empty() {
+        let stale = !found.changed.is_empty() || !found.missing.is_empty() || !found.same.is_empty();
+        if stale {
             checkout::fill(&self.store, &self.path, &self.index(), &mut manifest.files, Times::Now)?;
+        }
+        // with the ignore rules of the snapshot back in place
+        for path in self.not_ignored(&found.perhaps)? {
+            disk::remove(&self.path.join(os(&path))).context(place)?;
         }
         inside::make(&self.store, &self.snapshot, &self.path, &self.index())?;
         carry::carry(&self.store, &self.carry, &self.path)?;
@@ -109,7 +116,9 @@ impl Workspace {
     pub fn tree_now(&self) -> Result<Sha> {
         let manifest = self.manifest();
         let found = self.compare(&manifest).context(|| format!("can't read {}", self.path.display()))?;
-        if found.is_pristine() {
+        let mut new = found.extra.clone();
+        new.extend(self.not_ignored(&found.perhaps)?);
+        if found.changed.is_empty() && found.missing.is_empty() && new.is_empty() {
             return Ok(self.snapshot.tree.clone());
         }
         let path = |at: &usize| &manifest.files[*at];
@@ -117,18 +126,17 @@ impl Workspace {
         let changed = found.changed.iter().filter(in_tree).map(|at| path(at).path.clone());
         let gone: Vec<_> = found.missing.iter().filter(in_tree).map(|at| path(at).path.clone()).collect();
         let mut present: Vec<_> = changed.collect();
-        present.extend(self.not_ignored(&found)?);
+        let new = compare::files_under(&self.path, &new).context(|| format!("can't read {}", self.path.display()))?;
+        present.extend(self.not_ignored(&new)?);
         self.tree_with(&gone, &present)
     }
 
-    /// New files that git would not ignore.
-    fn not_ignored(&self, found: &Found) -> Result<Vec<Vec<u8>>> {
-        let files =
-            compare::files_under(&self.path, &found.extra).context(|| format!("can't read {}", self.path.display()))?;
+    /// Those of `files` (or folders) that git would not ignore.
+    fn not_ignored(&self, files: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         if files.is_empty() {
-            return Ok(files);
+            return Ok(Vec::new());
         }
-        let names = lines(&files);
+        let names = lines(files);
         let git = self.git(&self.index()).args(["check-ignore", "-z", "--stdin"]);
         let (code, out, err) = git.try_run(Some(&names))?;
         if code > 1 {
@@ -231,6 +239,12 @@ impl Workspace {
     /// Where a path of the repository (`/`-separated bytes) is in this workspace.
     pub fn at(&self, path: &[u8]) -> PathBuf {
         self.path.join(os(path))
+    }
+
+    /// `env` for a command that runs in this workspace: what leads into the user's tree (`PATH` and `VIRTUAL_ENV` of a
+    /// virtual environment in it) leads to the same place here, where that exists.
+    pub fn environment(&self, env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+        relocate::environment(env, &self.store.repository.root, &self.path)
     }
 
     /// What to carry into another workspace so that it starts with the build folders as they are in this one now.
