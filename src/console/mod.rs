@@ -1,6 +1,72 @@
 //! The terminal: live progress and results, made from events; the only place that prints.
+//!
+//! Inside its floor it stands on [`crate::report`]: what it shows at the end is a rendering of the report's document.
 
+pub mod diff;
+pub mod ending;
+pub mod live;
+pub mod plain;
+pub mod progress;
+pub mod prompt;
 pub mod style;
 mod terminal;
 
 pub use terminal::{Captured, Terminal};
+
+use crate::trajectory::{Entry, Sink};
+
+/// How a run shows its progress.
+pub enum Progress {
+    /// Redrawn in place, on a terminal.
+    Live(live::Live),
+    /// One line per step.
+    Plain(plain::Plain),
+    /// Not at all.
+    None,
+}
+
+impl Progress {
+    /// Live on a terminal; else plain lines, which `only_live` (for `--json`) leaves out; nothing when `quiet`.
+    pub fn choose(terminal: &Terminal, quiet: bool, only_live: bool) -> Self {
+        match (quiet, terminal.err_is_terminal()) {
+            (true, _) => Progress::None,
+            (false, true) => Progress::Live(live::Live::start(terminal.err_style())),
+            (false, false) if only_live => Progress::None,
+            (false, false) => Progress::Plain(plain::Plain::new(terminal.clone())),
+        }
+    }
+    /// Where events go.
+    pub fn sink(&self) -> Option<Box<dyn Sink>> {
+        match self {
+            Progress::Live(live) => Some(Box::new(live.clone())),
+            Progress::Plain(plain) => Some(Box::new(plain.clone())),
+            Progress::None => None,
+        }
+    }
+    /// Takes the live display off the screen; nothing is drawn any more.
+    pub fn finish(&self) {
+        if let Progress::Live(live) = self {
+            live.finish();
+        }
+    }
+}
+
+/// A sink that keeps everything: reports are made from it when the run is over.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(std::sync::Arc<std::sync::Mutex<Vec<Entry>>>);
+
+impl Kept {
+    /// What was kept so far.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Sink for Kept {
+    fn take(&mut self, entry: &Entry) {
+        // Progress is for the moment: a long run has thousands of such events, and no report shows them.
+        if !matches!(entry.event, crate::trajectory::Event::FixerProgress { .. }) {
+            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(entry.clone());
+        }
+    }
+}

@@ -468,6 +468,11 @@ fn hunk_lines(hunk: &str) -> (usize, usize) {
     (minus, plus)
 }
 
+/// The verdict's name, as it stands in documents.
+pub fn verdict_name(verdict: Verdict) -> String {
+    named(&verdict)
+}
+
 /// The verdict in words.
 pub fn verdict_words(verdict: Option<&str>) -> &str {
     let all = [
