@@ -29,9 +29,10 @@ fn shell(dir: &Path, script: &str) -> Spec {
     spec(dir, &["sh", "-c", script])
 }
 
-fn python(dir: &Path, script: &str) -> Spec {
-    std::fs::write(dir.join("script.py"), script).unwrap();
-    spec(dir, &["python3", "script.py"])
+/// A suite of `fixtures/hostile`.
+fn hostile(dir: &Path, script: &str, argument: &str) -> Spec {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hostile").join(script);
+    spec(dir, &["python3", script.to_str().unwrap(), argument])
 }
 
 #[tokio::main]
@@ -136,14 +137,23 @@ fn a_folder_that_is_not_there_is_an_error_and_not_a_missing_program() {
 #[test]
 fn a_command_that_hangs_and_ignores_term_ends_with_its_time_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let mut spec = shell(dir.path(), "trap '' TERM; echo started; while :; do sleep 0.05; done");
-    spec.time_limit = Duration::from_millis(400);
+    let mut spec = hostile(dir.path(), "ignores_term.py", "");
+    spec.time_limit = Duration::from_millis(1500);
     let started = Instant::now();
     let finished = run(&spec);
     assert_eq!(finished.end, End::TimedOut);
     assert_eq!(out(dir.path()), "started\n");
     assert!(finished.duration >= spec.time_limit + spec.grace, "{finished:?}");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_none_left(dir.path());
+}
+
+#[test]
+fn a_command_that_hangs_ends_soon_after_it_is_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (finished, took) = run_and_cancel(&hostile(dir.path(), "hangs.py", ""));
+    assert_eq!((finished.end, out(dir.path()).as_str()), (End::Cancelled, "started\n"));
+    assert!(took < Duration::from_millis(300), "{took:?}");
     assert_none_left(dir.path());
 }
 
@@ -157,26 +167,11 @@ fn a_command_that_ends_at_term_says_its_last_words() {
     assert!(finished.duration < Duration::from_secs(2));
 }
 
-/// A grandchild that leaves the session, loses its parent, ignores TERM and keeps the pipes open.
-const ESCAPE: &str = "import os, signal, sys, time
-def escape():
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            open('ready', 'w').close()
-            while True: time.sleep(1)
-        os._exit(0)
-escape()
-while not os.path.exists('ready'): time.sleep(0.005)
-";
-
 #[test]
 fn a_grandchild_that_fled_and_holds_the_pipes_does_not_survive_a_normal_end() {
     let dir = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let finished = run(&python(dir.path(), &format!("{ESCAPE}print('done')")));
+    let finished = run(&hostile(dir.path(), "flees.py", "end"));
     assert_eq!((finished.end, out(dir.path()).as_str()), (End::Exited(0), "done\n"));
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_none_left(dir.path());
@@ -185,7 +180,7 @@ fn a_grandchild_that_fled_and_holds_the_pipes_does_not_survive_a_normal_end() {
 #[test]
 fn a_grandchild_that_fled_does_not_survive_a_cancellation_which_is_quick() {
     let dir = tempfile::tempdir().unwrap();
-    let spec = python(dir.path(), &format!("{ESCAPE}time.sleep(100)"));
+    let spec = hostile(dir.path(), "flees.py", "hang");
     let (finished, took) = run_and_cancel(&spec);
     assert_eq!(finished.end, End::Cancelled);
     assert!(took < Duration::from_millis(400), "{took:?}");
@@ -202,8 +197,7 @@ fn what_a_pipe_still_holds_in_the_background_is_not_lost() {
 #[test]
 fn a_command_that_forks_while_it_is_killed_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let script = "trap '' TERM; touch ready; while :; do (setsid sleep 100 &) ; sleep 0.002; done";
-    let (finished, _) = run_and_cancel(&shell(dir.path(), script));
+    let (finished, _) = run_and_cancel(&hostile(dir.path(), "swarms.py", ""));
     assert_eq!(finished.end, End::Cancelled);
     assert_none_left(dir.path());
 }
@@ -211,7 +205,7 @@ fn a_command_that_forks_while_it_is_killed_leaves_nothing() {
 #[test]
 fn a_command_that_kills_its_supervisor_kills_itself_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let finished = run(&python(dir.path(), &format!("{ESCAPE}os.kill(os.getppid(), 9)\ntime.sleep(100)")));
+    let finished = run(&hostile(dir.path(), "flees.py", "kill"));
     assert_eq!(finished.end, End::Signaled(9));
     assert_none_left(dir.path());
 }
@@ -219,8 +213,7 @@ fn a_command_that_kills_its_supervisor_kills_itself_and_leaves_nothing() {
 #[test]
 fn a_command_that_stops_its_supervisor_can_be_cancelled_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let script = format!("{ESCAPE}os.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(100)");
-    let (finished, took) = run_and_cancel(&python(dir.path(), &script));
+    let (finished, took) = run_and_cancel(&hostile(dir.path(), "flees.py", "stop"));
     assert_eq!(finished.end, End::Cancelled);
     assert!(took < Duration::from_secs(6), "{took:?}");
     assert_none_left(dir.path());
@@ -243,16 +236,15 @@ fn a_gigabyte_of_output_passes_in_seconds_with_flat_memory() {
 }
 
 fn flood(dir: &Path, mebibytes: u64) {
-    let script = format!("echo first; yes 'a line of output' | head -c {mebibytes}M; echo; echo last");
-    let mut spec = shell(dir, &script);
+    let mut spec = hostile(dir, "floods.py", &mebibytes.to_string());
     spec.time_limit = Duration::from_secs(60);
     let before = peak_memory_kib();
     let finished = run(&spec);
     assert_eq!(finished.end, End::Exited(0));
-    assert_eq!(finished.stdout_bytes, mebibytes * 1024 * 1024 + "first\n\nlast\n".len() as u64);
+    assert_eq!(finished.stdout_bytes, mebibytes * 1024 * 1024 + "first\nlast\n".len() as u64);
     let text = out(dir);
     assert!(text.len() as u64 <= spec.log_cap_bytes + 100);
-    assert!(text.starts_with("first\na line of output\n") && text.ends_with("\nlast\n"));
+    assert!(text.starts_with("first\na line of output, 32 bytes long\n") && text.ends_with("\nlast\n"));
     assert_eq!(text.lines().filter(|line| line.starts_with(process::DROPPED)).count(), 1);
     let grown = peak_memory_kib() - before;
     assert!(grown < 16 * 1024, "peak memory grew by {grown} KiB");
@@ -267,8 +259,8 @@ fn peak_memory_kib() -> u64 {
 #[test]
 fn bytes_that_are_not_utf8_arrive_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    run(&shell(dir.path(), r"printf 'a\377\000\200b'"));
-    assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), b"a\xff\x00\x80b");
+    run(&hostile(dir.path(), "babbles.py", ""));
+    assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), b"a\xff\x00\x80b\xf0\x9f\n");
 }
 
 #[test]
@@ -276,7 +268,7 @@ fn a_command_that_deletes_its_own_folder_ends_as_usual() {
     let dir = tempfile::tempdir().unwrap();
     let workspace = dir.path().join("workspace");
     std::fs::create_dir(&workspace).unwrap();
-    let mut spec = shell(dir.path(), "rm -rf \"$PWD\"; echo gone; exit 5");
+    let mut spec = hostile(dir.path(), "deletes_itself.py", "");
     spec.cwd = workspace.clone();
     let finished = run(&spec);
     assert_eq!((finished.end, out(dir.path()).as_str()), (End::Exited(5), "gone\n"));
@@ -306,7 +298,7 @@ fn a_log_that_cannot_be_written_is_an_error_and_leaves_nothing() {
 #[test]
 fn a_run_that_is_dropped_leaves_nothing_after_a_moment() {
     let dir = tempfile::tempdir().unwrap();
-    let spec = python(dir.path(), &format!("{ESCAPE}time.sleep(100)"));
+    let spec = hostile(dir.path(), "flees.py", "hang");
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let cancel = CancellationToken::new();
         let ready = async {
@@ -335,7 +327,7 @@ fn assert_gone_soon(dir: &Path) {
 #[ignore = "started by another test"]
 fn helper_that_runs_until_it_is_killed() {
     let Some(dir) = std::env::var_os("HELPER_DIR") else { return };
-    run(&python(Path::new(&dir), &format!("{ESCAPE}time.sleep(100)")));
+    run(&hostile(Path::new(&dir), "flees.py", "hang"));
 }
 
 #[test]
@@ -370,6 +362,5 @@ fn a_run_costs_little_more_than_the_command() {
             started.elapsed()
         })
         .min();
-    eprintln!("fastest run of `true`: {fastest:?}");
     assert!(fastest < Some(Duration::from_millis(60)), "{fastest:?}");
 }
