@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::failure::environment::{self, Lack};
 use crate::failure::project::Project;
+use crate::failure::standing::{Standing, standing};
 use crate::failure::text;
-use crate::suite::{Run, Scope, Status, Suite, TestId};
+use crate::suite::{Run, Scope, Suite, TestId};
 use crate::words::{Blame, End};
 
 /// What the decision is made from.
@@ -38,24 +39,13 @@ pub struct Decision {
     pub red: BTreeSet<TestId>,
 }
 
-/// How a test that is red now ended in another run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Red,
-    Green,
-    /// It did not exist there, or was skipped.
-    Absent,
-    /// Something hid it: its file or the build was broken.
-    Hidden,
-}
-
 /// Decides. The order: flaky (green in any rerun), then the base (a base that is green in this same environment clears
 /// the environment), then the environment, and only when every red result looks like it.
 pub fn decide(evidence: &Evidence<'_>) -> Decision {
     let all = evidence.first.red();
     let flaky: BTreeSet<TestId> = all
         .iter()
-        .filter(|id| evidence.reruns.iter().any(|run| then(run, evidence.first, id) == Then::Green))
+        .filter(|id| evidence.reruns.iter().any(|run| standing(run, evidence.first, id) == Standing::Green))
         .cloned()
         .collect();
     let red: BTreeSet<TestId> = all.difference(&flaky).cloned().collect();
@@ -104,10 +94,10 @@ fn by_base(base: &Run, name: &str, first: &Run, red: &BTreeSet<TestId>, words: &
         words.push(format!("timed out on {name}"));
         return if first.end == End::TimedOut { Blame::BrokenOnBase } else { Blame::Unknown };
     }
-    let states: Vec<Then> = red.iter().map(|id| then(base, first, id)).collect();
-    let count = |state: Then| states.iter().filter(|s| **s == state).count();
+    let states: Vec<Standing> = red.iter().map(|id| standing(base, first, id)).collect();
+    let count = |state: Standing| states.iter().filter(|s| **s == state).count();
     let (was_red, green, absent, hidden) =
-        (count(Then::Red), count(Then::Green), count(Then::Absent), count(Then::Hidden));
+        (count(Standing::Red), count(Standing::Green), count(Standing::Absent), count(Standing::Hidden));
     if states.is_empty() {
         // red without a red test: only the exit code says so
         words.push(format!("red on {name} too"));
@@ -129,49 +119,8 @@ fn by_base(base: &Run, name: &str, first: &Run, red: &BTreeSet<TestId>, words: &
     }
 }
 
-/// How `id`, red in `first`, ended in `run`.
-fn then(run: &Run, first: &Run, id: &TestId) -> Then {
-    let scope = first.tests.get(id).map_or(Scope::Test, |r| r.scope);
-    match run.tests.get(id).map(|r| r.status) {
-        Some(Status::Failed) => return Then::Red,
-        Some(Status::Passed) => return Then::Green,
-        Some(Status::Skipped | Status::ExpectedFailure) => return Then::Absent,
-        None => {}
-    }
-    let file = first.tests.get(id).and_then(|r| r.file.clone());
-    let belongs = |other: &TestId, of: &Option<String>| {
-        file.is_some() && *of == file
-            || other.0.strip_prefix(&id.0).is_some_and(|rest| rest.starts_with([':', ' ', '.', '/']))
-    };
-    match scope {
-        Scope::Suite if run.is_green() => Then::Green,
-        // other results in place of one for the whole suite: it was built and ran
-        Scope::Suite if run.tests.values().any(|r| r.scope == Scope::Test) => Then::Green,
-        Scope::Suite => Then::Absent,
-        Scope::File => {
-            let inside = || run.tests.iter().filter(|(other, r)| belongs(other, &r.file));
-            if inside().any(|(_, r)| r.status == Status::Passed) && inside().all(|(_, r)| r.status != Status::Failed) {
-                Then::Green
-            } else {
-                Then::Absent
-            }
-        }
-        Scope::Test => {
-            let hides = |(other, r): (&TestId, &crate::suite::TestResult)| {
-                r.status == Status::Failed
-                    && match r.scope {
-                        Scope::Suite => true,
-                        Scope::File => r.file.is_some() && r.file == file || id.0.starts_with(&other.0),
-                        Scope::Test => false,
-                    }
-            };
-            if run.tests.iter().any(hides) { Then::Hidden } else { Then::Absent }
-        }
-    }
-}
-
 fn is_red_again(run: &Run, first: &Run, red: &BTreeSet<TestId>) -> bool {
-    if red.is_empty() { !run.is_green() } else { red.iter().all(|id| then(run, first, id) != Then::Green) }
+    if red.is_empty() { !run.is_green() } else { red.iter().all(|id| standing(run, first, id) != Standing::Green) }
 }
 
 /// What the machine lacks: only when every red result says so.

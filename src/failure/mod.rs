@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod frames;
 pub mod project;
 pub mod scene;
+pub mod standing;
 pub mod suspects;
 pub mod symbols;
 pub mod text;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::failure::scene::tests::suite;
-use crate::suite::{LogFiles, Runner, TestResult};
+use crate::suite::{LogFiles, Runner, Status, TestResult};
 
 fn run(results: &[(&str, Status, Scope, &str)]) -> Run {
     let tests: BTreeMap<TestId, TestResult> = results
