@@ -1,6 +1,7 @@
 //! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
 
 pub mod mutate;
+pub mod registry;
 pub mod undo;
 
 use std::collections::BTreeSet;

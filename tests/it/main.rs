@@ -1,7 +1,9 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
+mod case;
 mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
 mod state;
 mod suite;
+mod undo;

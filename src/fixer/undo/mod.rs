@@ -17,6 +17,7 @@ use crate::failure::text::clip;
 use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Label};
 use crate::patch::{FileContent, MODE_EXECUTABLE, MODE_FILE};
 use crate::repo::Sha;
+use crate::repo::minimise::{Answer, Minimiser};
 use change::{Change, Files, Set, Unit};
 use search::{Known, Outcome, Step};
 use trial::{Refused, Trial};
@@ -190,13 +191,6 @@ fn span(case: &Case, green: &Sha, top: &Sha) -> Result<Span> {
     Ok(span)
 }
 
-/// How a stage of the search ended.
-enum Stage {
-    Found(Set),
-    Hopeless,
-    OutOfTime,
-}
-
 /// The search over one change.
 struct Hunt<'a> {
     case: &'a Case,
@@ -207,11 +201,12 @@ struct Hunt<'a> {
     before: u64,
     notes: Vec<String>,
     sent: usize,
+    out_of_time: bool,
 }
 
 impl<'a> Hunt<'a> {
     fn new(case: &'a Case, desk: &'a Desk, trial: Trial<'a>, span: Span, before: u64, notes: Vec<String>) -> Self {
-        Self { case, desk, trial, span, before, notes, sent: 0 }
+        Self { case, desk, trial, span, before, notes, sent: 0, out_of_time: false }
     }
 
     async fn go(&mut self) -> Result<Ended> {
@@ -232,16 +227,16 @@ impl<'a> Hunt<'a> {
         });
         let rescue = if self.span.protected.is_empty() { 6 } else { HUNK_RUNS as usize };
         let mut known = Known::new();
-        let found = match self
-            .stage(&change, HUNK_RUNS, &mut known, "hunks", |known| search::next(&order, &pinned, rescue, known))
-            .await?
-        {
-            Stage::Found(found) => found,
-            Stage::OutOfTime => return Ok(Ended::OutOfTime),
-            Stage::Hopeless => return Ok(Ended::NothingToDo { why: self.not_separable(&units, &known) }),
+        let Some(start) = self.opening(&change, &order, &pinned, rescue, &mut known).await? else {
+            let why = self.not_separable(&units, &known);
+            return Ok(if self.out_of_time { Ended::OutOfTime } else { Ended::NothingToDo { why } });
         };
+        let (found, minimal) = self.shrink(&change, &start, &order, HUNK_RUNS, "hunks").await?;
+        if !minimal {
+            self.notes.push(format!("{} runs were spent before every smaller part was tried", self.spent()));
+        }
         self.settle(&change, &units, &found).await?;
-        self.second_way(&change, &units, &order, &found, &mut known).await?;
+        self.second_way(&change, &units, &order, &found).await?;
         Ok(Ended::Done)
     }
 
@@ -293,70 +288,87 @@ impl<'a> Hunt<'a> {
             return Ok((finer, all));
         }
         let order: Vec<usize> = all.iter().copied().collect();
-        // together they are what was found green
-        let mut known = Known::from([(all.clone(), Outcome::Green)]);
-        let stage = self.stage(&finer, budget, &mut known, what, |known| search::shrink(&all, &order, known)).await?;
-        Ok(match stage {
-            Stage::Found(set) => (finer, set),
-            Stage::Hopeless | Stage::OutOfTime => (finer, search::best(&known).unwrap_or(all)),
-        })
+        let (set, _) = self.shrink(&finer, &all, &order, budget, what).await?;
+        Ok((finer, set))
     }
 
-    /// Asks until the search is over, or `budget` runs of this hunt are spent.
-    async fn stage(
+    /// Asks until a green set to start from is known; `None`: there is none, or budget or time are spent.
+    async fn opening(
         &mut self,
         change: &Change,
-        budget: u64,
+        order: &[usize],
+        pinned: &Set,
+        rescue: usize,
         known: &mut Known,
-        what: &str,
-        next: impl Fn(&Known) -> Step,
-    ) -> Result<Stage> {
+    ) -> Result<Option<Set>> {
         let total = change.units().len();
         loop {
-            let set = match next(known) {
-                Step::Found(set) => return Ok(Stage::Found(set)),
-                Step::Hopeless => return Ok(Stage::Hopeless),
+            let set = match search::opening(order, pinned, rescue, known) {
+                Step::Start(set) => return Ok(Some(set)),
+                Step::Hopeless => return Ok(None),
                 Step::Ask(set) => set,
             };
-            let left = search::best(known).map_or(total, |best| best.len());
-            self.trial.progress(format!("{left} of {total} {what} left · {} runs", self.trial.runs - self.before));
-            match self.trial.outcome(&change.compose(&set), self.before + budget).await? {
+            self.trial.progress(format!("{} of {total} hunks undone · {} runs", set.len(), self.spent()));
+            match self.trial.outcome(&change.compose(&set), self.before + HUNK_RUNS).await? {
                 Ok(outcome) => {
                     known.insert(set, outcome);
                 }
                 Err(refused) => {
-                    let best = search::best(known);
-                    return Ok(match (best, refused) {
-                        (Some(best), _) => Stage::Found(best),
-                        (None, Refused::OutOfTime) => Stage::OutOfTime,
-                        (None, Refused::Spent) => Stage::Hopeless,
-                    });
+                    self.out_of_time |= refused == Refused::OutOfTime;
+                    return Ok(search::best(known));
                 }
             }
         }
     }
 
-    /// Another set of hunks that does it without the first: a choice for the judge, should the first break something.
-    async fn second_way(
+    /// Makes `start`, which is green, as small as `budget` runs allow, and says whether nothing more can be left out.
+    async fn shrink(
         &mut self,
         change: &Change,
-        units: &[Unit],
+        start: &Set,
         order: &[usize],
-        found: &Set,
-        known: &mut Known,
-    ) -> Result<()> {
+        budget: u64,
+        what: &str,
+    ) -> Result<(Set, bool)> {
+        let total = change.units().len();
+        // the budget counts runs; questions that the parser or the memory answers are free
+        let mut minimiser =
+            Minimiser::in_order(order.iter().copied().filter(|u| start.contains(u)).collect(), usize::MAX);
+        while let Some(subset) = minimiser.next_subset() {
+            self.trial.progress(format!(
+                "{} of {total} {what} left · {} runs",
+                minimiser.smallest().len(),
+                self.spent()
+            ));
+            let undone: Set = subset.into_iter().collect();
+            match self.trial.outcome(&change.compose(&undone), self.before + budget).await? {
+                Ok(Outcome::Green) => minimiser.answer(Answer::Yes),
+                Ok(Outcome::Red) => minimiser.answer(Answer::No),
+                Ok(Outcome::Unresolved) => minimiser.answer(Answer::Unresolved),
+                Err(_) => break,
+            }
+        }
+        Ok((minimiser.smallest().iter().copied().collect(), minimiser.is_minimal()))
+    }
+
+    /// Runs of this hunt.
+    fn spent(&self) -> u64 {
+        self.trial.runs - self.before
+    }
+
+    /// Another set of hunks that does it without the first: a choice for the judge, should the first break something.
+    async fn second_way(&mut self, change: &Change, units: &[Unit], order: &[usize], found: &Set) -> Result<()> {
         let rest: Vec<usize> = order.iter().copied().filter(|u| !found.contains(u)).collect();
-        if rest.is_empty() || self.trial.runs - self.before + 2 > HUNK_RUNS {
+        if rest.is_empty() || self.spent() + 2 > HUNK_RUNS {
             return Ok(());
         }
-        let next = |known: &Known| search::next(&rest, &Set::new(), 0, known);
-        if let Stage::Found(other) = self.stage(change, HUNK_RUNS, known, "hunks", next).await?
-            && other.is_disjoint(found)
-        {
-            let what = format!("{} of {} hunks: {}", other.len(), units.len(), places(units, &other));
-            self.send(&change.compose(&other), format!("{} {what}", self.verb())).await?;
+        let all: Set = rest.iter().copied().collect();
+        if self.trial.outcome(&change.compose(&all), self.before + HUNK_RUNS).await? != Ok(Outcome::Green) {
+            return Ok(());
         }
-        Ok(())
+        let (other, _) = self.shrink(change, &all, &rest, HUNK_RUNS, "hunks").await?;
+        let what = format!("{} of {} hunks: {}", other.len(), units.len(), places(units, &other));
+        self.send(&change.compose(&other), format!("{} {what}", self.verb())).await
     }
 
     async fn send(&mut self, files: &Files, idea: String) -> Result<()> {
