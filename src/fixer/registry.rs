@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fixer::Fixer;
+use crate::fixer::mutate::Mutate;
 use crate::fixer::undo::Undo;
 
 /// Every fixer there is, in the order in which they are started and shown.
 pub fn all() -> Vec<Arc<dyn Fixer>> {
-    vec![Arc::new(Undo)]
+    vec![Arc::new(Undo), Arc::new(Mutate)]
 }
 
 /// The fixers of these names, in the order of the registry; all of them for no names.

@@ -1,3 +1,274 @@
 //! The mutate fixer: small edits of the syntax tree, tried in the order of how likely they are.
 
 pub mod edits;
+pub mod localise;
+pub mod probe;
+pub mod queue;
+pub mod rivals;
+pub mod search;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+
+use crate::error::Result;
+use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings, Fixer};
+use crate::patch::{FileChange, FileContent, MODE_FILE, Patch};
+use crate::suite::TestId;
+use crate::syntax::language::Language;
+use crate::words::Disagreement;
+
+use edits::Project;
+use localise::{Clues, Place, places};
+use probe::python::PythonProbe;
+use probe::{Change, Probe};
+use queue::Queue;
+use rivals::{Rival, choose};
+use search::{Found, Green, Search, Stop};
+
+/// Searches for a small edit that turns the tests green.
+#[derive(Debug, Default)]
+pub struct Mutate;
+
+/// No more files than this are read and parsed; those that suspects name and tests load come first.
+const MOST_FILES: usize = 400;
+
+impl Fixer for Mutate {
+    fn name(&self) -> &'static str {
+        "mutate"
+    }
+
+    fn about(&self) -> &'static str {
+        "tries small edits of the code under suspicion, the most common kinds of fixes first"
+    }
+
+    fn propose<'a>(&'a self, case: &'a Case, desk: &'a Desk) -> BoxFuture<'a, Result<Findings>> {
+        Box::pin(async move {
+            tokio::select! {
+                findings = propose(case, desk) => findings,
+                () = desk.cancel.cancelled() => Ok(Findings::ended(Ended::Cancelled)),
+            }
+        })
+    }
+}
+
+async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
+    let began = Instant::now();
+    let Some(first) = languages(case)?.into_iter().next() else {
+        let why = "no file in a language that mutate knows".to_owned();
+        return Ok(Findings::ended(Ended::NothingToDo { why }));
+    };
+    let _ = first;
+    let mut notes = Vec::new();
+    let probe = match PythonProbe::start(case).await {
+        Ok(probe) => probe,
+        Err(error) => {
+            let why = error.to_string();
+            return Ok(Findings::ended(Ended::NothingToDo { why }));
+        }
+    };
+    notes.push(probe.about());
+    let coverage = probe.coverage().await;
+    let loaded = coverage.iter().flat_map(|c| c.traceable.keys().cloned()).collect();
+    let project = load(case, &loaded)?;
+    let found_places = localise(case, &project, coverage.as_ref(), probe.roster().red.as_slice());
+    notes.extend(looked_at(&found_places, coverage.is_some()));
+    let limit = case.time_left.saturating_sub(began.elapsed());
+    let search = Search::new(case, desk, &project, &probe, Queue::new(found_places), limit);
+    let found = search.run().await;
+    let findings = finish(case, desk, &project, &probe, found, notes).await;
+    probe.stop().await;
+    findings
+}
+
+/// Languages of the editable files.
+fn languages(case: &Case) -> Result<BTreeSet<Language>> {
+    let files = case.lab.store.files(&case.snapshot.tree)?;
+    Ok(files
+        .iter()
+        .filter(|(path, _, _)| case.protected.why(path).is_none())
+        .filter_map(|(path, _, _)| Language::of(Path::new(std::str::from_utf8(path).ok()?)))
+        .collect())
+}
+
+/// Reads the files that edits are made in and of: named by suspects first, then loaded by tests, then the rest.
+fn load(case: &Case, loaded: &BTreeSet<String>) -> Result<Project> {
+    let store = &case.lab.store;
+    let suspected: BTreeSet<&str> = case.failure.suspects.iter().map(|s| s.file.as_str()).collect();
+    let mut wanted: Vec<(u8, Vec<u8>)> = Vec::new();
+    for (path, mode, _) in store.files(&case.snapshot.tree)? {
+        let Some(name) = std::str::from_utf8(&path).ok().filter(|n| Language::of(Path::new(n)).is_some()) else {
+            continue;
+        };
+        if mode != MODE_FILE && mode != crate::patch::MODE_EXECUTABLE {
+            continue;
+        }
+        let rank = if suspected.contains(name) { 0 } else { u8::from(!loaded.contains(name)) + 1 };
+        wanted.push((rank, path));
+    }
+    wanted.sort();
+    wanted.truncate(MOST_FILES);
+    let mut files = Vec::with_capacity(wanted.len());
+    for (_, path) in wanted {
+        if let Some((_, bytes)) = store.read(&case.snapshot.tree, &path)? {
+            files.push((path, bytes));
+        }
+    }
+    Ok(Project::load(files, |path| case.protected.why(path).is_none()))
+}
+
+fn localise(case: &Case, project: &Project, coverage: Option<&probe::Coverage>, red: &[usize]) -> Vec<Place> {
+    let files: Vec<(String, usize)> = project
+        .sources()
+        .iter()
+        .map(|s| (String::from_utf8_lossy(&s.path).into_owned(), s.text.lines().count()))
+        .collect();
+    let clues = Clues {
+        files: files.iter().map(|(path, lines)| (path.as_str(), *lines)).collect(),
+        suspects: &case.failure.suspects,
+        coverage,
+        red,
+        changed: BTreeMap::new(),
+    };
+    places(&clues)
+}
+
+fn looked_at(places: &[Place], covered: bool) -> Vec<String> {
+    let top: Vec<String> = places.iter().take(5).map(|p| format!("{}:{}", p.path, p.line)).collect();
+    if top.is_empty() {
+        return vec!["there is no file that may be edited".to_owned()];
+    }
+    let why = if covered { "coverage of red and green tests, stack traces" } else { "stack traces and names" };
+    vec![format!("looked first at {} ({why})", top.join(", "))]
+}
+
+/// Chooses among the green candidates, proposes, and sums up.
+async fn finish(
+    case: &Case,
+    desk: &Desk,
+    project: &Project,
+    probe: &dyn Probe,
+    found: Found,
+    mut notes: Vec<String>,
+) -> Result<Findings> {
+    let seconds = found.took.as_secs_f64();
+    let rate = found.tried as f64 / seconds.max(0.01);
+    notes.push(format!("{} candidates in {seconds:.1} s, {rate:.0} a second", found.tried));
+    let names = &probe.roster().names;
+    let name = |n: &usize| names.get(*n).map(|n| TestId(n.clone()));
+    let mut closest = Vec::new();
+    for miss in &found.closest {
+        let patch = patch_of(case, project, &miss.what.changes(project));
+        let still_red: BTreeSet<TestId> = miss.still_red.iter().filter_map(name).collect();
+        notes.push(format!(
+            "came close: {}: {} of {} red tests left{}",
+            miss.what.idea(),
+            still_red.len(),
+            probe.roster().red.len(),
+            if miss.broke > 0 { format!(", {} broken", miss.broke) } else { String::new() }
+        ));
+        closest.push(Close { diff: String::from_utf8_lossy(&patch.unified()).into_owned(), still_red });
+    }
+    let ended = match found.stop {
+        Stop::Enough => Ended::Done,
+        Stop::Exhausted => Ended::Exhausted,
+        Stop::OutOfTime => Ended::OutOfTime,
+        Stop::Cancelled => Ended::Cancelled,
+        Stop::Broken => Ended::Failed { why: "the test runner does not answer any more".into() },
+    };
+    if !found.greens.is_empty() && found.stop != Stop::Cancelled {
+        notes.extend(offer(case, desk, project, probe, &found.greens).await);
+    }
+    Ok(Findings { ended, tried: found.tried, notes, closest })
+}
+
+/// Proposes the best of the green candidates; what is worth noting about the choice.
+async fn offer(case: &Case, desk: &Desk, project: &Project, probe: &dyn Probe, greens: &[Green]) -> Vec<String> {
+    let mut notes = vec![format!("{} green candidates", greens.len())];
+    let (rivals, asked) = behaviours(case, probe, greens).await;
+    let choice = choose(&rivals.list, rivals.own, None);
+    if asked.len() > rivals.own {
+        let further = asked.len() - rivals.own;
+        notes.push(format!("compared on {further} further inputs: {} behaviours", choice.groups.len()));
+    }
+    let green = &greens[choice.winner];
+    let disagreement = choice.disagrees.map(|(other, input)| {
+        let answer = |at: usize| rivals.list[at].answers[input].as_ref().map_or("?", |a| a.text.as_str()).to_owned();
+        let what =
+            format!("{} gives {} with this patch, {} with a rival", asked[input], answer(choice.winner), answer(other));
+        let rival = patch_of(case, project, &greens[other].changes);
+        Disagreement { what, rivals: vec![String::from_utf8_lossy(&rival.unified()).into_owned()] }
+    });
+    for (at, share) in choice.groups.iter().take(6) {
+        notes.push(format!("behaviour of weight {share:.2}: {}", greens[*at].what.idea()));
+    }
+    let candidate = Candidate {
+        id: format!("{}#1", desk.fixer),
+        fixer: desk.fixer,
+        patch: patch_of(case, project, &green.changes),
+        idea: green.what.idea(),
+        labels: green.what.label().into_iter().collect(),
+        disagreement,
+    };
+    let _ = desk.candidates.send(candidate).await;
+    notes
+}
+
+struct Rivals {
+    list: Vec<Rival>,
+    own: usize,
+}
+
+/// What the green candidates answer to further inputs, and how each input reads.
+async fn behaviours(case: &Case, probe: &dyn Probe, greens: &[Green]) -> (Rivals, Vec<String>) {
+    let plain = |green: &Green, answers| Rival {
+        weight: green.what.priority,
+        labelled: green.what.label().is_some(),
+        size: green.what.size(),
+        answers,
+    };
+    if greens.len() < 2 {
+        return (Rivals { list: greens.iter().map(|g| plain(g, Vec::new())).collect(), own: 0 }, Vec::new());
+    }
+    let inputs = {
+        let _permit = case.lab.slot().await;
+        probe.inputs(&greens[0].changes, case.seed).await
+    };
+    let ask = |(at, green): (usize, &Green)| {
+        let (inputs, changes) = (&inputs, green.changes.clone());
+        async move {
+            let _permit = case.lab.slot().await;
+            probe.behaviour(at % probe.slots(), &changes, inputs).await
+        }
+    };
+    let mut answers = Vec::new();
+    for chunk in greens.iter().enumerate().collect::<Vec<_>>().chunks(probe.slots()) {
+        answers.extend(futures::future::join_all(chunk.iter().copied().map(ask)).await);
+    }
+    let mut asked = vec![String::new(); inputs.calls.len()];
+    let mut list = Vec::new();
+    for (green, answers) in greens.iter().zip(answers) {
+        for (at, answer) in answers.iter().enumerate() {
+            if let Some((text, _)) = answer {
+                asked[at].clone_from(text);
+            }
+        }
+        list.push(plain(green, answers.into_iter().map(|a| a.map(|a| a.1)).collect()));
+    }
+    (Rivals { list, own: inputs.own }, asked)
+}
+
+fn patch_of(case: &Case, project: &Project, changes: &[Change]) -> Patch {
+    let files = changes
+        .iter()
+        .filter_map(|change| {
+            let source = project.source(&change.path)?;
+            let (mode, _) = case.lab.store.read(&case.snapshot.tree, &change.path).ok()??;
+            let content = |text: &str| Some(FileContent { mode, bytes: text.as_bytes().to_vec() });
+            Some((change.path.clone(), FileChange { old: content(&source.text), new: content(&change.text) }))
+        })
+        .collect();
+    Patch { files }
+}

@@ -1,0 +1,175 @@
+//! Probes: how a candidate is tried. Warm forks for Python, a waiting pool for node, reused workspaces for the rest.
+
+pub mod command;
+pub mod python;
+pub mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::error::Result;
+
+/// One file as a candidate has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Relative to the top of the tree, `/`-separated.
+    pub path: Vec<u8>,
+    /// The whole new text.
+    pub text: String,
+}
+
+/// How much is asked of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ask {
+    /// The red tests, within little time: who needs longer is asked again with [`Ask::Patient`].
+    Quick,
+    /// The red tests, within the whole time that a slow but right program may need.
+    Patient,
+    /// Every test that was red or green, in the suite's own order, from a clean start.
+    Whole,
+}
+
+/// The tests that a probe knows by number.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Roster {
+    /// Names, as the suite has them.
+    pub names: Vec<String>,
+    /// Numbers of red tests.
+    pub red: Vec<usize>,
+    /// Numbers of tests that pass without a patch.
+    pub green: Vec<usize>,
+}
+
+/// How one candidate did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// Red tests that are still red, or of which nothing is known (the run was cut).
+    pub still_red: BTreeSet<usize>,
+    /// Tests that were green and are not any more. Only known when the red ones passed.
+    pub broke: BTreeSet<usize>,
+    /// It was cut because of its time.
+    pub timed_out: bool,
+    /// It does not compile, or can't be loaded.
+    pub unbuildable: bool,
+    /// Of the first test that failed.
+    pub message: Option<String>,
+}
+
+impl Probed {
+    /// Everything asked for passed.
+    pub fn is_green(&self) -> bool {
+        self.still_red.is_empty() && self.broke.is_empty() && !self.timed_out && !self.unbuildable
+    }
+}
+
+/// Lines executed, by test number and file. Files that are not there were not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Lines by test and file.
+    pub by_test: BTreeMap<usize, BTreeMap<String, BTreeSet<usize>>>,
+    /// Lines of each file that the tracer could have seen: in bodies of functions.
+    pub traceable: BTreeMap<String, BTreeSet<usize>>,
+}
+
+/// What one further input does with one rival.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// Equal for equal results and equal changes of the arguments.
+    pub digest: String,
+    /// It raised.
+    pub raised: bool,
+    /// It did not end in time.
+    pub endless: bool,
+    /// The result in short.
+    pub text: String,
+}
+
+/// Calls into the project: the tests' own, and further ones made of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Each in the probe's own form.
+    pub calls: Vec<String>,
+    /// How many of them, at the front, are the tests' own.
+    pub own: usize,
+}
+
+/// Something that tries candidates. Slots work independently; one slot is asked one thing at a time.
+pub trait Probe: Send + Sync {
+    /// The tests.
+    fn roster(&self) -> &Roster;
+    /// How many candidates can be tried at once.
+    fn slots(&self) -> usize;
+    /// For the notes: how candidates are tried.
+    fn about(&self) -> String;
+    /// Tries a candidate in `slot`.
+    fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>>;
+    /// Line coverage of the unpatched tree, where that is cheap.
+    fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
+        Box::pin(async { None })
+    }
+    /// Calls that the tests make with a green candidate, and further ones near them; empty where that can't be had.
+    fn inputs<'a>(&'a self, changes: &'a [Change], seed: u64) -> BoxFuture<'a, Inputs> {
+        let _ = (changes, seed);
+        Box::pin(async { Inputs::default() })
+    }
+    /// What a candidate answers to `inputs` (each call's text, and its answer; `None`: unknown).
+    fn behaviour<'a>(
+        &'a self,
+        slot: usize,
+        changes: &'a [Change],
+        inputs: &'a Inputs,
+    ) -> BoxFuture<'a, Vec<Option<(String, Answer)>>> {
+        let _ = (slot, changes, inputs);
+        Box::pin(async { Vec::new() })
+    }
+    /// Ends everything that it started.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Time limits of one candidate: processor time and wall time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Patience {
+    /// Of the processor.
+    pub cpu: Duration,
+    /// On the clock.
+    pub wall: Duration,
+}
+
+/// Red programs often stop early, so the red run says little about how long a right one takes; green tests of the same
+/// suite say more. Nothing is cut below this: a start-up hiccup on a busy machine takes as long.
+const LEAST_QUICK_MS: f64 = 250.0;
+/// A right program may be this many times slower than what was measured.
+const QUICK_TIMES: f64 = 5.0;
+/// The same for a second, patient look.
+const PATIENT_TIMES: f64 = 20.0;
+/// A patient look lasts at least so long.
+const LEAST_PATIENT_MS: f64 = 2000.0;
+
+/// Limits for tests that took `measured_ms` in all, with `typical_ms` for each of `count` tests as a floor (tests that
+/// hang or crash at once have no duration worth the name).
+pub fn patience(ask: Ask, measured_ms: f64, typical_ms: f64, count: usize) -> Patience {
+    let expected = measured_ms.max(typical_ms * count as f64);
+    let ms = match ask {
+        Ask::Quick => (expected * QUICK_TIMES).max(LEAST_QUICK_MS),
+        Ask::Patient | Ask::Whole => (expected * PATIENT_TIMES).max(LEAST_PATIENT_MS),
+    };
+    let cpu = Duration::from_secs_f64(ms / 1000.0);
+    // a test may sleep, and other work shares the processors
+    Patience { cpu, wall: cpu * 4 + Duration::from_secs(2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_multiples_of_what_was_measured_and_never_tiny() {
+        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3).cpu, Duration::from_millis(250));
+        assert_eq!(patience(Ask::Quick, 400.0, 1.0, 3).cpu, Duration::from_secs(2));
+        assert_eq!(patience(Ask::Quick, 1.0, 50.0, 10).cpu, Duration::from_millis(2500));
+        assert_eq!(patience(Ask::Patient, 400.0, 1.0, 3).cpu, Duration::from_secs(8));
+        assert!(patience(Ask::Whole, 0.0, 0.0, 0).wall > Duration::from_secs(2));
+    }
+}

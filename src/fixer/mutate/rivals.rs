@@ -1,0 +1,195 @@
+//! Which of several green candidates is right: those that behave alike on further inputs are one group; groups are
+//! weighed by what speaks for their members and against their behaviour.
+
+use std::collections::BTreeMap;
+
+use super::probe::Answer;
+
+/// One green candidate.
+#[derive(Debug, Clone, Default)]
+pub struct Rival {
+    /// Suspicion of the place times the prior of the edit.
+    pub weight: f64,
+    /// Deletes, or makes a condition constant: comes last.
+    pub labelled: bool,
+    /// Bytes that differ: the smaller, the better.
+    pub size: usize,
+    /// What it answers to each input; `None`: unknown.
+    pub answers: Vec<Option<Answer>>,
+}
+
+/// The choice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The winner.
+    pub winner: usize,
+    /// Best member of each group, best group first, with the group's share of all weight.
+    pub groups: Vec<(usize, f64)>,
+    /// A rival of comparable weight that answers differently, and the input where it does.
+    pub disagrees: Option<(usize, usize)>,
+}
+
+/// A second group of at least this share of the winner's weight makes a choice doubtful. An estimate: wrong patches
+/// that were chosen on the development set had closer rivals than that.
+const DOUBTFUL: f64 = 0.7;
+
+/// Labelled patches count this much.
+const LABELLED: f64 = 0.02;
+
+/// Chooses among `rivals` (not empty). `own`: so many inputs at the front are the tests' own. `before`: what the tree
+/// answered when it was green, if that is known. Pure: the same arguments, the same choice.
+pub fn choose(rivals: &[Rival], own: usize, before: Option<&[Option<Answer>]>) -> Choice {
+    let mut groups: BTreeMap<Vec<Option<&str>>, Vec<usize>> = BTreeMap::new();
+    for (at, rival) in rivals.iter().enumerate() {
+        let key = rival.answers.iter().map(|a| a.as_ref().map(|a| a.digest.as_str())).collect();
+        groups.entry(key).or_default().push(at);
+    }
+    let trouble = Trouble::new(rivals, own);
+    let mut weighed: Vec<(usize, f64)> = groups
+        .values()
+        .map(|members| {
+            let best = best_of(rivals, members);
+            let quality = trouble.quality(&rivals[best]) * before.map_or(1.0, |b| likeness(&rivals[best].answers, b));
+            (best, mass(rivals, members) * quality)
+        })
+        .collect();
+    weighed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let total: f64 = weighed.iter().map(|g| g.1).sum();
+    let (winner, top) = weighed[0];
+    let disagrees = weighed.get(1).filter(|second| second.1 >= top * DOUBTFUL).and_then(|second| {
+        difference(&rivals[winner].answers, &rivals[second.0].answers).map(|input| (second.0, input))
+    });
+    let groups = weighed.into_iter().map(|(at, mass)| (at, if total > 0.0 { mass / total } else { 0.0 })).collect();
+    Choice { winner, groups, disagrees }
+}
+
+/// The weight of a group: its best member in full, others ever less, since many edits can say the same thing.
+fn mass(rivals: &[Rival], members: &[usize]) -> f64 {
+    let mut weights: Vec<f64> = members.iter().map(|m| worth(&rivals[*m])).collect();
+    weights.sort_by(|a, b| b.total_cmp(a));
+    weights.iter().enumerate().map(|(n, w)| w * 0.5_f64.powi(n as i32)).sum()
+}
+
+fn worth(rival: &Rival) -> f64 {
+    rival.weight * if rival.labelled { LABELLED } else { 1.0 }
+}
+
+/// The group's member to propose: not labelled, then the most probable, then the smallest.
+fn best_of(rivals: &[Rival], members: &[usize]) -> usize {
+    let mut sorted = members.to_vec();
+    sorted.sort_by(|a, b| {
+        let (x, y) = (&rivals[*a], &rivals[*b]);
+        x.labelled.cmp(&y.labelled).then(y.weight.total_cmp(&x.weight)).then(x.size.cmp(&y.size)).then(a.cmp(b))
+    });
+    sorted[0]
+}
+
+/// Inputs on which some rival answers and another one raises or never ends.
+struct Trouble {
+    own: usize,
+    answered: Vec<bool>,
+}
+
+impl Trouble {
+    fn new(rivals: &[Rival], own: usize) -> Self {
+        let most = rivals.iter().map(|r| r.answers.len()).max().unwrap_or(0);
+        let fine =
+            |r: &Rival, at: usize| !r.labelled && matches!(r.answers.get(at), Some(Some(a)) if !a.raised && !a.endless);
+        Self { own, answered: (0..most).map(|at| rivals.iter().any(|r| fine(r, at))).collect() }
+    }
+
+    /// 1.0: never in trouble where another one is not; down to 0.1.
+    fn quality(&self, rival: &Rival) -> f64 {
+        let (mut asked, mut bad) = (0.0_f64, 0.0);
+        for (at, answer) in rival.answers.iter().enumerate().skip(self.own) {
+            let Some(answer) = answer else { continue };
+            if !self.answered[at] {
+                continue;
+            }
+            asked += 1.0;
+            bad += if answer.endless { 2.0 } else { f64::from(u8::from(answer.raised)) };
+        }
+        if asked == 0.0 { 1.0 } else { (1.0 - 2.0 * bad / asked).max(0.1) }
+    }
+}
+
+/// How much of what the tree answered when it was green is answered again, as a factor.
+fn likeness(answers: &[Option<Answer>], before: &[Option<Answer>]) -> f64 {
+    let known: Vec<bool> =
+        answers.iter().zip(before).filter_map(|(a, b)| Some(a.as_ref()?.digest == b.as_ref()?.digest)).collect();
+    if known.is_empty() {
+        return 1.0;
+    }
+    let same = known.iter().filter(|k| **k).count() as f64 / known.len() as f64;
+    0.02 + same.powi(4)
+}
+
+/// The first input that two rivals answer differently; one where neither raises, if there is one.
+pub fn difference(a: &[Option<Answer>], b: &[Option<Answer>]) -> Option<usize> {
+    let differ = |calm: bool| {
+        a.iter().zip(b).position(|(a, b)| match (a, b) {
+            (Some(a), Some(b)) => a.digest != b.digest && !(calm && (a.raised || b.raised || a.endless || b.endless)),
+            _ => false,
+        })
+    };
+    differ(true).or_else(|| differ(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> Option<Answer> {
+        let raised = text.starts_with('!');
+        Some(Answer { digest: text.into(), raised, endless: text.starts_with('~'), text: text.into() })
+    }
+
+    fn rival(weight: f64, answers: &[&str]) -> Rival {
+        Rival { weight, labelled: false, size: 1, answers: answers.iter().map(|a| answer(a)).collect() }
+    }
+
+    #[test]
+    fn rivals_that_behave_alike_stand_together() {
+        let rivals = [rival(1.0, &["1", "2"]), rival(0.8, &["1", "3"]), rival(0.7, &["1", "3"])];
+        let choice = choose(&rivals, 1, None);
+        assert_eq!(choice.winner, 1);
+        assert_eq!(choice.disagrees, Some((0, 1)));
+    }
+
+    #[test]
+    fn a_rival_that_crashes_where_others_answer_loses() {
+        let rivals = [rival(1.0, &["1", "!E", "!E", "4"]), rival(0.6, &["1", "2", "3", "4"])];
+        let choice = choose(&rivals, 1, None);
+        assert_eq!((choice.winner, choice.disagrees), (1, None));
+    }
+
+    #[test]
+    fn a_crash_that_all_share_is_no_trouble() {
+        let rivals = [rival(1.0, &["1", "!E", "3"]), rival(0.6, &["1", "!E", "4"])];
+        assert_eq!(choose(&rivals, 1, None).winner, 0);
+    }
+
+    #[test]
+    fn labelled_rivals_come_last_even_when_they_are_alone_against_a_weak_one() {
+        let mut constant = rival(1.0, &["1", "2"]);
+        constant.labelled = true;
+        let choice = choose(&[constant, rival(0.1, &["1", "3"])], 1, None);
+        assert_eq!((choice.winner, choice.disagrees), (1, None));
+    }
+
+    #[test]
+    fn behaviour_of_the_green_commit_outweighs_priors() {
+        let rivals = [rival(1.0, &["1", "2", "3"]), rival(0.2, &["1", "5", "6"])];
+        let before: Vec<_> = ["0", "5", "6"].iter().map(|a| answer(a)).collect();
+        assert_eq!(choose(&rivals, 1, Some(&before)).winner, 1);
+    }
+
+    #[test]
+    fn within_a_group_the_probable_and_small_edit_is_proposed() {
+        let mut long = rival(0.9, &["1"]);
+        long.size = 20;
+        let choice = choose(&[rival(0.2, &["1"]), long, rival(0.9, &["1"])], 1, None);
+        assert_eq!(choice.winner, 2);
+        assert_eq!(choice.groups.len(), 1);
+    }
+}
