@@ -4,8 +4,13 @@ mod check;
 mod kinds;
 mod languages;
 mod pair;
+mod piece;
+mod priors;
 mod project;
+mod scope;
+mod view;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
@@ -162,15 +167,31 @@ pub fn apply(text: &str, edit: &Edit) -> String {
 /// Every edit at nodes of `path` that touch `lines` (from 1; `None`: the whole file), the most probable first.
 /// Each parses, differs from the file as a syntax tree, and no two give the same tree. The order depends on nothing but the arguments.
 pub fn edits(project: &Project, path: &[u8], lines: Option<&BTreeSet<usize>>) -> Vec<Edit> {
+    checked(project, path, lines, false)
+}
+
+/// The same for lines that a compiler complained about: names, types, imports and punctuation come first.
+pub fn compile_edits(project: &Project, path: &[u8], lines: Option<&BTreeSet<usize>>) -> Vec<Edit> {
+    checked(project, path, lines, true)
+}
+
+fn checked(project: &Project, path: &[u8], lines: Option<&BTreeSet<usize>>, compiles: bool) -> Vec<Edit> {
     let Some(source) = project.source(path) else { return Vec::new() };
-    let mut found = kinds::generate(project, source, lines);
-    found.sort_by(|a, b| {
-        (b.weight.total_cmp(&a.weight))
-            .then_with(|| a.range.start.cmp(&b.range.start))
-            .then_with(|| a.range.end.cmp(&b.range.end))
-            .then_with(|| a.replacement.cmp(&b.replacement))
-    });
+    let mut found = kinds::generate(project, source, lines, compiles);
+    found.sort_by(by_weight);
     let mut seen: HashSet<u64> = HashSet::new();
     found.retain(|edit| check::check_edit(source, edit).is_some_and(|hash| seen.insert(hash)));
     found
 }
+
+/// Heaviest first; the place and the text decide between equals.
+fn by_weight(a: &Edit, b: &Edit) -> Ordering {
+    (b.weight.total_cmp(&a.weight))
+        .then_with(|| a.range.start.cmp(&b.range.start))
+        .then_with(|| a.range.end.cmp(&b.range.end))
+        .then_with(|| a.replacement.cmp(&b.replacement))
+        .then_with(|| a.kind.cmp(&b.kind))
+}
+
+#[cfg(test)]
+mod tests;

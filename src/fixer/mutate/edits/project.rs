@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use crate::syntax::regions;
 
 use super::check::Shape;
+use super::languages::Role;
+use super::scope::Names;
+use super::view::View;
 
 /// Larger files are generated or data: no edit is looked for there.
 const MAX_FILE_BYTES: usize = 600_000;
@@ -27,6 +32,10 @@ pub struct Source {
     pub(super) shape: Shape,
     /// Bytes of inline tests.
     pub(super) tests: Vec<Range<usize>>,
+    /// Where each line starts.
+    lines: Vec<usize>,
+    names: OnceLock<Names>,
+    numbers: OnceLock<Vec<String>>,
 }
 
 impl Source {
@@ -39,7 +48,37 @@ impl Source {
         let tree = language.parse(text.as_bytes())?;
         let shape = Shape::of(&tree, &text);
         let tests = regions::test_regions(&tree, language, text.as_bytes());
-        Some(Self { path, language, text, tree, shape, tests })
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Some(Self { path, language, text, tree, shape, tests, lines, names: OnceLock::new(), numbers: OnceLock::new() })
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View { text: &self.text, language: self.language }
+    }
+    /// Read when first asked for: most files of a project are never edited.
+    pub(super) fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::of(self.view(), &self.tree))
+    }
+    /// Numbers as they are written, each once, the commonest first.
+    pub(super) fn numbers(&self) -> &[String] {
+        self.numbers.get_or_init(|| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            each_node(self.tree.root_node(), &mut |node| {
+                if self.view().role(node) == Role::Number && node.byte_range().len() <= 12 {
+                    *counts.entry(self.view().of(node).to_owned()).or_insert(0) += 1;
+                }
+            });
+            let mut numbers: Vec<(String, usize)> = counts.into_iter().collect();
+            numbers.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            numbers.into_iter().map(|(number, _)| number).take(12).collect()
+        })
+    }
+    /// The line (from 1) that a byte is on.
+    pub(super) fn line(&self, byte: usize) -> usize {
+        self.lines.partition_point(|start| *start <= byte)
+    }
+    pub(super) fn has_errors(&self) -> bool {
+        self.shape.has_errors()
     }
 }
 

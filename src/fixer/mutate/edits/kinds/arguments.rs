@@ -1,0 +1,323 @@
+//! Arguments and calls: swapped, missing, superfluous; `await`, `yield`.
+
+use super::super::EditKind;
+use super::super::languages::{Role, level, shape};
+use super::super::piece::Piece;
+use super::super::scope::Origin;
+use super::{Bench, Place, Spot};
+use crate::syntax::language::Language;
+use tree_sitter::Node;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.touched) {
+        match spot.role {
+            Role::Call | Role::New => {
+                swap(bench, spot.node);
+                drop_or_add(bench, spot.node);
+                keywords(bench, spot.node);
+                awaited(bench, spot.node);
+                uncall(bench, spot.node);
+            }
+            Role::Await => {
+                if let Some(inner) = bench.view.children(spot.node).first().copied() {
+                    let piece = bench.piece(inner);
+                    bench.replace(EditKind::Await, spot.node, &piece, 0.3);
+                }
+            }
+            Role::Yield => yielded(bench, spot.node),
+            Role::Ident | Role::Member if spot.place == Place::Value => call(bench, spot.node),
+            Role::Params if spot.node.kind() == "formal_parameters" => {}
+            _ => {}
+        }
+    }
+}
+
+fn swap(bench: &mut Bench<'_>, node: Node<'_>) {
+    let arguments = bench.view.arguments(node);
+    for (at, one) in arguments.iter().enumerate() {
+        for (distance, other) in arguments[at + 1..].iter().enumerate().take(3) {
+            if bench.view.role(*one) == Role::KeywordArg || bench.view.role(*other) == Role::KeywordArg {
+                continue;
+            }
+            let (first, second) = (bench.view.of(*one), bench.view.of(*other));
+            let middle = &bench.view.text[one.end_byte()..other.start_byte()];
+            let alike = super::compatible(bench.shape(*one), bench.shape(*other));
+            let fit = alike.max(0.4) / (1.0 + distance as f64);
+            let what = format!("arguments `{}` and `{}` change places", super::short(first), super::short(second));
+            bench.put(
+                EditKind::SwapArguments,
+                one.start_byte()..other.end_byte(),
+                format!("{second}{middle}{first}"),
+                fit,
+                what,
+            );
+        }
+    }
+    // `a.f(b)` becomes `b.f(a)`
+    if let ([only], Some(receiver)) = (&arguments[..], bench.view.call(node).and_then(|call| call.receiver))
+        && matches!(bench.view.role(*only), Role::Ident | Role::Member)
+        && matches!(bench.view.role(receiver), Role::Ident | Role::Member)
+    {
+        let (a, b) = (bench.view.of(receiver), bench.view.of(*only));
+        let middle = &bench.view.text[receiver.end_byte()..only.start_byte()];
+        let rest = &bench.view.text[only.end_byte()..node.end_byte()];
+        bench.put(
+            EditKind::SwapArguments,
+            node.byte_range(),
+            format!("{b}{middle}{a}{rest}"),
+            0.4,
+            format!("`{a}` and `{b}` change places"),
+        );
+    }
+}
+
+fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(list) = bench.view.call(node).and_then(|call| call.arguments) else { return };
+    let arguments = bench.view.children(list);
+    let called = bench.view.called(node).to_owned();
+    let arity = bench.names.functions.iter().find(|known| known.name == called).map(|known| known.arity);
+    for (at, argument) in arguments.iter().enumerate() {
+        let range = match (at.checked_sub(1).and_then(|before| arguments.get(before)), arguments.get(at + 1)) {
+            (_, Some(next)) => argument.start_byte()..next.start_byte(),
+            (Some(before), None) => before.end_byte()..argument.end_byte(),
+            (None, None) => argument.byte_range(),
+        };
+        let fit = match arity {
+            Some(arity) if arity < arguments.len() => 1.0,
+            Some(_) => 0.15,
+            None => 0.4,
+        };
+        bench.put(
+            EditKind::DropArgument,
+            range,
+            String::new(),
+            fit,
+            format!("argument `{}` goes", super::short(bench.view.of(*argument))),
+        );
+    }
+    let fit = match arity {
+        Some(arity) if arity > arguments.len() => 1.0,
+        Some(_) => 0.1,
+        None => 0.35,
+    };
+    let inside = list.start_byte() + 1;
+    let mut options = bench.candidates(node, 0);
+    options.truncate(6);
+    for word in bench
+        .view
+        .words()
+        .words
+        .nulls
+        .iter()
+        .chain(&["0", "1"])
+        .chain(&[bench.view.words().words.yes, bench.view.words().words.no])
+    {
+        options.push(((*word).to_owned(), 0.25));
+    }
+    for (name, part) in options {
+        let (at, text) = match arguments.last() {
+            Some(last) => (last.end_byte(), format!(", {name}")),
+            None => (inside, name.clone()),
+        };
+        bench.put(
+            EditKind::AddArgument,
+            at..at,
+            text,
+            fit * part,
+            format!("argument `{name}` comes into `{called}()`"),
+        );
+        if let Some(first) = arguments.first() {
+            let at = first.start_byte();
+            bench.put(
+                EditKind::AddArgument,
+                at..at,
+                format!("{name}, "),
+                fit * part * 0.6,
+                format!("argument `{name}` comes into `{called}()`"),
+            );
+        }
+    }
+}
+
+/// `sorted(x)` becomes `sorted(x, reverse=True)`; `max(x)` gets a default.
+fn keywords(bench: &mut Bench<'_>, node: Node<'_>) {
+    let view = bench.view;
+    let called = bench.view.called(node).to_owned();
+    let Some(list) = bench.view.call(node).and_then(|call| call.arguments) else { return };
+    let arguments = bench.view.children(list);
+    let extra: &[&str] = match (bench.view.language, called.as_str()) {
+        (Language::Python, "sorted" | "sort") => &[
+            "reverse=True",
+            "key=len",
+            "key=str.lower",
+            "key=lambda item: item[1]",
+            "key=lambda item: item[0]",
+            "key=lambda item: -item[1]",
+            "key=abs",
+        ],
+        (Language::Python, "max" | "min") => &["default=0", "default=None", "key=len", "key=abs"],
+        (Language::Python, "sum") => &["0", "[]"],
+        (Language::Python, "enumerate") => &["1", "start=1"],
+        (Language::Python, "round") => &["2"],
+        (Language::Python, "zip") => &["strict=True"],
+        (Language::Python, "next" | "get" | "getattr") => &["None", "0"],
+        (Language::Python, "int") => &["2", "16"],
+        (Language::Python, "pop") => &["0", "-1", "None"],
+        (Language::Python, "range") => &["-1"],
+        (Language::Python, "split") => &["','", "' '", "1"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "sort") => {
+            &["(a, b) => a - b", "(a, b) => b - a"]
+        }
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "reduce") => &["0", "[]", "{}", "''", "1"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "parseInt" | "toString") => &["10", "2", "16"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "join" | "split") => &["''", "' '", "','"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "fill") => &["0", "null", "false"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "filter") => &["Boolean"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "flat") => &["Infinity"],
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "max" | "min" | "push") => {
+            // an array where numbers were meant
+            for argument in arguments.iter().filter(|argument| view.role(**argument) != Role::Spread) {
+                let text = format!("...{}", bench.view.of(*argument));
+                bench.put(
+                    EditKind::Wrap,
+                    argument.byte_range(),
+                    text,
+                    0.5,
+                    format!("`{}` is spread", super::short(bench.view.of(*argument))),
+                );
+            }
+            &[]
+        }
+        _ => &[],
+    };
+    for text in extra {
+        let (at, text) = match arguments.last() {
+            Some(last) => (last.end_byte(), format!(", {text}")),
+            None => (list.start_byte() + 1, (*text).to_owned()),
+        };
+        bench.put(
+            EditKind::AddArgument,
+            at..at,
+            text.clone(),
+            0.6,
+            format!("`{}` comes into `{called}()`", text.trim_start_matches(", ")),
+        );
+    }
+    for argument in arguments.iter().filter(|argument| view.role(**argument) == Role::Spread) {
+        if let Some(inner) = bench.view.children(*argument).first() {
+            let text = bench.view.of(*inner).to_owned();
+            bench.put(
+                EditKind::Unwrap,
+                argument.byte_range(),
+                text,
+                0.5,
+                format!("`{}` is not spread", bench.view.of(*argument)),
+            );
+        }
+    }
+    // Python: one star more or less
+    if bench.view.language == Language::Python && !bench.view.words().words.builtins.contains(&called.as_str()) {
+        for argument in arguments.iter().filter(|argument| matches!(view.role(**argument), Role::Ident)) {
+            let text = format!("*{}", bench.view.of(*argument));
+            bench.put(
+                EditKind::Wrap,
+                argument.byte_range(),
+                text,
+                0.25,
+                format!("`{}` is spread", bench.view.of(*argument)),
+            );
+        }
+    }
+}
+
+/// `f()` becomes `await f()` inside async code.
+fn awaited(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(function) = bench.view.function(node) else { return };
+    let head = &bench.view.text
+        [function.start_byte()..bench.view.body(function).map_or(function.end_byte(), |body| body.start_byte())];
+    let is_async = head.contains("async ");
+    if !is_async
+        || bench.view.parent_role(node) == Role::Await
+        || matches!(bench.view.language, Language::Go | Language::Java)
+    {
+        return;
+    }
+    let own = bench.piece(node);
+    let called = bench.view.called(node);
+    // a function that the file declares async is waited for
+    let known = bench.view.text.contains(&format!("async def {called}"))
+        || bench.view.text.contains(&format!("async function {called}"))
+        || bench.view.text.contains(&format!("async {called}"))
+        || bench.view.text.contains(&format!("async fn {called}"));
+    let fit = if known { 1.0 } else { 0.3 };
+    let new = if bench.view.language == Language::Rust {
+        Piece { text: format!("{}.await", own.text), level: level::POSTFIX }
+    } else {
+        Piece { text: format!("await {}", own.text), level: level::UNARY }
+    };
+    bench.replace(EditKind::Await, node, &new, fit);
+}
+
+/// `f()` becomes `f`.
+fn uncall(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(called) = node.child_by_field_name("function") else { return };
+    let arguments = bench.view.arguments(node);
+    let is_statement = bench.view.parent_role(node) == Role::ExprStmt;
+    if arguments.is_empty() && !is_statement {
+        let piece = bench.piece(called);
+        bench.replace(EditKind::DropCall, node, &piece, 0.5);
+    }
+}
+
+/// `yield x` becomes `yield from x` and back.
+fn yielded(bench: &mut Bench<'_>, node: Node<'_>) {
+    let text = bench.view.of(node);
+    let Some(inner) = bench.view.children(node).first().map(|inner| bench.view.of(*inner).to_owned()) else { return };
+    let (new, kind) = match bench.view.language {
+        Language::Python if text.starts_with("yield from") => (format!("yield {inner}"), EditKind::Yield),
+        Language::Python => (format!("yield from {inner}"), EditKind::Yield),
+        _ if text.starts_with("yield*") => (format!("yield {inner}"), EditKind::Yield),
+        _ => (format!("yield* {inner}"), EditKind::Yield),
+    };
+    bench.put(
+        kind,
+        node.byte_range(),
+        new.clone(),
+        1.0,
+        format!("`{}` becomes `{}`", super::short(text), super::short(&new)),
+    );
+}
+
+/// `f` becomes `f()`.
+fn call(bench: &mut Bench<'_>, node: Node<'_>) {
+    let parent = node.parent();
+    let is_called = parent.is_some_and(|parent| {
+        matches!(bench.view.role(parent), Role::Call | Role::New)
+            && parent.child_by_field_name("function").is_some_and(|called| called.id() == node.id())
+    });
+    if is_called || matches!(parent.map(|parent| bench.view.role(parent)), Some(Role::Member)) {
+        return;
+    }
+    let name = match bench.view.member(node) {
+        Some((_, property)) => bench.view.of(property),
+        None => bench.view.of(node),
+    };
+    let method =
+        bench.view.role(node) == Role::Member && bench.names.members.get(name).is_some_and(|(_, called)| *called);
+    let known_method = bench.view.role(node) == Role::Member
+        && bench.view.words().wraps.iter().any(|wrap| wrap.template.contains(&format!(".{name}(")));
+    let function = bench.view.role(node) == Role::Ident
+        && bench.visible(node).iter().any(|binding| binding.name == name && binding.origin == Origin::Function);
+    let shaped = bench.shape(node) & shape::FUNC != 0;
+    let fit = if method || known_method {
+        1.0
+    } else if function || shaped {
+        0.5
+    } else if bench.view.role(node) == Role::Member {
+        0.1
+    } else {
+        return;
+    };
+    let new = Piece { text: format!("{}()", bench.view.of(node)), level: level::POSTFIX };
+    bench.replace(EditKind::AddCall, node, &new, fit);
+}

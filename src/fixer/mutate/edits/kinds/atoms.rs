@@ -1,0 +1,257 @@
+//! Small conditions made of the names in scope: what a guard or a strengthened condition may ask.
+
+use std::collections::BTreeMap;
+
+use super::super::languages::{Role, shape};
+use super::super::piece::Piece;
+use super::Bench;
+use crate::syntax::functions::each_node;
+use crate::syntax::language::Language;
+use tree_sitter::Node;
+
+/// One small condition.
+#[derive(Debug, Clone)]
+pub(super) struct Atom {
+    pub piece: Piece,
+    pub fit: f64,
+    /// Asks whether something is there at all: it belongs before what it guards.
+    pub guards: bool,
+}
+
+/// How many names atoms are made of, the most fitting ones.
+const NAMES: usize = 9;
+const PAIRS: usize = 5;
+
+impl Bench<'_> {
+    /// Atoms at a node, the likeliest first, each text once.
+    pub(super) fn atoms(&mut self, node: Node<'_>) -> Vec<Atom> {
+        let mut atoms: BTreeMap<String, Atom> = BTreeMap::new();
+        let statement = self.view.statement(node).unwrap_or(node);
+        let statement_text = self.view.of(statement).to_owned();
+        let mut offer = |piece: Piece, fit: f64, guards: bool| {
+            let entry = atoms.entry(piece.text.clone()).or_insert(Atom { piece, fit: 0.0, guards });
+            entry.fit = entry.fit.max(fit);
+        };
+        for (condition, fit) in self.conditions_nearby(node) {
+            offer(condition, fit, false);
+        }
+        let mut names = self.candidates(node, 0);
+        names.truncate(NAMES);
+        for (name, fit) in &mut names {
+            if statement_text.contains(name.as_str()) {
+                *fit *= 1.4;
+            }
+        }
+        for (name, fit) in &names {
+            for (template, part, guards) in self.templates(name, node) {
+                offer(self.fill(template, &[&name_piece(name)]), fit * part, guards);
+            }
+        }
+        for (piece, fit, guards) in self.member_atoms(node) {
+            offer(piece, fit, guards);
+        }
+        for (piece, fit, guards) in self.pair_atoms(&names, node) {
+            offer(piece, fit, guards);
+        }
+        let mut atoms: Vec<Atom> = atoms.into_values().collect();
+        atoms.sort_by(|a, b| b.fit.total_cmp(&a.fit).then_with(|| a.piece.text.cmp(&b.piece.text)));
+        atoms
+    }
+
+    /// What may be asked of one name, by what is known of it.
+    fn templates(&self, name: &str, node: Node<'_>) -> Vec<(&'static str, f64, bool)> {
+        let words = &self.view.words().words;
+        let known = self.shape_of_name(name, node);
+        let typed = self.view.words().has_types;
+        let mut found: Vec<(&'static str, f64, bool)> = Vec::new();
+        let sure = |bits: u16| {
+            if known & bits != 0 {
+                1.0
+            } else if known == 0 {
+                0.35
+            } else {
+                0.0
+            }
+        };
+        if sure(shape::NUM) > 0.0 {
+            let part = sure(shape::NUM);
+            found.extend([
+                ("{} == 0", 0.7 * part, false),
+                ("{} > 0", 0.55 * part, false),
+                ("{} < 0", 0.5 * part, false),
+                ("{} >= 0", 0.4 * part, false),
+                ("{} <= 0", 0.5 * part, false),
+                ("{} == 1", 0.35 * part, false),
+                ("{} <= 1", 0.3 * part, false),
+                ("{} < 2", 0.15 * part, false),
+                ("{} != 0", 0.35 * part, false),
+                ("{} > 1", 0.25 * part, false),
+            ]);
+        }
+        if sure(shape::SIZED) > 0.0 {
+            let part = sure(shape::SIZED);
+            found.push((words.is_empty, 0.8 * part, true));
+            if words.is_not_empty != "{}" {
+                found.push((words.is_not_empty, 0.6 * part, true));
+            }
+            if words.length == "len({})" {
+                found.extend([
+                    ("len({}) == 0", 0.3 * part, true),
+                    ("len({}) <= 1", 0.25 * part, false),
+                    ("len({}) < 2", 0.15 * part, false),
+                    ("len({}) == 1", 0.2 * part, false),
+                    ("len({}) > 1", 0.15 * part, false),
+                ]);
+            } else if words.length == "{}.length" {
+                found.extend([
+                    ("{}.length <= 1", 0.3 * part, false),
+                    ("{}.length < 2", 0.15 * part, false),
+                    ("{}.length == 0", 0.2 * part, true),
+                ]);
+            } else {
+                found.extend([("{}.len() <= 1", 0.25 * part, false), ("{}.len() < 2", 0.15 * part, false)]);
+            }
+        }
+        if sure(shape::BOOL) > 0.0 && (known & shape::BOOL != 0 || !typed) {
+            let part = if known & shape::BOOL != 0 { 1.0 } else { 0.7 };
+            found.push(("{}", 0.7 * part, false));
+            found.push((if self.view.language == Language::Python { "not {}" } else { "!{}" }, 0.7 * part, false));
+        } else if !typed {
+            found.push(("{}", 0.35, true));
+            found.push((if self.view.language == Language::Python { "not {}" } else { "!{}" }, 0.45, true));
+        }
+        if known & (shape::NUM | shape::BOOL) == 0 {
+            let part = if known & (shape::NULLABLE | shape::OBJECT) != 0 {
+                0.8
+            } else if typed {
+                0.25
+            } else {
+                0.5
+            };
+            found.push((words.is_null, part, true));
+            found.push((words.is_not_null, part, true));
+            if matches!(self.view.language, Language::JavaScript | Language::TypeScript | Language::Tsx) {
+                found.extend([
+                    ("{} === null", part * 0.7, true),
+                    ("{} === undefined", part * 0.7, true),
+                    ("{} !== null", part * 0.7, true),
+                    ("{} !== undefined", part * 0.7, true),
+                ]);
+            }
+        }
+        if self.view.language == Language::Rust && known & shape::NULLABLE == 0 {
+            found.retain(|(template, _, _)| !template.contains("is_none") && !template.contains("is_some"));
+        }
+        found
+    }
+
+    /// `node.next is None` for members seen on names in scope.
+    fn member_atoms(&self, node: Node<'_>) -> Vec<(Piece, f64, bool)> {
+        let mut found = Vec::new();
+        let Some(function) = self.view.function(node) else { return found };
+        if self.view.words().has_types && self.view.language != Language::Go && self.view.language != Language::Java {
+            return found;
+        }
+        let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
+        each_node(function, &mut |inner| {
+            if self.view.role(inner) == Role::Member
+                && self.view.of(inner).len() <= 30
+                && !self.view.of(inner).contains('(')
+            {
+                let called = self.view.parent_role(inner) == Role::Call
+                    && inner
+                        .parent()
+                        .is_some_and(|call| call.child_by_field_name("function").is_some_and(|f| f.id() == inner.id()));
+                if !called {
+                    *texts.entry(self.view.of(inner)).or_insert(0) += 1;
+                }
+            }
+        });
+        let words = &self.view.words().words;
+        for text in texts.into_keys().take(8) {
+            let piece = name_piece(text);
+            let known = self.shape_of_name(text, node);
+            for template in [words.is_null, words.is_not_null] {
+                if known & (shape::NUM | shape::SEQ) == 0 {
+                    found.push((self.fill(template, &[&piece]), 0.35, true));
+                }
+            }
+            if known & shape::NUM != 0 {
+                found.extend(["{} == 0", "{} > 0"].map(|template| (self.fill(template, &[&piece]), 0.25, false)));
+            }
+            if known & shape::SEQ != 0 {
+                found.extend(
+                    [words.is_empty, words.is_not_empty].map(|template| (self.fill(template, &[&piece]), 0.25, true)),
+                );
+            }
+        }
+        found
+    }
+
+    /// Comparisons of two names: `i < len(a)`, `x == y`, `x in seen`.
+    fn pair_atoms(&self, names: &[(String, f64)], node: Node<'_>) -> Vec<(Piece, f64, bool)> {
+        let words = &self.view.words().words;
+        let mut found = Vec::new();
+        for (one, one_fit) in names.iter().take(PAIRS + 1) {
+            for (other, other_fit) in names.iter().take(PAIRS + 1).filter(|(other, _)| other != one) {
+                let (left, right) = (self.shape_of_name(one, node), self.shape_of_name(other, node));
+                let fit = one_fit * other_fit;
+                let parts = [&name_piece(one), &name_piece(other)];
+                let numbers = left & right & shape::NUM != 0;
+                if numbers || (left == 0 && right == 0) {
+                    let part = if numbers { 0.35 } else { 0.1 };
+                    for operator in ["<", "<=", ">", ">="] {
+                        found.push((Piece::binary(self.view.words(), parts[0], operator, parts[1]), fit * part, false));
+                    }
+                }
+                if (left == right || left == 0 || right == 0) && one < other {
+                    for operator in [words.equal, words.unequal] {
+                        found.push((Piece::binary(self.view.words(), parts[0], operator, parts[1]), fit * 0.3, false));
+                    }
+                }
+                if left & shape::NUM != 0 && right & (shape::SEQ | shape::STR) != 0 {
+                    let length = self.fill(words.length, &[parts[1]]);
+                    for (operator, part) in [("<", 0.5), (">=", 0.3), (words.equal, 0.25)] {
+                        found.push((Piece::binary(self.view.words(), parts[0], operator, &length), fit * part, true));
+                    }
+                }
+                if !words.contains.is_empty() && right & (shape::SEQ | shape::MAP) != 0 && left & shape::SEQ == 0 {
+                    let inside = self.fill(words.contains, &[parts[1], parts[0]]);
+                    let outside = if self.view.language == Language::Python {
+                        self.fill("{1} not in {0}", &[parts[1], parts[0]])
+                    } else {
+                        self.fill("!{}", &[&inside])
+                    };
+                    found.extend([(inside, fit * 0.3, false), (outside, fit * 0.35, false)]);
+                }
+            }
+        }
+        found
+    }
+
+    /// Conditions of the same function, whole and in parts: the commonest source of a missing one.
+    fn conditions_nearby(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
+        let mut found: Vec<(Piece, f64)> = Vec::new();
+        let Some(function) = self.view.function(node) else { return found };
+        each_node(function, &mut |inner| {
+            let Some(condition) = self.view.condition(inner) else { return };
+            if condition.byte_range().contains(&node.start_byte()) || self.view.of(condition).len() > 60 {
+                return;
+            }
+            found.push((self.piece(condition), 0.45));
+            for binary in self.view.binaries(condition) {
+                if self.view.level(condition) <= 4 {
+                    found.extend([(self.piece(binary.left), 0.4), (self.piece(binary.right), 0.4)]);
+                }
+            }
+        });
+        found.truncate(12);
+        found
+    }
+}
+
+pub(super) fn name_piece(name: &str) -> Piece {
+    let level =
+        if name.contains('.') { super::super::languages::level::POSTFIX } else { super::super::languages::level::ATOM };
+    Piece { text: name.to_owned(), level }
+}

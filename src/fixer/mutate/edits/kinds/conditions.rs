@@ -1,0 +1,273 @@
+//! Conditions: negated, dropped, constant, strengthened, weakened; loops that ask another question.
+
+use super::super::EditKind;
+use super::super::languages::{OperatorClass, Role, level, shape};
+use super::super::piece::Piece;
+use super::{Bench, Place, Spot};
+use crate::syntax::language::Language;
+use crate::words::Label;
+use tree_sitter::Node;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots {
+        if let Some(condition) = bench.view.condition(spot.node)
+            && bench.touches(condition)
+        {
+            asked(bench, spot, condition);
+        }
+        if spot.place == Place::Value && bench.touches(spot.node) {
+            if spot.role == Role::Binary || spot.role == Role::Not {
+                parts(bench, spot.node);
+            }
+            if is_answer(bench, spot.node) {
+                answer(bench, spot.node);
+            }
+        }
+    }
+}
+
+/// A boolean that is returned, passed or stored.
+fn is_answer(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    let parent = bench.view.parent_role(node);
+    let stands =
+        matches!(parent, Role::Return | Role::Assign | Role::Declarator | Role::Lambda | Role::Args | Role::KeywordArg)
+            || (matches!(parent, Role::Block | Role::Function | Role::Clause | Role::Comprehension)
+                && matches!(
+                    bench.view.language,
+                    Language::Rust | Language::Go | Language::Python | Language::JavaScript | Language::TypeScript
+                ));
+    stands
+        && bench.view.role(node).is_expression()
+        && bench.shape(node) & shape::BOOL != 0
+        && bench.view.role(node) != Role::Bool
+}
+
+fn negated(bench: &Bench<'_>, node: Node<'_>) -> Piece {
+    match bench.view.role(node) {
+        Role::Not => bench
+            .view
+            .children(node)
+            .first()
+            .map_or(Piece::atom(""), |inner| bench.piece(bench.view.unwrap_parens(*inner))),
+        Role::Unary if bench.view.of(node).starts_with('!') => match bench.view.unary(node) {
+            Some((_, inner)) => bench.piece(bench.view.unwrap_parens(inner)),
+            None => Piece::atom(""),
+        },
+        _ => bench.fill(if bench.view.language == Language::Python { "not {}" } else { "!{}" }, &[&bench.piece(node)]),
+    }
+}
+
+/// Replaces a condition whole: it stands in a head or in parentheses, so nothing around it binds.
+fn put(bench: &mut Bench<'_>, kind: EditKind, node: Node<'_>, new: &Piece, fit: f64) {
+    if !new.text.is_empty() {
+        bench.replace(kind, node, new, fit);
+    }
+}
+
+fn asked(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
+    let role = bench.view.role(condition);
+    let is_comparison = role == Role::Binary && bench.view.level(condition) > 4;
+    let negation = negated(bench, condition);
+    put(bench, EditKind::NegateCondition, condition, &negation, if is_comparison { 0.25 } else { 1.0 });
+    let words = &bench.view.words().words;
+    let is_loop = spot.role.is_loop();
+    let line = bench.line(condition.start_byte());
+    if !matches!(role, Role::Bool) {
+        for constant in [words.yes, words.no] {
+            if !(is_loop && constant == words.yes) {
+                let what = format!("`{}` becomes `{constant}` for ever", super::short(bench.view.of(condition)));
+                bench.put_at(
+                    EditKind::ConstantCondition,
+                    condition.byte_range(),
+                    constant.to_owned(),
+                    0.5,
+                    what,
+                    line,
+                    Some(Label::ConditionToConstant),
+                );
+            }
+        }
+    }
+    if is_loop {
+        loop_condition(bench, spot, condition);
+    }
+    if role != Role::Bool {
+        stronger_and_weaker(bench, condition, 1.0);
+    }
+    questions(bench, condition);
+}
+
+/// `while True` becomes `while queue`; a loop that asks for another name.
+fn loop_condition(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
+    let Some(body) = bench.view.body(spot.node) else { return };
+    let body_text = bench.view.of(body).to_owned();
+    let words = &bench.view.words().words;
+    let constant = bench.view.role(condition) == Role::Bool;
+    for atom in bench.atoms(body).into_iter().take(40) {
+        // what the body takes from or changes is what the loop waits for
+        let names: Vec<&str> = atom
+            .piece
+            .text
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|word| word.len() > 1 || word.chars().all(char::is_alphabetic))
+            .collect();
+        let used = names.iter().any(|name| {
+            body_text.contains(&format!("{name}.pop"))
+                || body_text.contains(&format!("{name}.shift"))
+                || body_text.contains(&format!("{name} ="))
+                || body_text.contains(&format!("{name}.poll"))
+                || body_text.contains(&format!("{name} -="))
+                || body_text.contains(&format!("{name}.remove"))
+        });
+        let fit = atom.fit * if used { 1.5 } else { 0.3 } * if constant { 1.0 } else { 0.3 };
+        put(bench, EditKind::LoopCondition, condition, &atom.piece, fit);
+    }
+    let _ = words;
+}
+
+/// `c and atom`, `atom or c`, ...
+fn stronger_and_weaker(bench: &mut Bench<'_>, condition: Node<'_>, scale: f64) {
+    let own = bench.piece(condition);
+    let words = &bench.view.words().words;
+    let own_text = own.text.clone();
+    for atom in bench.atoms(condition) {
+        if own_text.contains(&atom.piece.text) && atom.piece.text.len() > 3 {
+            continue;
+        }
+        let shares = atom
+            .piece
+            .text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word.len() > 1 && own_text.contains(word));
+        let fit = scale * atom.fit * if shares { 1.0 } else { 0.8 };
+        let (before, after) = if atom.guards { (1.0, 0.4) } else { (0.25, 1.0) };
+        for (kind, operator) in [(EditKind::StrengthenCondition, words.and), (EditKind::WeakenCondition, words.or)] {
+            let new = Piece::binary(bench.view.words(), &own, operator, &atom.piece);
+            put(bench, kind, condition, &new, fit * after);
+            let new = Piece::binary(bench.view.words(), &atom.piece, operator, &own);
+            put(bench, kind, condition, &new, fit * before);
+        }
+    }
+}
+
+/// `x` becomes `x is not None`, `x > 0`, `len(x) > 0`; `x is None` becomes `not x`.
+fn questions(bench: &mut Bench<'_>, condition: Node<'_>) {
+    let words = &bench.view.words().words;
+    let (subject, is_negated) = match bench.view.role(condition) {
+        Role::Not => (bench.view.children(condition).first().copied(), true),
+        Role::Unary if bench.view.of(condition).starts_with('!') => {
+            (bench.view.unary(condition).map(|(_, inner)| inner), true)
+        }
+        _ => (Some(condition), false),
+    };
+    let Some(subject) = subject else { return };
+    if matches!(bench.view.role(subject), Role::Ident | Role::Member | Role::Call | Role::Index) {
+        let piece = bench.piece(subject);
+        let templates: [(&str, f64); 6] = if is_negated {
+            [
+                (words.is_null, 0.9),
+                (words.is_empty, 0.6),
+                ("{} == 0", 0.3),
+                ("{} < 0", 0.1),
+                (words.is_not_null, 0.2),
+                ("{} <= 0", 0.1),
+            ]
+        } else {
+            [
+                (words.is_not_null, 0.9),
+                (words.is_not_empty, 0.6),
+                ("{} > 0", 0.4),
+                ("{} != 0", 0.2),
+                (words.is_null, 0.3),
+                ("{} > 1", 0.2),
+            ]
+        };
+        for (template, fit) in templates {
+            let new = bench.fill(template, &[&piece]);
+            put(bench, EditKind::ReplaceOperand, condition, &new, fit);
+        }
+    }
+    // `x is None` becomes `not x`
+    if let [binary] = &bench.view.binaries(condition)[..]
+        && bench.view.role(condition) == Role::Binary
+        && matches!(bench.view.role(binary.right), Role::Null | Role::Number | Role::Str | Role::List)
+        && bench
+            .view
+            .operator(condition)
+            .is_some_and(|operator| matches!(operator.class, OperatorClass::Equality | OperatorClass::Order))
+    {
+        let left = bench.piece(binary.left);
+        let not = bench.fill(if bench.view.language == Language::Python { "not {}" } else { "!{}" }, &[&left]);
+        put(bench, EditKind::ReplaceOperand, condition, &not, 0.4);
+        put(bench, EditKind::ReplaceOperand, condition, &left, 0.4);
+    }
+}
+
+/// One side of `and`/`or` goes; parts are grouped otherwise; either side is negated.
+fn parts(bench: &mut Bench<'_>, node: Node<'_>) {
+    let is_logical = bench.view.operator(node).is_some_and(|operator| operator.class == OperatorClass::Logical);
+    if bench.view.role(node) == Role::Not {
+        let Some(inner) = bench.view.children(node).first().map(|inner| bench.view.unwrap_parens(*inner)) else {
+            return;
+        };
+        let piece = bench.piece(inner);
+        bench.replace(EditKind::NegateCondition, node, &piece, 0.8);
+        return;
+    }
+    if !is_logical {
+        return;
+    }
+    for binary in bench.view.binaries(node) {
+        for side in [binary.left, binary.right] {
+            let inner = bench.view.unwrap_parens(side);
+            let piece = bench.piece(inner);
+            bench.replace(EditKind::DropCondition, node, &piece, 1.0);
+            let negation = negated(bench, inner);
+            if !negation.text.is_empty() {
+                let compared = bench.view.role(inner) == Role::Binary;
+                bench.replace(EditKind::NegateCondition, side, &negation, if compared { 0.1 } else { 0.5 });
+            }
+            if !bench.view.condition(inner).is_some() && bench.view.role(inner) != Role::Bool {
+                questions(bench, inner);
+            }
+        }
+        regroup(bench, node, binary.left, binary.right, &binary.at);
+    }
+}
+
+/// `a and b or c` becomes `a and (b or c)`.
+fn regroup(bench: &mut Bench<'_>, node: Node<'_>, left: Node<'_>, right: Node<'_>, at: &std::ops::Range<usize>) {
+    let operator = bench.view.text[at.clone()].to_owned();
+    let inner = bench.view.unwrap_parens(left);
+    if let [below] = &bench.view.binaries(inner)[..]
+        && bench.view.level(inner) <= 4
+    {
+        let lower = bench.view.text[below.at.clone()].to_owned();
+        let words = bench.view.words();
+        let grouped = Piece::binary(words, &bench.piece(below.right), &operator, &bench.piece(right));
+        let grouped = Piece { text: format!("({})", grouped.text), level: level::ATOM };
+        let whole = Piece::binary(words, &bench.piece(below.left), &lower, &grouped);
+        bench.replace(EditKind::LogicalOperator, node, &whole, 0.5);
+    }
+    let inner = bench.view.unwrap_parens(right);
+    if let [below] = &bench.view.binaries(inner)[..]
+        && bench.view.level(inner) <= 4
+    {
+        let lower = bench.view.text[below.at.clone()].to_owned();
+        let words = bench.view.words();
+        let grouped = Piece::binary(words, &bench.piece(left), &operator, &bench.piece(below.left));
+        let grouped = Piece { text: format!("({})", grouped.text), level: level::ATOM };
+        let whole = Piece::binary(words, &grouped, &lower, &bench.piece(below.right));
+        bench.replace(EditKind::LogicalOperator, node, &whole, 0.5);
+    }
+}
+
+fn answer(bench: &mut Bench<'_>, node: Node<'_>) {
+    let negation = negated(bench, node);
+    let compared = bench.view.role(node) == Role::Binary && bench.view.level(node) > 4;
+    put(bench, EditKind::NegateCondition, node, &negation, if compared { 0.15 } else { 0.6 });
+    if matches!(bench.view.parent_role(node), Role::Return | Role::Block | Role::Clause | Role::Function | Role::Lambda)
+    {
+        stronger_and_weaker(bench, node, 0.8);
+    }
+}

@@ -1,0 +1,320 @@
+//! Literals: numbers, booleans, nothing, strings, collections.
+
+use super::super::EditKind;
+use super::super::languages::{Role, shape};
+use super::super::piece::Piece;
+use super::{Bench, Place, Spot};
+use crate::syntax::language::Language;
+use tree_sitter::Node;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.touched && spot.place == Place::Value) {
+        match spot.role {
+            Role::Number => number(bench, spot.node),
+            Role::Bool => boolean(bench, spot.node),
+            Role::Null => nothing(bench, spot.node),
+            Role::Str => string(bench, spot.node),
+            Role::List | Role::SetLit | Role::Tuple => collection(bench, spot.node),
+            Role::Dict => dictionary(bench, spot.node),
+            _ => {}
+        }
+        if matches!(spot.role, Role::Number | Role::Bool | Role::Null | Role::Str | Role::List) {
+            by_name(bench, spot.node);
+        }
+        if matches!(bench.view.of(spot.node), "list()" | "dict()" | "set()") {
+            for other in ["[]", "{}", "set()"] {
+                bench.replace(EditKind::CollectionLiteral, spot.node, &Piece::atom(other), 0.4);
+            }
+        }
+    }
+}
+
+fn replace_by(bench: &mut Bench<'_>, kind: EditKind, node: Node<'_>, text: &str, fit: f64) {
+    let level = if text.starts_with('-') {
+        super::super::languages::level::UNARY
+    } else {
+        super::super::languages::level::ATOM
+    };
+    bench.replace(kind, node, &Piece { text: text.to_owned(), level }, fit);
+}
+
+fn number(bench: &mut Bench<'_>, node: Node<'_>) {
+    let text = bench.view.of(node);
+    let digits_end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(digits_end);
+    if let Ok(value) = digits.parse::<i64>() {
+        integer(bench, node, value, suffix);
+    } else if let Ok(value) = digits.parse::<f64>() {
+        for (other, fit) in [
+            (value + 1.0, 0.4),
+            (value - 1.0, 0.4),
+            (value * 10.0, 0.3),
+            (value / 10.0, 0.3),
+            (value * 2.0, 0.3),
+            (value / 2.0, 0.3),
+            (1.0 - value, 0.3),
+            (0.0, 0.4),
+            (1.0, 0.4),
+            (value * 100.0, 0.2),
+            (value / 100.0, 0.2),
+        ] {
+            let mut text = format!("{other}");
+            if !text.contains(['.', 'e']) {
+                text.push_str(".0");
+            }
+            replace_by(bench, EditKind::Numeral, node, &format!("{text}{suffix}"), fit);
+        }
+    } else {
+        // hexadecimal and the like: the last digit
+        if let Some(hex) = text.strip_prefix("0x")
+            && let Ok(value) = u64::from_str_radix(hex, 16)
+        {
+            for other in [value.wrapping_add(1), value.wrapping_sub(1), value << 4 | 0xf, value >> 4] {
+                replace_by(bench, EditKind::Numeral, node, &format!("0x{other:x}"), 0.4);
+            }
+        }
+        return;
+    }
+    let mut others: Vec<String> = Vec::new();
+    for source in bench.numbers() {
+        if source != text && others.len() < 6 {
+            others.push(source);
+        }
+    }
+    for other in others {
+        replace_by(bench, EditKind::Numeral, node, &other, 0.15);
+    }
+}
+
+fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
+    let small = value.unsigned_abs() < 4;
+    // one, nought and their neighbours are by far the commonest numbers in fixes (estimate)
+    let mut options = vec![
+        (value.wrapping_add(1), 1.0),
+        (value.wrapping_sub(1), 1.0),
+        (0, 0.8),
+        (1, 0.8),
+        (-1, 0.3),
+        (2, if small { 0.5 } else { 0.2 }),
+        (value.wrapping_neg(), 0.3),
+        (value.wrapping_mul(2), 0.15),
+        (value / 2, 0.15),
+        (value.wrapping_mul(10), 0.15),
+        (value / 10, 0.15),
+        (value.wrapping_add(2), 0.15),
+        (value.wrapping_sub(2), 0.15),
+        (3, 0.1),
+        (10, 0.05),
+        (100, 0.04),
+    ];
+    if !small {
+        options.extend([
+            (value.wrapping_add(10), 0.1),
+            (value.wrapping_sub(10), 0.1),
+            (value.wrapping_add(100), 0.05),
+            (value.wrapping_sub(100), 0.05),
+        ]);
+    }
+    for (other, fit) in options {
+        if other != value {
+            replace_by(bench, EditKind::Numeral, node, &format!("{other}{suffix}"), fit);
+        }
+    }
+    let infinite: &[&str] = match bench.view.language {
+        Language::Python => &["float('inf')", "float('-inf')"],
+        Language::JavaScript | Language::TypeScript | Language::Tsx => &["Infinity", "-Infinity"],
+        Language::Java => &["Integer.MAX_VALUE", "Integer.MIN_VALUE"],
+        Language::Go => &["math.MaxInt", "math.MinInt"],
+        Language::Rust => &["i32::MAX", "i32::MIN", "usize::MAX"],
+    };
+    let is_start = matches!(bench.view.parent_role(node), Role::Assign | Role::Declarator) && value.unsigned_abs() < 2;
+    for other in infinite.iter().filter(|_| is_start) {
+        replace_by(bench, EditKind::Numeral, node, other, 0.2);
+    }
+    if suffix.is_empty() && is_start {
+        for other in bench.view.words().words.nulls {
+            replace_by(bench, EditKind::NullLiteral, node, other, 0.2);
+        }
+    }
+}
+
+fn boolean(bench: &mut Bench<'_>, node: Node<'_>) {
+    let words = &bench.view.words().words;
+    let other = if bench.view.of(node) == words.yes { words.no } else { words.yes };
+    replace_by(bench, EditKind::BooleanLiteral, node, other, 1.0);
+    for null in words.nulls {
+        replace_by(bench, EditKind::NullLiteral, node, null, 0.2);
+    }
+}
+
+fn nothing(bench: &mut Bench<'_>, node: Node<'_>) {
+    for (text, _) in bench.view.words().identities {
+        replace_by(bench, EditKind::NullLiteral, node, text, 0.5);
+    }
+}
+
+fn string(bench: &mut Bench<'_>, node: Node<'_>) {
+    let text = bench.view.of(node);
+    let Some(quote) = text.chars().last().filter(|c| matches!(c, '"' | '\'' | '`')) else { return };
+    let Some(start) = text.find(quote) else { return };
+    let (prefix, rest) = text.split_at(start + 1);
+    let inner = &rest[..rest.len().saturating_sub(1)];
+    if inner.starts_with(quote) || text.contains('\n') {
+        return;
+    }
+    let wrap = |inner: &str| format!("{prefix}{inner}{quote}");
+    let mut options: Vec<(String, f64)> = vec![(wrap(""), 0.5)];
+    if inner.is_empty() {
+        options.extend([(wrap(" "), 0.6), (wrap(","), 0.2), (wrap("0"), 0.2)]);
+    } else {
+        options.extend([
+            (wrap(&format!("{inner} ")), 0.3),
+            (wrap(&format!(" {inner}")), 0.2),
+            (wrap(inner.trim_end()), 0.5),
+            (wrap(inner.trim()), 0.5),
+            (wrap(&inner.to_lowercase()), 0.3),
+            (wrap(&inner.to_uppercase()), 0.3),
+            (wrap(&format!("{inner}\\n")), 0.2),
+        ]);
+    }
+    for (old, new) in [
+        ("< ", "<= "),
+        ("%d", "%s"),
+        (".2f", ".1f"),
+        ("[a-z]", "[a-zA-Z]"),
+        ("[0-9]", "[0-9a-z]"),
+        ("*", "+"),
+        ("+", "*"),
+        ("-", "_"),
+        ("_", "-"),
+        (",", ";"),
+        (".", ","),
+        ("0", "1"),
+        ("1", "0"),
+    ] {
+        if inner.contains(old) && inner.len() <= 24 {
+            options.push((wrap(&inner.replacen(old, new, 1)), 0.15));
+        }
+    }
+    for (other, count) in &bench.names.strings {
+        if other != text && other.starts_with(['"', '\'', '`']) {
+            let near = strsim::normalized_damerau_levenshtein(other, text);
+            options.push((other.clone(), 0.15 + 0.5 * near + 0.02 * (*count).min(5) as f64));
+        }
+    }
+    for (other, fit) in options {
+        replace_by(bench, EditKind::StringLiteral, node, &other, fit);
+    }
+    for null in bench.view.words().words.nulls {
+        replace_by(bench, EditKind::NullLiteral, node, null, 0.15);
+    }
+}
+
+fn collection(bench: &mut Bench<'_>, node: Node<'_>) {
+    let children = bench.view.children(node);
+    let Some(first) = children.first() else { return empty(bench, node) };
+    let text = bench.view.of(node);
+    // one element less
+    if children.len() >= 2 {
+        for (at, child) in children.iter().enumerate() {
+            let range = if at + 1 < children.len() {
+                child.start_byte()..children[at + 1].start_byte()
+            } else {
+                children[at - 1].end_byte()..child.end_byte()
+            };
+            let (from, to) = (range.start - node.start_byte(), range.end - node.start_byte());
+            let new = format!("{}{}", &text[..from], &text[to..]);
+            bench.put(
+                EditKind::CollectionLiteral,
+                node.byte_range(),
+                new,
+                0.2,
+                format!("`{}` goes", super::short(bench.view.of(*child))),
+            );
+        }
+    } else if bench.view.role(node) == Role::List {
+        let (open, close) =
+            (&text[..first.start_byte() - node.start_byte()], &text[first.end_byte() - node.start_byte()..]);
+        bench.put(
+            EditKind::CollectionLiteral,
+            node.byte_range(),
+            format!("{open}{close}"),
+            0.4,
+            format!("`{text}` becomes empty"),
+        );
+        let inner = bench.piece(*first);
+        bench.replace(EditKind::KeepPart, node, &inner, 0.4);
+    }
+    // one element more, from the names in scope
+    if matches!(bench.view.role(node), Role::List | Role::SetLit) || node.kind() == "tuple" {
+        let last = children[children.len() - 1].end_byte();
+        for (name, fit) in bench.candidates(node, 0).into_iter().take(6) {
+            bench.put(
+                EditKind::CollectionLiteral,
+                last..last,
+                format!(", {name}"),
+                0.3 * fit,
+                format!("`{name}` comes into `{}`", super::short(text)),
+            );
+            bench.put(
+                EditKind::CollectionLiteral,
+                first.start_byte()..first.start_byte(),
+                format!("{name}, "),
+                0.25 * fit,
+                format!("`{name}` comes into `{}`", super::short(text)),
+            );
+        }
+    }
+}
+
+fn empty(bench: &mut Bench<'_>, node: Node<'_>) {
+    if bench.view.role(node) != Role::List || bench.view.language == Language::Java {
+        return;
+    }
+    for (text, fit) in [("[[]]", 0.9), ("[0]", 0.5), ("[1]", 0.3)] {
+        replace_by(bench, EditKind::CollectionLiteral, node, text, fit);
+    }
+    for null in bench.view.words().words.nulls {
+        replace_by(bench, EditKind::NullLiteral, node, null, 0.3);
+    }
+    for (name, fit) in bench.candidates(node, 0).into_iter().take(6) {
+        replace_by(bench, EditKind::CollectionLiteral, node, &format!("[{name}]"), 0.9 * fit);
+    }
+    if bench.view.language == Language::Python {
+        for text in ["set()", "{}", "\"\""] {
+            replace_by(bench, EditKind::CollectionLiteral, node, text, 0.3);
+        }
+    }
+}
+
+fn dictionary(bench: &mut Bench<'_>, node: Node<'_>) {
+    if bench.view.of(node) != "{}" {
+        return;
+    }
+    let others: &[(&str, f64)] = match bench.view.language {
+        Language::Python => &[("set()", 0.5), ("[]", 0.4), ("None", 0.2)],
+        Language::JavaScript | Language::TypeScript | Language::Tsx => {
+            &[("[]", 0.4), ("new Map()", 0.3), ("null", 0.3), ("Object.create(null)", 0.4)]
+        }
+        _ => &[],
+    };
+    for (text, fit) in others {
+        replace_by(bench, EditKind::CollectionLiteral, node, text, *fit);
+    }
+}
+
+/// A literal that should have been a name.
+fn by_name(bench: &mut Bench<'_>, node: Node<'_>) {
+    let known = bench.shape(node);
+    for (name, fit) in bench.candidates(node, known).into_iter().take(8) {
+        let fit = if known & shape::BOOL != 0 { fit * 0.5 } else { fit };
+        replace_by(bench, EditKind::ReplaceOperand, node, &name, 0.5 * fit);
+    }
+}
+
+impl Bench<'_> {
+    /// Numbers of the file as they are written, each once.
+    pub(super) fn numbers(&self) -> Vec<String> {
+        self.source.numbers().to_vec()
+    }
+}

@@ -1,0 +1,297 @@
+//! Statements that are missing: added to a collection, assigned, counted, returned, broken out.
+
+use std::collections::BTreeSet;
+
+use super::super::EditKind;
+use super::super::languages::{Role, shape};
+use super::super::scope::Origin;
+use super::{Bench, Spot};
+use crate::syntax::language::Language;
+use tree_sitter::Node;
+
+/// Where a statement may come, and how it is laid out there.
+#[derive(Debug, Clone)]
+pub(super) struct Gap {
+    pub at: usize,
+    pub line: usize,
+    before: String,
+    after: String,
+    /// Indentation of the statement, for statements of several lines.
+    pub indent: String,
+}
+
+impl Gap {
+    pub(super) fn lay(&self, statement: &str) -> String {
+        format!("{}{statement}{}", self.before, self.after)
+    }
+}
+
+impl Bench<'_> {
+    pub(super) fn gap_before(&self, node: Node<'_>) -> Option<Gap> {
+        let line = self.line(node.start_byte());
+        let indent = self.view.indent(node.start_byte()).to_owned();
+        if self.opens_line(node) {
+            return Some(Gap {
+                at: node.start_byte(),
+                line,
+                before: String::new(),
+                after: format!("\n{indent}"),
+                indent,
+            });
+        }
+        let inline = !self.view.words().words.indents;
+        inline.then(|| Gap { at: node.start_byte(), line, before: String::new(), after: " ".to_owned(), indent })
+    }
+
+    pub(super) fn gap_after(&self, node: Node<'_>) -> Option<Gap> {
+        let line = self.line(node.start_byte());
+        let indent = self.view.indent(node.start_byte()).to_owned();
+        let rest = &self.view.text[node.end_byte()..];
+        let rest = &rest[..rest.find('\n').unwrap_or(rest.len())];
+        let comment = matches!(rest.trim_start().chars().next(), Some('#')) || rest.trim_start().starts_with("//");
+        if !self.opens_line(node) {
+            let inline = !self.view.words().words.indents;
+            return inline.then(|| Gap {
+                at: node.end_byte(),
+                line,
+                before: " ".to_owned(),
+                after: String::new(),
+                indent,
+            });
+        }
+        let at = if comment { node.end_byte() + rest.len() } else { node.end_byte() };
+        Some(Gap { at, line, before: format!("\n{indent}"), after: String::new(), indent })
+    }
+}
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    let mut seen = BTreeSet::new();
+    for spot in spots {
+        let node = spot.node;
+        if !bench.view.is_statement(node) || !bench.is_in_function_or_script(node) || !bench.touches_edges(node) {
+            continue;
+        }
+        let siblings = node.parent().map_or(Vec::new(), |parent| bench.view.statements(parent));
+        let at = siblings.iter().position(|sibling| sibling.id() == node.id()).unwrap_or(0);
+        let previous = at.checked_sub(1).and_then(|at| siblings.get(at));
+        let leaves = matches!(bench.view.role(node), Role::Return | Role::Raise | Role::Break | Role::Continue)
+            || (bench.view.language == Language::Rust && bench.view.role(node).is_expression());
+        if !leaves
+            && let Some(gap) = bench.gap_after(node)
+            && seen.insert(gap.at)
+        {
+            let is_last = at + 1 == siblings.len();
+            insert(bench, node, &gap, true, is_last);
+        }
+        let covered = previous.is_some_and(|previous| bench.touches_edges(*previous) && !leaves);
+        if !covered
+            && let Some(gap) = bench.gap_before(node)
+            && seen.insert(gap.at)
+        {
+            insert(bench, node, &gap, false, false);
+        }
+    }
+}
+
+fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last: bool) {
+    let end = bench.view.words().words.end;
+    let mut options: Vec<(String, f64)> = Vec::new();
+    let mut names = bench.candidates_at(node, gap.at);
+    names.truncate(8);
+    collections(bench, node, &names, &mut options);
+    counters(bench, node, &names, &mut options);
+    assignments(bench, node, &names, &mut options);
+    jumps(bench, node, is_last || !after, &mut options);
+    if is_last && !after {
+        return;
+    }
+    for (text, fit) in options {
+        let what = format!("`{}` comes", super::short(&text));
+        bench.put_at(
+            EditKind::InsertStatement,
+            gap.at..gap.at,
+            gap.lay(&format!("{text}{end}")),
+            fit,
+            what,
+            gap.line,
+            None,
+        );
+    }
+}
+
+impl Bench<'_> {
+    /// Like `candidates`, but of what is known right after a node.
+    fn candidates_at(&mut self, node: Node<'_>, at: usize) -> Vec<(String, f64)> {
+        let mut found = self.candidates(node, 0);
+        // what the statement itself binds is known after it
+        if at >= node.end_byte() {
+            for binding in &self.names.bindings {
+                let own = binding.from <= node.end_byte()
+                    && binding.from > node.start_byte()
+                    && binding.scope.contains(&node.start_byte())
+                    && !node.byte_range().contains(&binding.scope.start);
+                if own
+                    && found.iter().all(|(name, _)| *name != binding.name)
+                    && matches!(binding.origin, Origin::Local | Origin::LoopVariable)
+                {
+                    found.insert(0, (binding.name.clone(), 1.0));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// `x.append(y)`, `seen.add(y)`
+fn collections(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    let words = &bench.view.words().words;
+    let mut holders: Vec<(&str, f64, Vec<&str>)> = Vec::new();
+    for (name, fit) in names {
+        let used = bench.names.members_of.get(name);
+        let has = |member: &str| used.is_some_and(|members| members.contains_key(member));
+        let known = bench.shape_of_name(name, node);
+        let mut templates = Vec::new();
+        let is_set = has("add")
+            || has("has")
+            || has("discard")
+            || matches!(name.as_str(), "seen" | "visited" | "found" | "done")
+            || name.contains("visited")
+            || name.contains("seen");
+        if is_set {
+            templates.push(if bench.view.language == Language::Go {
+                words.add_to_set
+            } else if bench.view.language == Language::Rust {
+                "{}.insert({})"
+            } else {
+                "{}.add({})"
+            });
+        }
+        let is_list = has("append")
+            || has("push")
+            || has("pop")
+            || has("popleft")
+            || has("extend")
+            || has("push_back")
+            || known & shape::SEQ != 0;
+        if is_list && !(is_set && bench.view.language != Language::Python) {
+            templates.push(words.add_to_list);
+        }
+        if has("push_back") {
+            templates.push("{}.push_back({})");
+        }
+        if !templates.is_empty() {
+            holders.push((name, *fit, templates));
+        }
+    }
+    // fields and outer names count too
+    for (holder, holder_fit, templates) in holders.into_iter().take(4) {
+        for (value, value_fit) in names.iter().filter(|(value, _)| value != holder).take(6) {
+            let is_holder = bench.shape_of_name(value, node) & shape::SEQ != 0;
+            for template in &templates {
+                let text =
+                    bench.fill(template, &[&super::atoms::name_piece(holder), &super::atoms::name_piece(value)]).text;
+                let fit = 0.8 * holder_fit * value_fit * if is_holder { 0.5 } else { 1.0 };
+                options.push((text, fit));
+            }
+        }
+        if bench.view.language == Language::Python {
+            options.push((format!("{holder}.pop()"), 0.15));
+        }
+    }
+}
+
+/// `x += 1`
+fn counters(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    let statement_ends_loop = bench.view.ancestor(node, Role::is_loop);
+    for (name, fit) in names {
+        let known = bench.shape_of_name(name, node);
+        if known & shape::NUM == 0 || known & (shape::SEQ | shape::STR) != 0 || !bench.is_assigned(name) {
+            continue;
+        }
+        // a `while` that asks for it but never changes it
+        let waits = statement_ends_loop.is_some_and(|at| {
+            bench.view.condition(at).is_some_and(|condition| bench.view.of(condition).contains(name.as_str()))
+        });
+        let part = if waits { 1.0 } else { 0.45 };
+        let up = if matches!(bench.view.language, Language::Go) { format!("{name}++") } else { format!("{name} += 1") };
+        let down =
+            if matches!(bench.view.language, Language::Go) { format!("{name}--") } else { format!("{name} -= 1") };
+        options.extend([(up, part * fit), (down, 0.7 * part * fit)]);
+        options.push((format!("{name} = 0"), 0.2 * fit));
+        for (other, other_fit) in names.iter().filter(|(other, _)| other != name).take(4) {
+            if bench.shape_of_name(other, node) & shape::NUM != 0 {
+                options.push((format!("{name} += {other}"), 0.3 * fit * other_fit));
+                options.push((format!("{name} -= {other}"), 0.2 * fit * other_fit));
+            }
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Is a name assigned somewhere (a local, a global, a field), so that assigning it once more makes sense?
+    pub(super) fn is_assigned(&self, name: &str) -> bool {
+        name.contains('.')
+            || self.names.bindings.iter().any(|binding| {
+                binding.name == name
+                    && matches!(binding.origin, Origin::Local | Origin::Parameter | Origin::Field)
+                    && binding.mutable
+            })
+    }
+}
+
+/// `x = y`
+fn assignments(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    for (target, target_fit) in names.iter().filter(|(name, _)| bench.is_assigned(name)).take(6) {
+        for (value, value_fit) in names.iter().filter(|(value, _)| value != target).take(6) {
+            let fit = super::compatible(bench.shape_of_name(target, node), bench.shape_of_name(value, node));
+            let alike = if value.contains(target.as_str()) || target.contains(value.as_str()) { 1.3 } else { 1.0 };
+            options.push((format!("{target} = {value}"), 0.4 * target_fit * value_fit * fit * alike));
+        }
+        let known = bench.shape_of_name(target, node);
+        if known & shape::SEQ != 0
+            && !bench.view.words().words.empty_list.is_empty()
+            && bench.view.language != Language::Java
+        {
+            options.push((format!("{target} = {}", bench.view.words().words.empty_list), 0.25 * target_fit));
+        }
+    }
+}
+
+fn jumps(bench: &Bench<'_>, node: Node<'_>, at_end: bool, options: &mut Vec<(String, f64)>) {
+    let near = bench.view.ancestor(node, |role| role.is_loop() || role == Role::Function);
+    let in_loop = near.is_some_and(|at| bench.view.role(at).is_loop());
+    let in_branch = node
+        .parent()
+        .and_then(|block| block.parent())
+        .is_some_and(|at| matches!(bench.view.role(at), Role::If | Role::Elif | Role::Else | Role::Case | Role::Block));
+    if in_loop && at_end {
+        let part = if in_branch { 0.8 } else { 0.1 };
+        options.extend([("break".to_owned(), part), ("continue".to_owned(), 0.8 * part)]);
+    }
+    if let Some(function) = bench.view.function(node)
+        && at_end
+    {
+        let ends_function = bench
+            .view
+            .body(function)
+            .is_some_and(|body| bench.view.statements(body).last().is_some_and(|last| last.id() == node.id()));
+        let part = if ends_function { 1.0 } else { 0.4 };
+        for (value, fit) in bench.return_values(node).into_iter().take(6) {
+            options.push((if value.is_empty() { "return".to_owned() } else { format!("return {value}") }, part * fit));
+        }
+        for binding in bench
+            .names
+            .visible(node.end_byte())
+            .into_iter()
+            .filter(|binding| matches!(binding.origin, Origin::Local | Origin::Parameter))
+            .take(4)
+        {
+            options.push((format!("return {}", binding.name), 0.7 * part));
+        }
+        if let Some(this) = bench.view.words().words.this.first()
+            && bench.view.ancestor(node, |role| role == Role::Class).is_some()
+        {
+            options.push((format!("return {this}"), 0.3 * part));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Operators: comparison, arithmetic, logical, bitwise, assignment, unary.
+
+use super::super::EditKind;
+use super::super::languages::{OperatorClass, Role, shape};
+use super::super::piece::Piece;
+use super::super::view::Binary;
+use super::{Bench, Place, Spot};
+use tree_sitter::Node;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.touched) {
+        match spot.role {
+            Role::Binary | Role::Assign | Role::AugAssign | Role::Declarator => {
+                for binary in bench.view.binaries(spot.node) {
+                    flip(bench, spot.node, &binary);
+                    base_case(bench, spot.node, &binary);
+                }
+            }
+            Role::Unary => drop_unary(bench, spot.node),
+            Role::Update => update(bench, spot.node),
+            Role::Simple if matches!(spot.node.kind(), "inc_statement" | "dec_statement") => update(bench, spot.node),
+            _ => {}
+        }
+        if spot.place == Place::Value {
+            add_minus(bench, spot);
+        }
+    }
+}
+
+/// `n == 0` becomes `n <= 1`: the operator and the number at once.
+fn base_case(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
+    let operator = &bench.view.text[binary.at.clone()];
+    let right = bench.view.of(binary.right);
+    if !matches!(right, "0" | "1" | "2") || bench.view.binaries(node).len() != 1 {
+        return;
+    }
+    let others: &[(&str, &str, f64)] = match operator {
+        "==" | "===" => {
+            &[("<=", "1", 0.5), ("<", "2", 0.3), ("<=", "0", 0.1), ("<", "1", 0.1), ("<=", "2", 0.1), (">", "0", 0.05)]
+        }
+        "<" => &[("<=", "1", 0.2), ("<=", "2", 0.05), (">", "0", 0.1)],
+        "<=" => &[("<", "2", 0.1), ("==", "1", 0.1)],
+        ">" => &[(">=", "1", 0.1), ("<", "0", 0.05)],
+        "!=" | "!==" => &[(">", "1", 0.2), (">", "0", 0.05)],
+        _ => &[],
+    };
+    for (other, number, fit) in others {
+        let new = Piece::binary(bench.view.words(), &bench.piece(binary.left), other, &Piece::atom(*number));
+        bench.replace(EditKind::ComparisonOperator, node, &new, *fit);
+    }
+}
+
+fn kind_of(class: OperatorClass) -> EditKind {
+    match class {
+        OperatorClass::Order | OperatorClass::Equality | OperatorClass::Membership => EditKind::ComparisonOperator,
+        OperatorClass::Arithmetic => EditKind::ArithmeticOperator,
+        OperatorClass::Bitwise => EditKind::BitwiseOperator,
+        OperatorClass::Logical => EditKind::LogicalOperator,
+        OperatorClass::Assignment => EditKind::AssignmentOperator,
+    }
+}
+
+fn flip(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
+    let old = &bench.view.text[binary.at.clone()];
+    let Some(operator) = bench.view.words().operator(old) else { return };
+    let kind = kind_of(operator.class);
+    let is_text =
+        operator.text == "+" && (bench.shape(binary.left) | bench.shape(binary.right)) & (shape::STR | shape::SEQ) != 0;
+    for (at, other) in operator.others.iter().enumerate() {
+        // text and lists are joined, not subtracted
+        let fit = if is_text { 0.1 } else { 1.0 } / (1.0 + 0.6 * at as f64);
+        let mut replacement = (*other).to_owned();
+        if other.starts_with(char::is_alphabetic) {
+            if binary.at.start == binary.left.end_byte() {
+                replacement.insert(0, ' ');
+            }
+            if binary.at.end == binary.right.start_byte() {
+                replacement.push(' ');
+            }
+        }
+        let what = format!("`{old}` becomes `{other}`");
+        bench.put(kind, binary.at.clone(), replacement, fit, what.clone());
+        // the new operator may bind otherwise: the same tree, with parentheses
+        let level = bench.view.words().operator(other).map_or(operator.level, |other| other.level);
+        if level != operator.level
+            && operator.class != OperatorClass::Assignment
+            && bench.view.binaries(node).len() == 1
+        {
+            let (left, right) = (bench.piece(binary.left), bench.piece(binary.right));
+            let whole = Piece::binary(bench.view.words(), &left, other, &right);
+            let text = whole.at(bench.view.wanted_level(node));
+            bench.put(kind, node.byte_range(), text, fit * 0.7, what);
+        }
+    }
+}
+
+fn drop_unary(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some((operator, operand)) = bench.view.unary(node) else { return };
+    let new = bench.piece(operand);
+    if operator == "!" {
+        bench.replace(EditKind::NegateCondition, node, &new, 0.8);
+    } else {
+        bench.replace(EditKind::UnaryOperator, node, &new, 0.8);
+    }
+    if operator == "~" {
+        let minus = bench.fill("-{}", &[&new]);
+        bench.replace(EditKind::UnaryOperator, node, &minus, 0.5);
+    }
+}
+
+fn update(bench: &mut Bench<'_>, node: Node<'_>) {
+    let text = bench.view.of(node);
+    let (old, new) = if text.contains("++") { ("++", "--") } else { ("--", "++") };
+    bench.put(
+        EditKind::UnaryOperator,
+        node.byte_range(),
+        text.replace(old, new),
+        1.0,
+        format!("`{old}` becomes `{new}`"),
+    );
+    let Some(operand) = bench.view.children(node).first().map(|operand| bench.view.of(*operand)) else { return };
+    if node.kind() == "update_expression" {
+        let swapped = if text.starts_with(old) { format!("{operand}{old}") } else { format!("{old}{operand}") };
+        bench.put(EditKind::UnaryOperator, node.byte_range(), swapped, 0.4, format!("`{text}` changes its order"));
+    }
+    for amount in ["2", operand] {
+        let longer = format!("{operand} {}= {amount}", &old[..1]);
+        bench.put(EditKind::AssignmentOperator, node.byte_range(), longer, 0.15, format!("`{text}` by {amount}"));
+    }
+}
+
+/// `x` becomes `-x` where a number is likely.
+fn add_minus(bench: &mut Bench<'_>, spot: &Spot<'_>) {
+    if !matches!(spot.role, Role::Ident | Role::Member | Role::Call | Role::Index | Role::Paren)
+        || bench.shape(spot.node) & (shape::STR | shape::SEQ | shape::MAP | shape::FUNC) != 0
+    {
+        return;
+    }
+    let parent = bench.view.parent_role(spot.node);
+    let fit = match parent {
+        Role::Return
+        | Role::Assign
+        | Role::Declarator
+        | Role::Args
+        | Role::Lambda
+        | Role::Tuple
+        | Role::List
+        | Role::Pair
+        | Role::KeywordArg
+        | Role::Ternary => 0.3,
+        Role::Index => 0.15,
+        Role::Binary | Role::AugAssign => 0.1,
+        _ => return,
+    };
+    let minus = bench.fill("-{}", &[&bench.piece(spot.node)]);
+    let known = bench.shape(spot.node) & shape::NUM != 0;
+    bench.replace(EditKind::UnaryOperator, spot.node, &minus, if known { fit } else { fit * 0.4 });
+}

@@ -1,0 +1,282 @@
+//! An expression around an expression: calls, indices, sums with a name in scope, defaults.
+
+use super::super::EditKind;
+use super::super::languages::{Role, shape};
+use super::super::piece::Piece;
+use super::atoms::name_piece;
+use super::{Bench, Place, Spot};
+use crate::syntax::language::Language;
+use tree_sitter::Node;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.place == Place::Value && spot.touched) {
+        let Some(fit) = place_fit(bench, spot) else { continue };
+        wrap(bench, spot.node, fit);
+        extend(bench, spot.node, fit);
+        sliced(bench, spot.node, fit);
+        running(bench, spot.node);
+    }
+}
+
+/// How likely something is missing around this node; `None` where nothing can be.
+fn place_fit(bench: &Bench<'_>, spot: &Spot<'_>) -> Option<f64> {
+    let node = spot.node;
+    let parent = node.parent()?;
+    let role = bench.view.role(parent);
+    if role == Role::Paren || spot.role == Role::Paren || spot.role == Role::Slice {
+        return None;
+    }
+    let is_function_of_call = matches!(role, Role::Call)
+        && parent.child_by_field_name("function").is_some_and(|called| called.id() == node.id());
+    if is_function_of_call {
+        return None;
+    }
+    let size = bench.view.of(node).len();
+    if size > 70 {
+        return None;
+    }
+    let by_place = match role {
+        Role::Return | Role::Yield => 1.0,
+        Role::Args | Role::KeywordArg => 0.8,
+        Role::Assign | Role::Declarator | Role::AugAssign | Role::Lambda => 0.9,
+        Role::ForEach | Role::ForIn => 1.0,
+        Role::Binary => 0.8,
+        Role::Index | Role::Slice => 0.4,
+        Role::Member | Role::Call => 0.5,
+        Role::Tuple | Role::List | Role::Pair | Role::Ternary | Role::Comprehension | Role::Clause | Role::Range => 0.6,
+        Role::Block | Role::Function
+            if matches!(
+                bench.view.language,
+                Language::Rust | Language::JavaScript | Language::TypeScript | Language::Tsx
+            ) =>
+        {
+            0.9
+        }
+        Role::If | Role::While | Role::Elif | Role::Unary | Role::Not | Role::IfClause => 0.3,
+        _ => return None,
+    };
+    let by_role = match spot.role {
+        Role::Ident | Role::Member | Role::Index | Role::Slice => 1.0,
+        Role::Call => 0.9,
+        Role::Binary => 0.8,
+        Role::Comprehension => 0.7,
+        Role::List if bench.view.children(node).is_empty() => return None,
+        Role::List => 0.4,
+        Role::Ternary | Role::Macro | Role::Cast | Role::Question | Role::Range => 0.4,
+        _ => return None,
+    };
+    Some(by_place * by_role)
+}
+
+fn wrap(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let known = bench.shape(node);
+    let own = bench.piece(node);
+    let parent = bench.view.parent_role(node);
+    let wanted = wanted_shape(bench, node);
+    for candidate in bench.view.words().wraps {
+        if !candidate.needs.is_empty() && !bench.names.words.contains_key(candidate.needs) {
+            continue;
+        }
+        // a text is no list, though both have a length
+        let fits = if candidate.fits == shape::ANY {
+            0.6
+        } else if known == 0 {
+            0.5
+        } else if known & candidate.fits != 0 {
+            1.0
+        } else {
+            continue;
+        };
+        let gives = if wanted == 0 || candidate.gives == shape::ANY {
+            0.7
+        } else if wanted & candidate.gives != 0 {
+            1.0
+        } else {
+            0.15
+        };
+        if own.text.starts_with(candidate.template.split('{').next().unwrap_or(""))
+            && candidate.template.contains('(')
+            && !candidate.template.starts_with('{')
+        {
+            // `len(len(x))`
+            continue;
+        }
+        let iterated = matches!(parent, Role::ForEach | Role::ForIn);
+        let suits =
+            if iterated && candidate.gives & shape::SEQ == 0 && candidate.gives != shape::ANY { 0.1 } else { 1.0 };
+        let new = bench.fill(candidate.template, &[&own, &own]);
+        bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place);
+    }
+}
+
+/// The shape that the place asks for, by its neighbours.
+fn wanted_shape(bench: &Bench<'_>, node: Node<'_>) -> u16 {
+    let Some(parent) = node.parent() else { return 0 };
+    match bench.view.role(parent) {
+        Role::Binary => {
+            let other = bench.view.binaries(parent).into_iter().find_map(|binary| {
+                if binary.left.id() == node.id() {
+                    Some(binary.right)
+                } else if binary.right.id() == node.id() {
+                    Some(binary.left)
+                } else {
+                    None
+                }
+            });
+            other.map_or(0, |other| bench.shape(other))
+        }
+        Role::ForEach | Role::ForIn => shape::SEQ,
+        Role::If | Role::While | Role::Elif | Role::Not | Role::IfClause => shape::BOOL,
+        _ => 0,
+    }
+}
+
+/// `x` becomes `x + y`, `y + x`, `x - y`, `x * y` with names in scope.
+fn extend(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let known = bench.shape(node);
+    let is_number = known & shape::NUM != 0;
+    let is_joined = known & (shape::SEQ | shape::STR) != 0;
+    if known & (shape::BOOL | shape::MAP | shape::FUNC) != 0 && !is_number && !is_joined {
+        return;
+    }
+    let own = bench.piece(node);
+    let mut wanted = known & (shape::NUM | shape::SEQ | shape::STR);
+    if wanted == 0 {
+        wanted = shape::NUM;
+    }
+    let words = bench.view.words();
+    for (name, fit) in bench.candidates(node, wanted).into_iter().take(7) {
+        if name == own.text {
+            continue;
+        }
+        let other = name_piece(&name);
+        let others_shape = bench.shape_of_name(&name, node);
+        let mut fit = fit * place * if is_number || is_joined { 1.0 } else { 0.5 };
+        if own.text.contains(&name) {
+            fit *= 0.6;
+        }
+        let sum = Piece::binary(words, &own, "+", &other);
+        bench.replace(EditKind::Extend, node, &sum, 0.7 * fit);
+        let reversed = Piece::binary(words, &other, "+", &own);
+        bench.replace(EditKind::Extend, node, &reversed, if is_joined { 0.7 } else { 0.3 } * fit);
+        if is_joined && !is_number {
+            if bench.view.language == Language::Python && known & shape::SEQ != 0 {
+                let list = Piece::atom(format!("[{name}]"));
+                let sum = Piece::binary(words, &own, "+", &list);
+                bench.replace(EditKind::Extend, node, &sum, 0.4 * fit);
+                let sum = Piece::binary(words, &list, "+", &own);
+                bench.replace(EditKind::Extend, node, &sum, 0.4 * fit);
+            }
+            continue;
+        }
+        if others_shape & (shape::SEQ | shape::STR) != 0 {
+            continue;
+        }
+        for (operator, part) in [("-", 0.8), ("*", 0.5), ("%", 0.35), ("/", 0.2)] {
+            let new = Piece::binary(words, &own, operator, &other);
+            bench.replace(EditKind::Extend, node, &new, part * fit);
+        }
+        let reversed = Piece::binary(words, &other, "-", &own);
+        bench.replace(EditKind::Extend, node, &reversed, 0.3 * fit);
+        if bench.view.language == Language::Python {
+            let new = Piece::binary(words, &own, "//", &other);
+            bench.replace(EditKind::Extend, node, &new, 0.25 * fit);
+        }
+        let (low, high) = minimum_and_maximum(bench.view.language);
+        for template in [low, high].into_iter().filter(|template| !template.is_empty()) {
+            let new = bench.fill(template, &[&own, &other]);
+            bench.replace(EditKind::Extend, node, &new, 0.3 * fit);
+        }
+    }
+    own_square(bench, node, &own, known, place);
+}
+
+/// `values` becomes `values[k:]`, `i` in `a[i]` becomes `i % len(a)`.
+fn sliced(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let known = bench.shape(node);
+    if matches!(bench.view.role(node), Role::Ident | Role::Member | Role::Call)
+        && known & (shape::NUM | shape::BOOL | shape::MAP | shape::FUNC) == 0
+    {
+        let templates: &[&str] = match bench.view.language {
+            Language::Python | Language::Go => &["{}[{}:]", "{}[:{}]", "{}[{}]"],
+            Language::JavaScript | Language::TypeScript | Language::Tsx => {
+                &["{}.slice({})", "{}.slice(0, {})", "{}[{}]"]
+            }
+            Language::Rust => &["{}[{}]", "{}[{}..]", "{}[..{}]"],
+            Language::Java => &["{}[{}]"],
+        };
+        let own = bench.piece(node);
+        let sure = if known & (shape::SEQ | shape::STR) != 0 { 1.0 } else { 0.5 };
+        for (name, fit) in bench.candidates(node, shape::NUM).into_iter().filter(|(name, _)| *name != own.text).take(4)
+        {
+            for template in templates {
+                let new = bench.fill(template, &[&own, &name_piece(&name)]);
+                bench.replace(EditKind::Wrap, node, &new, 0.5 * fit * sure * place);
+            }
+        }
+    }
+    let Some(parent) = node.parent() else { return };
+    if let Some((object, index)) = bench.view.index(parent)
+        && index.id() == node.id()
+        && bench.view.role(node) != Role::Str
+        && known & (shape::STR | shape::SEQ) == 0
+    {
+        let length = bench.fill(bench.view.words().words.length, &[&bench.piece(object)]);
+        let new = Piece::binary(bench.view.words(), &bench.piece(node), "%", &length);
+        bench.replace(EditKind::Extend, node, &new, 0.9);
+        let new = Piece::binary(bench.view.words(), &length, "-", &bench.piece(node));
+        bench.replace(EditKind::Extend, node, &new, 0.2);
+    }
+}
+
+fn own_square(bench: &mut Bench<'_>, node: Node<'_>, own: &Piece, known: u16, place: f64) {
+    if known & shape::NUM == 0 || own.text.len() > 12 || !matches!(bench.view.role(node), Role::Ident | Role::Member) {
+        return;
+    }
+    let square = Piece::binary(bench.view.words(), own, "*", own);
+    bench.replace(EditKind::Extend, node, &square, 0.35 * place);
+    for amount in ["2"] {
+        let twice = Piece::binary(bench.view.words(), own, "*", &Piece::atom(amount));
+        bench.replace(EditKind::Extend, node, &twice, 0.2 * place);
+    }
+    if bench.view.language == Language::Python {
+        for (operator, amount) in [("//", "2"), ("%", "2")] {
+            let half = Piece::binary(bench.view.words(), own, operator, &Piece::atom(amount));
+            bench.replace(EditKind::Extend, node, &half, 0.15 * place);
+        }
+    }
+}
+
+fn minimum_and_maximum(language: Language) -> (&'static str, &'static str) {
+    match language {
+        Language::Python => ("min({}, {})", "max({}, {})"),
+        Language::JavaScript | Language::TypeScript | Language::Tsx | Language::Java => {
+            ("Math.min({}, {})", "Math.max({}, {})")
+        }
+        Language::Rust => ("{}.min({})", "{}.max({})"),
+        Language::Go => ("min({}, {})", "max({}, {})"),
+    }
+}
+
+/// `best = x` becomes `best = max(best, x)`.
+fn running(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(parent) = node.parent() else { return };
+    if bench.view.role(parent) != Role::Assign
+        && !(bench.view.language == Language::Go && bench.view.role(parent) == Role::Clause)
+    {
+        return;
+    }
+    let assignment = if bench.view.role(parent) == Role::Assign { parent } else { parent.parent().unwrap_or(parent) };
+    let Some((left, right)) = bench.view.assignment(assignment) else { return };
+    if right.id() != node.id() || bench.shape(node) & (shape::STR | shape::SEQ | shape::MAP | shape::BOOL) != 0 {
+        return;
+    }
+    let (target, own) = (bench.piece(left), bench.piece(node));
+    let (low, high) = minimum_and_maximum(bench.view.language);
+    for template in [high, low] {
+        let new = bench.fill(template, &[&target, &own]);
+        bench.replace(EditKind::Wrap, node, &new, 0.6);
+        let new = bench.fill(template, &[&own, &target]);
+        bench.replace(EditKind::Wrap, node, &new, 0.1);
+    }
+}

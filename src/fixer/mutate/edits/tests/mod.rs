@@ -1,0 +1,151 @@
+//! Broken and fixed programs: is the fix among the edits, and how far down?
+
+mod properties;
+
+use super::{Project, apply, check, compile_edits, edits};
+
+/// One broken program and its fix.
+struct Case {
+    name: String,
+    broken: String,
+    fixed: String,
+    compiles: bool,
+}
+
+/// `### name`, then lines with a mark in front: `- ` only in the broken one, `+ ` only in the fixed one, two spaces: both.
+/// A name that starts with `compile:` is a compile error, asked for at the changed lines.
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("### ") {
+            cases.push(Case {
+                name: name.to_owned(),
+                broken: String::new(),
+                fixed: String::new(),
+                compiles: name.starts_with("compile:"),
+            });
+            continue;
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        let (mark, rest) = line.split_at(line.len().min(2));
+        if mark.trim() != "+" {
+            case.broken.push_str(rest);
+            case.broken.push('\n');
+        }
+        if mark.trim() != "-" {
+            case.fixed.push_str(rest);
+            case.fixed.push('\n');
+        }
+    }
+    cases
+}
+
+const FILES: &[(&str, &str)] = &[("program.py", include_str!("pairs/python.txt"))];
+
+/// Where the fix stands among the edits of the whole file, and how many there are.
+fn rank(file: &str, case: &Case) -> (Option<usize>, usize, f64) {
+    let project = Project::load(vec![(file.into(), case.broken.clone().into_bytes())], |_| true);
+    let source = &project.sources()[0];
+    let Some(wanted) = check(source, &case.fixed) else { panic!("{}: the fixed text is no other program", case.name) };
+    let lines = changed_lines(case);
+    let found = if case.compiles {
+        compile_edits(&project, file.as_bytes(), Some(&lines))
+    } else {
+        edits(&project, file.as_bytes(), None)
+    };
+    let at = found.iter().position(|edit| check(source, &apply(&source.text, edit)) == Some(wanted));
+    (at, found.len(), at.map_or(0.0, |at| found[at].weight))
+}
+
+fn changed_lines(case: &Case) -> std::collections::BTreeSet<usize> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (case.broken.lines().collect(), case.fixed.lines().collect());
+    let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let end = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take(old.len().min(new.len()) - start)
+        .take_while(|(a, b)| a == b)
+        .count();
+    // what is missing is missing between two lines; what an import serves stands elsewhere
+    let first = if case.name.contains("import") { 1 } else { start.max(1) };
+    let last = if case.name.contains("import") { old.len() } else { (old.len() - end).max(start + 1) };
+    (first..=last).collect()
+}
+
+/// The fix is looked for at the changed lines alone, as the search does it.
+fn missing(which: usize) -> Vec<String> {
+    let (file, text) = FILES[which];
+    let is_missing = |case: &Case| {
+        let project = Project::load(vec![(file.into(), case.broken.clone().into_bytes())], |_| true);
+        let source = &project.sources()[0];
+        let wanted = check(source, &case.fixed);
+        assert!(wanted.is_some(), "{}: the fixed text does not parse or is no other program", case.name);
+        let lines = changed_lines(case);
+        let found = if case.compiles {
+            compile_edits(&project, file.as_bytes(), Some(&lines))
+        } else {
+            edits(&project, file.as_bytes(), Some(&lines))
+        };
+        !found.iter().any(|edit| check(source, &apply(&source.text, edit)) == wanted)
+    };
+    cases(text).into_iter().filter(is_missing).map(|case| format!("{file}: {}", case.name)).collect()
+}
+
+#[test]
+fn each_fix_of_a_python_program_is_among_its_edits() {
+    assert_eq!(missing(0), Vec::<String>::new());
+}
+
+/// `cargo nextest run --run-ignored all ranks --no-capture`
+#[test]
+#[ignore = "prints where the fixes stand, for tuning"]
+#[allow(clippy::print_stdout)]
+fn ranks() {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mut all = Vec::new();
+    for (file, text) in FILES {
+        let mut ranks = Vec::new();
+        for case in cases(text).into_iter().filter(|case| case.name.contains(&only)) {
+            let (at, total, weight) = rank(file, &case);
+            println!(
+                "{:>6} of {total:<6} {weight:>8.4}  {file} {}",
+                at.map_or("-".to_owned(), |at| at.to_string()),
+                case.name
+            );
+            if !only.is_empty() {
+                show(file, &case);
+            }
+            ranks.push(at.unwrap_or(usize::MAX));
+        }
+        all.extend(ranks.clone());
+        summary(file, ranks);
+    }
+    summary("all", all);
+}
+
+#[allow(clippy::print_stdout)]
+fn summary(name: &str, mut ranks: Vec<usize>) {
+    ranks.sort_unstable();
+    if let (Some(median), Some(high)) = (ranks.get(ranks.len() / 2), ranks.get(ranks.len() * 9 / 10)) {
+        println!(
+            "== {name}: {} cases, {} missing, median {median}, 90th percentile {high}",
+            ranks.len(),
+            ranks.iter().filter(|rank| **rank == usize::MAX).count()
+        );
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn show(file: &str, case: &Case) {
+    let project = Project::load(vec![(file.into(), case.broken.clone().into_bytes())], |_| true);
+    let lines = changed_lines(case);
+    let found = if case.compiles {
+        compile_edits(&project, file.as_bytes(), Some(&lines))
+    } else {
+        edits(&project, file.as_bytes(), None)
+    };
+    for edit in found.iter().take(std::env::var("TOP").ok().and_then(|top| top.parse().ok()).unwrap_or(60)) {
+        println!("  {:>8.4} {:>3} {:?} {}", edit.weight, edit.line, edit.kind, edit.what);
+    }
+}
