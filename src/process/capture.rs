@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// How the one line begins that stands where the middle of an output was dropped; the number of bytes follows.
@@ -14,8 +14,9 @@ const LINE_MOST_BYTES: usize = 64 * 1024;
 /// Writes a stream of any length to a file of about `cap` bytes, in memory of at most half of that.
 pub(super) struct Capture {
     file: File,
-    /// The end of the output before the cut, kept until it is known whether there is a cut.
+    /// Room that is left for the head.
     head_left: u64,
+    /// Bytes of the head in the file.
     head_bytes: u64,
     /// Bytes at the end of the head that follow its last line end.
     open_line: u64,
@@ -24,13 +25,19 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    /// Makes the file new. Whatever stood at `path` (a link, a pipe) is removed, not followed.
+    /// Makes the file new. Whatever stood at `path` (a link, a pipe) is removed, not followed; only a device such as
+    /// `/dev/null` is written to as it is.
     pub fn create(path: &Path, cap: u64) -> io::Result<Self> {
-        match std::fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+        let is_device = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_char_device());
+        let mut options = std::fs::OpenOptions::new();
+        if !is_device {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            options.create_new(true).mode(0o600);
         }
-        let file = std::fs::OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(path)?;
+        let file = options.write(true).open(path)?;
         let tail = Ring::new(usize::try_from(cap - cap / 2).unwrap_or(usize::MAX));
         Ok(Self { file, head_left: cap / 2, head_bytes: 0, open_line: 0, tail, total: 0 })
     }
@@ -79,7 +86,10 @@ impl Capture {
             self.file.write_all_at(part, at)?;
             at += part.len() as u64;
         }
-        self.file.set_len(at)?;
+        // a device has no length
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(at)?;
+        }
         Ok(self.total)
     }
 }

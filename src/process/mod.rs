@@ -111,7 +111,8 @@ mod tests {
     #[tokio::test]
     async fn commands_run_without_a_supervisor_program_too() {
         let dir = tempfile::tempdir().unwrap();
-        let spec = shell(dir.path(), "echo out; echo err >&2; exit 3");
+        let (time_limit, grace) = (Duration::MAX, Duration::MAX);
+        let spec = Spec { time_limit, grace, ..shell(dir.path(), "echo out; echo err >&2; exit 3") };
         let finished = run(&spec, &CancellationToken::new()).await.unwrap();
         assert_eq!(finished.end, End::Exited(3));
         assert_eq!(std::fs::read(&spec.stdout).unwrap(), b"out\n");

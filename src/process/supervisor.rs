@@ -32,6 +32,9 @@ const OVERTIME: Duration = Duration::from_secs(25);
 /// The same after a cancellation, which nobody wants to wait for.
 const OVERTIME_CANCELLED: Duration = Duration::from_secs(3);
 
+/// Longer limits are cut to this: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
 
 /// Says which program to start as a supervisor: one whose `main` begins with [`supervisor_main_if_asked`]. The first
@@ -140,14 +143,16 @@ impl Drop for Job {
     }
 }
 
-/// The supervisor has another working directory.
+/// Makes the paths right for the supervisor, which may have another working directory by then.
 fn absolute(spec: &Spec) -> Result<Spec> {
     let full = |path: &Path| std::path::absolute(path).context(|| format!("can't find out where {path:?} is"));
     let (cwd, stdout, stderr) = (full(&spec.cwd)?, full(&spec.stdout)?, full(&spec.stderr)?);
     if spec.argv.is_empty() {
         return Err(Error::usage("there is no command to run"));
     }
-    Ok(Spec { cwd, stdout, stderr, ..spec.clone() })
+    // a clock can't hold more than it can hold
+    let (time_limit, grace) = (spec.time_limit.min(LONGEST), spec.grace.min(LONGEST));
+    Ok(Spec { cwd, stdout, stderr, time_limit, grace, ..spec.clone() })
 }
 
 /// A thread on our side that waits for one supervisor.

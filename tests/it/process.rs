@@ -296,6 +296,20 @@ fn a_log_that_cannot_be_written_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
+fn a_disk_that_fills_up_ends_the_run_with_an_error_that_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = hostile(dir.path(), "hangs.py", "");
+    spec.stdout = "/dev/full".into();
+    let error =
+        tokio::runtime::Runtime::new().unwrap().block_on(process::run(&spec, &CancellationToken::new())).unwrap_err();
+    assert!(error.render().contains("free some disk space"), "{error:?}");
+    assert_none_left(dir.path());
+    spec = shell(dir.path(), "head -c 3000000 /dev/zero");
+    spec.stdout = "/dev/null".into();
+    assert_eq!(run(&spec).stdout_bytes, 3_000_000);
+}
+
+#[test]
 fn a_run_that_is_dropped_leaves_nothing_after_a_moment() {
     let dir = tempfile::tempdir().unwrap();
     let spec = hostile(dir.path(), "flees.py", "hang");
