@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // before any thread is started: this may be the supervisor of one process tree and nothing else
+    // Commands under test are run by this program as their supervisor: see `process`.
     if let Some(code) = kaizen_ci::process::supervisor_main_if_asked() {
         return ExitCode::from(code);
     }

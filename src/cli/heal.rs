@@ -1,9 +1,22 @@
 //! `kaizen-ci heal`: find out why the tests are red, race fixers, let the judge decide, show what came of it.
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
+use crate::cli::choice;
+use crate::cli::context::Context;
 use crate::cli::options::{self, Suites};
-use crate::config::Override;
+use crate::cli::session::Session;
+use crate::config::units::show_duration;
+use crate::config::{Loaded, Override};
+use crate::console::{Progress, ending, prompt};
+use crate::error::{Context as _, Exit, Kind, Result};
+use crate::fixer::registry;
+use crate::heal::{self, Ending, Outcome, Request};
+use crate::repo::{Repository, Store};
+use crate::report::Document;
+use crate::state::Memory;
+use crate::trajectory::Event;
 
 /// Options of `heal`.
 #[derive(Debug, Clone, Args)]
@@ -78,5 +91,152 @@ impl Heal {
         }
         out.extend(options::flag("allow_test_changes", self.allow_test_changes));
         out
+    }
+}
+
+/// Heals, shows, asks, applies.
+///
+/// # Errors
+/// When the repository, the configuration or the machine is not as needed; everything about the tests is an exit code.
+pub fn run(context: &Context, args: &Heal) -> Result<Exit> {
+    let repository = context.repository()?;
+    let loaded = context.config(&repository, &args.overrides())?;
+    run_in(context, &repository, &loaded, args, "heal")
+}
+
+/// The same in a repository that is known, for `demo` and the hook.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(context: &Context, repository: &Repository, loaded: &Loaded, args: &Heal, command: &str) -> Result<Exit> {
+    let seed = args.seed.unwrap_or_else(fresh_seed);
+    let fixers = registry::by_names(&loaded.config.fixers)?;
+    let (suite, others) = choice::pick(repository, &loaded.config, args.suites.suite.as_deref())?;
+    let carry = choice::carried(repository, &loaded.config)?.carry;
+    let progress = Progress::choose(&context.terminal, args.quiet, args.json);
+    let session = Session::begin(context, repository, command, seed, progress)?;
+    let request = Request {
+        repository: repository.clone(),
+        suite,
+        others,
+        fixers,
+        config: loaded.config.clone(),
+        seed,
+        force: args.force,
+        carry,
+        folder: session.run.path.clone(),
+        temp: session.run.temp.clone(),
+        memory: Memory::open(&session.state_dir),
+    };
+    let work = Work { context, args, session: &session, request: &request };
+    let result = context.wait(|cancel| async move { work.to_the_end(&cancel).await });
+    if let Err(error) = &result {
+        session.failed(context, error);
+    }
+    result
+}
+
+/// A seed that differs from run to run; it is in the log, so that a run can be repeated.
+fn fresh_seed() -> u64 {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    u64::try_from(now.rem_euclid(1_000_000_007)).unwrap_or(0)
+}
+
+struct Work<'a> {
+    context: &'a Context,
+    args: &'a Heal,
+    session: &'a Session,
+    request: &'a Request,
+}
+
+impl Work<'_> {
+    async fn to_the_end(&self, cancel: &CancellationToken) -> Result<Exit> {
+        let exit = match heal::heal(self.request, &self.session.recorder, cancel).await {
+            Ok(outcome) => self.exit_of(&outcome, cancel).await?,
+            // What was learned until now is worth showing.
+            Err(error) if error.kind() == Kind::Interrupted => Exit::Interrupted,
+            Err(error) => return Err(error),
+        };
+        let document = self.session.end(exit);
+        self.session.write_reports(self.context, &document);
+        self.show(&document)?;
+        Ok(exit)
+    }
+
+    async fn exit_of(&self, outcome: &Outcome, cancel: &CancellationToken) -> Result<Exit> {
+        Ok(match &outcome.ending {
+            Ending::Green => Exit::Ok,
+            Ending::Flaky => Exit::Flaky,
+            Ending::Environment => Exit::SuiteEnvironment,
+            Ending::LeftAlone { wait_s, report } => {
+                let wait = show_duration(std::time::Duration::from_secs(*wait_s));
+                let report = report.as_ref().map(|path| format!("; its report: {path}")).unwrap_or_default();
+                let text = format!("left alone for another {wait}{report}");
+                self.session.recorder.record(Event::Note { text });
+                Exit::LeftAlone
+            }
+            Ending::Escalated { broken_on_base: true } => Exit::BrokenOnBase,
+            Ending::Escalated { broken_on_base: false } => Exit::Escalated,
+            Ending::Healed(heal) if heal.winner.candidate.disagreement.is_some() => Exit::Ambiguous,
+            Ending::Healed(heal) => {
+                if self.wanted(cancel).await && self.unmoved(outcome)? {
+                    let files = heal::apply::apply(&self.request.repository, &heal.winner.patch)?;
+                    self.session.recorder.record(Event::Applied { files });
+                    Exit::Ok
+                } else {
+                    Exit::NotApplied
+                }
+            }
+        })
+    }
+
+    /// Is the patch to be applied?
+    async fn wanted(&self, cancel: &CancellationToken) -> bool {
+        if self.args.apply || self.args.dry_run || self.args.json || !self.context.terminal.can_ask {
+            return self.args.apply;
+        }
+        self.session.progress.finish();
+        let document = self.session.document();
+        let show = self.how(false);
+        self.context.terminal.out(&ending::render(&document, show));
+        prompt::apply(&self.context.terminal, &document, cancel).await
+    }
+
+    /// What was verified is the snapshot with the patch: a tree that was edited meanwhile is another one.
+    fn unmoved(&self, outcome: &Outcome) -> Result<bool> {
+        let temp = self.request.temp.join("unmoved");
+        std::fs::create_dir_all(&temp).context(|| format!("can't make {}", temp.display()))?;
+        let now = Store::create(&self.request.repository, &temp)?.snapshot()?;
+        let same = now.tree == outcome.snapshot.tree;
+        if !same {
+            let text =
+                "not applied: your tree was changed while the tests ran, and the patch was verified without that";
+            self.session.recorder.record(Event::Note { text: text.into() });
+        }
+        Ok(same)
+    }
+
+    fn how(&self, say_apply: bool) -> ending::Show {
+        ending::Show { style: self.context.terminal.out_style(), quiet: self.args.quiet, say_apply }
+    }
+
+    fn show(&self, document: &Document) -> Result<()> {
+        self.session.progress.finish();
+        let terminal = &self.context.terminal;
+        if self.args.json {
+            let text = serde_json::to_string_pretty(document).context(|| "can't write the document".into())?;
+            terminal.out(&format!("{text}\n"));
+            return Ok(());
+        }
+        let asked = terminal.can_ask && !self.args.apply && !self.args.dry_run && document.heal.is_some();
+        match document.heal.as_ref().filter(|_| asked) {
+            // The screen with the diff is there already: only the last word is missing.
+            Some(heal) => terminal.out(&ending::last_word(heal, &document.notes, terminal.out_style())),
+            None => terminal.out(&ending::render(document, self.how(true))),
+        }
+        if self.context.verbose {
+            terminal.out(&format!("  run          {}\n", self.session.run.path.display()));
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; the only place where everything is put together.
 
 mod bad_usage;
+mod choice;
 pub mod clean;
 pub mod completions;
 pub mod context;
@@ -16,6 +17,7 @@ mod panics;
 pub mod replay;
 pub mod runs;
 pub mod schema;
+mod session;
 pub mod show;
 
 use std::ffi::OsString;
@@ -118,6 +120,7 @@ pub fn run_on(terminal: &Terminal, args: &[OsString]) -> Exit {
 
 fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
     match command {
+        Command::Heal(args) => heal::run(context, args),
         Command::Schema(args) => schema::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),

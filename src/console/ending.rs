@@ -32,8 +32,8 @@ pub fn render(document: &Document, show: Show) -> String {
             out.push_str(&diff::render(&heal.diff, style, MOST_DIFF_LINES));
             rivals(&mut out, heal, style);
         }
-        if show.say_apply && heal.applied.is_empty() {
-            row(&mut out, style, "apply", &apply_command(&heal.patch));
+        if show.say_apply {
+            out.push_str(&last_word(heal, &document.notes, style));
         }
         return out;
     }
@@ -180,6 +180,20 @@ fn pointers(out: &mut String, document: &Document, style: Style) {
     }
 }
 
+/// What came of the question whether to apply a heal.
+pub fn last_word(heal: &HealInfo, notes: &[String], style: Style) -> String {
+    let mut out = String::new();
+    for note in notes.iter().filter(|note| note.starts_with("not applied")) {
+        row(&mut out, style, "note", &one_line(note, 200));
+    }
+    if heal.applied.is_empty() {
+        row(&mut out, style, "apply", &apply_command(&heal.patch));
+    } else {
+        row(&mut out, style, "applied", &style.green(&one_line(&heal.applied.join(", "), 200)));
+    }
+    out
+}
+
 /// The answer to `[e]xplain`: how it was verified and what else was tried.
 pub fn explain(document: &Document, style: Style) -> String {
     let mut out = String::new();
@@ -222,7 +236,7 @@ mod tests {
 
     #[test]
     fn quiet_leaves_the_answer_and_what_a_script_needs() {
-        assert_eq!(screen("healed", true), "healed by undo, tier 1, in 11.2 s\n");
+        assert_eq!(screen("healed", true), "healed by undo, tier 1, in 11.2 s\n  applied      src/cart.py\n");
         let text = screen("not-applied", true);
         assert!(text.ends_with("git apply /home/ada/shop/.git/kaizen/runs/01JD3W8Q2X7M/heal.patch\n"), "{text}");
         assert_eq!(screen("escalated", true).lines().count(), 3);

@@ -109,7 +109,7 @@ pub fn pick(suites: &[Suite], name: Option<&str>) -> Result<Suite> {
     let Some(first) = suites.first() else {
         return Err(Error::usage("no test suite was found")
             .why("there is no Cargo.toml, pytest or unittest file, package.json with tests, go.mod, pom.xml, build.gradle, spec folder or Makefile with a `test` target")
-            .hint("say how the tests are started: kaizen-ci heal --cmd \"make check\", or `command:` in .kaizen.yml"));
+            .hint("say how the tests are started: kaizen-ci heal --cmd \"make check\", or `cmd:` in .kaizen.yml"));
     };
     let Some(name) = name else { return Ok(first.clone()) };
     if let Some(suite) = suites.iter().find(|s| s.name == name) {
