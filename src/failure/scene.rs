@@ -11,7 +11,7 @@ pub struct Scene<'a> {
     /// Every file of the tree, `/`-separated, relative to the top.
     pub paths: &'a [String],
     /// The content of a file of the tree.
-    pub read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    pub read: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
     /// What changed since the last green point; empty when there is none.
     pub changed: &'a ChangedLines,
     /// Which files are tests.

@@ -2,6 +2,7 @@
 
 pub mod mutate;
 pub mod registry;
+pub mod suggest;
 pub mod undo;
 
 use std::collections::BTreeSet;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::fixer::Fixer;
 use crate::fixer::mutate::Mutate;
+use crate::fixer::suggest::Suggest;
 use crate::fixer::undo::Undo;
 
 /// Every fixer there is, in the order in which they are started and shown.
 pub fn all() -> Vec<Arc<dyn Fixer>> {
-    vec![Arc::new(Undo), Arc::new(Mutate)]
+    vec![Arc::new(Suggest), Arc::new(Undo), Arc::new(Mutate)]
 }
 
 /// The fixers of these names, in the order of the registry; all of them for no names.
@@ -58,7 +59,7 @@ mod tests {
             let list: Vec<String> = list.iter().map(|n| (*n).to_string()).collect();
             by_names(&list).unwrap().iter().map(|f| f.name()).collect()
         };
-        assert_eq!(names(&["undo"]), ["undo"]);
+        assert_eq!(names(&["undo", "suggest"]), ["suggest", "undo"]);
         assert_eq!(names(&[]).len(), all().len());
     }
 
