@@ -6,5 +6,6 @@ mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
 mod state;
+mod suggest;
 mod suite;
 mod undo;

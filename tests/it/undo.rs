@@ -193,7 +193,7 @@ async fn hunks_that_only_build_together_are_undone_in_rust_too() {
     project.write("tests/shop.rs", "#[test]\nfn total_is_right() {\n    assert_eq!(shop::total(3), 7);\n}\n");
     let green = commit(&project, "Green");
     project.write("src/lib.rs", "pub fn rate(p: i32, by: i32) -> i32 {\n    p + by\n}\n\npub fn total(p: i32) -> i32 {\n    rate(p, 2) + 1\n}\n\npub fn name() -> &'static str {\n    \"Shop\"\n}\n");
-    let bench = Bench::new(&project, suite("cargo test -q --offline", Runner::CargoTest), Some(&green)).await;
+    let bench = Bench::new(&project, suite("cargo test --offline", Runner::CargoTest), Some(&green)).await;
     let (candidates, findings) = bench.propose(&Undo).await;
     let first = candidates.first().unwrap_or_else(|| panic!("{findings:?}"));
     let run = bench.with(first).await;
