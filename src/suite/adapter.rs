@@ -5,9 +5,16 @@
 
 mod cargo;
 mod conclude;
+mod go;
+mod js;
+mod jvm;
+mod nextest;
 mod node;
 mod plain;
 mod pytest;
+mod rspec;
+mod tap;
+mod unittest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use crate::process::Finished;
 use crate::suite::formats::{Parsed, REPORT_CAP_BYTES};
-use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Suite, TestId, shell};
+use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Status, Suite, TestId, shell};
 
 /// A command made ready to run.
 #[derive(Debug, Clone)]
@@ -30,6 +37,8 @@ pub struct Prepared {
     pub reports: Vec<PathBuf>,
     /// The selection was honoured (otherwise everything runs).
     pub selected: bool,
+    /// The tests asked for; empty: all.
+    pub wanted: BTreeSet<TestId>,
 }
 
 /// A command in the making.
@@ -60,7 +69,14 @@ pub fn prepare(suite: &Suite, selection: &Selection, top: &Path, reports_dir: &P
         Runner::Pytest => pytest::prepare(&mut draft),
         Runner::CargoTest => cargo::prepare(&mut draft),
         Runner::NodeTest => node::prepare(&mut draft),
-        _ => {}
+        Runner::Jest | Runner::Vitest | Runner::Mocha => js::prepare(&mut draft),
+        Runner::Nextest => nextest::prepare(&mut draft),
+        Runner::Unittest => unittest::prepare(&mut draft),
+        Runner::Go => go::prepare(&mut draft),
+        Runner::Maven | Runner::Gradle => jvm::prepare(&mut draft),
+        Runner::Rspec => rspec::prepare(&mut draft),
+        Runner::Tap => tap::prepare(&mut draft),
+        Runner::Command => {}
     }
     draft.finish()
 }
@@ -82,8 +98,16 @@ pub fn collect(suite: &Suite, prepared: &Prepared, finished: &Finished, log: &Lo
         Runner::Pytest => pytest::collect(&evidence),
         Runner::CargoTest => cargo::collect(&evidence),
         Runner::NodeTest => node::collect(&evidence),
-        _ => plain::collect(&evidence),
+        Runner::Jest | Runner::Vitest | Runner::Mocha => js::collect(&evidence),
+        Runner::Nextest => nextest::collect(&evidence),
+        Runner::Unittest => unittest::collect(&evidence),
+        Runner::Go => go::collect(&evidence),
+        Runner::Maven | Runner::Gradle => jvm::collect(&evidence),
+        Runner::Rspec => rspec::collect(&evidence),
+        Runner::Tap => tap::collect(&evidence),
+        Runner::Command => plain::collect(&evidence),
     };
+    let parsed = without_left_out(parsed, prepared);
     let parsed = conclude::conclude(parsed, &evidence);
     Run {
         tests: parsed.tests,
@@ -187,7 +211,23 @@ impl<'a> Draft<'a> {
         folder
     }
 
-    fn finish(mut self) -> Prepared {
+    /// Sends the command's standard output, which a machine reads, to a report file: what a log keeps of it is capped.
+    /// Only for a command that needs no shell of its own.
+    fn redirect(&mut self, name: &str) {
+        if self.line.is_some() || self.argv.is_empty() {
+            return;
+        }
+        let folder = self.report_folder(name);
+        let file = folder.join("stdout").to_string_lossy().into_owned();
+        let program = Path::new(&self.argv[0]);
+        if program.is_relative() && program.components().count() > 1 {
+            self.argv[0] = self.cwd.join(program).to_string_lossy().into_owned();
+        }
+        let wrapper = ["sh", "-c", "exec \"$@\" >\"$0\""].map(str::to_owned);
+        self.argv = wrapper.into_iter().chain([file]).chain(std::mem::take(&mut self.argv)).collect();
+    }
+
+    fn finish(self) -> Prepared {
         let argv: Vec<OsString> = match self.line {
             Some(line) => vec!["sh".into(), "-c".into(), line.into()],
             None => self.argv.into_iter().map(Into::into).collect(),
@@ -200,12 +240,26 @@ impl<'a> Draft<'a> {
                 *program = self.cwd.join(path).into();
             }
         }
-        self.reports.dedup();
-        Prepared { argv, env: self.env, cwd: self.cwd, reports: self.reports, selected: self.selected }
+        let wanted = self.wanted.filter(|_| self.selected).cloned().unwrap_or_default();
+        Prepared { argv, env: self.env, cwd: self.cwd, reports: self.reports, selected: self.selected, wanted }
     }
 }
 
+/// A runner that was asked for some tests may list the others as skipped: they did not take part.
+fn without_left_out(mut parsed: Parsed, prepared: &Prepared) -> Parsed {
+    if !prepared.wanted.is_empty() {
+        parsed.tests.retain(|id, r| r.status != Status::Skipped || prepared.wanted.contains(id));
+    }
+    parsed
+}
+
 impl Evidence<'_> {
+    /// What the command wrote to standard output: the file it was redirected to, else the log.
+    fn redirected(&self) -> String {
+        let file = self.report_files("stdout").into_iter().next();
+        file.and_then(|f| read_capped(&f)).unwrap_or_else(|| self.stdout())
+    }
+
     fn stdout(&self) -> String {
         read_capped(&self.log.stdout).unwrap_or_default()
     }

@@ -392,3 +392,196 @@ fn node_test_gives_exact_names_and_results() {
     assert!(ran.is_superset(&BTreeSet::from(ids)), "{ran:?}");
     assert!(ran.iter().all(|id| id.starts_with("cart.test.mjs > total > ")), "{ran:?}");
 }
+
+const GO_TESTS: &str = r#"package cart
+import ("fmt"; "testing")
+func TestGood(t *testing.T) {}
+func TestBad(t *testing.T) { if Add(1, 1) != 3 { t.Errorf("expected %d, got %d", 3, Add(1, 1)) } }
+func TestSkip(t *testing.T) { t.Skip("later") }
+func TestTable(t *testing.T) {
+	for _, n := range []string{"a b", "x/y"} { t.Run(n, func(t *testing.T) { if n == "x/y" { t.Fatal("sub failed") } }) }
+}
+func ExampleAdd() {
+	fmt.Println(Add(1, 2))
+	// Output: 3
+}
+"#;
+
+#[test]
+fn go_test_gives_exact_names_and_results() {
+    if !has("go") {
+        return;
+    }
+    let cart = "package cart\nfunc Add(a, b int) int { return a + b }\n";
+    let place = Place::new(&[
+        ("go.mod", "module example.com/shop\ngo 1.19\n"),
+        ("cart/cart.go", cart),
+        ("cart/cart_test.go", GO_TESTS),
+        ("empty/e.go", "package empty\n"),
+    ]);
+    let expected = [
+        "example.com/shop/cart ExampleAdd = passed",
+        "example.com/shop/cart TestBad = failed",
+        "example.com/shop/cart TestGood = passed",
+        "example.com/shop/cart TestSkip = skipped",
+        "example.com/shop/cart TestTable = failed",
+        "example.com/shop/cart TestTable/a_b = passed",
+        "example.com/shop/cart TestTable/x/y = failed",
+    ];
+    for suite in [place.detected(), shell(Runner::Go, "go vet ./... ; go test ./...")] {
+        let run = place.run(&suite, &Selection::All);
+        assert_eq!(lines(&run), expected);
+        assert_eq!(run.contradictions, [""; 0]);
+        assert!(message(&run, "example.com/shop/cart TestBad").contains("cart_test.go:4: expected 3, got 2"));
+    }
+    let run =
+        place.run(&place.detected(), &only(&["example.com/shop/cart TestBad", "example.com/shop/cart TestTable/x/y"]));
+    assert_eq!(run.tests.len(), 4, "{run:?}");
+
+    let forger = GO_TESTS.replace("{ if Add", "{ fmt.Println(\"--- PASS: TestBad (0.00s)\"); if Add");
+    place.write("cart/cart_test.go", &forger);
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(run.tests[&TestId("example.com/shop/cart TestBad".into())].status, Status::Failed);
+
+    place.write("cart/cart.go", &cart.replace("a + b", "a + c"));
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), ["(build) = failed"]);
+    assert!(message(&run, "(build)").contains("cart/cart.go:2:"), "{run:?}");
+
+    place.write("cart/cart.go", cart);
+    place.write("cart/cart_test.go", "package cart\nimport (\"os\"; \"testing\")\nfunc TestA(t *testing.T) {}\nfunc TestMain(m *testing.M) { m.Run(); os.Exit(3) }\n");
+    let run = place.run(&place.detected(), &Selection::All);
+    assert_eq!(lines(&run), ["example.com/shop/cart = failed", "example.com/shop/cart TestA = passed"]);
+}
+
+#[test]
+fn nextest_gives_the_same_names_as_cargo_test() {
+    if !has("cargo-nextest") {
+        return;
+    }
+    let manifest = "[package]\nname = \"cart-box\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n";
+    let place = Place::new(&[
+        ("Cargo.toml", manifest),
+        (".config/nextest.toml", "[profile.default]\nfail-fast = true\n"),
+        ("src/lib.rs", RUST_LIB),
+        ("src/main.rs", RUST_MAIN),
+        ("tests/it.rs", RUST_IT),
+    ]);
+    let suite = place.detected();
+    assert_eq!(suite.runner, Runner::Nextest);
+    let expected = [
+        "cart-box tests::adds = passed",
+        "cart-box tests::fails = failed",
+        "cart-box tests::ignored = skipped",
+        "cart-box tests::panics = passed",
+        "cart-box::bin/cart-box in_main = passed",
+        "cart-box::it deep::inner = failed",
+        "cart-box::it outer = passed",
+    ];
+    for suite in [suite.clone(), shell(Runner::Nextest, "cargo build; cargo nextest run")] {
+        let run = place.run(&suite, &Selection::All);
+        assert_eq!(lines(&run), expected);
+        assert_eq!(run.contradictions, [""; 0]);
+        assert!(message(&run, "cart-box tests::fails").contains("odd sum"));
+    }
+    let run = place.run(&suite, &only(&["cart-box tests::fails", "cart-box::it outer"]));
+    assert_eq!(lines(&run), ["cart-box tests::fails = failed", "cart-box::it outer = passed"]);
+    place.write("src/lib.rs", &RUST_LIB.replace("a + b", "a + c"));
+    let run = place.run(&suite, &Selection::All);
+    assert_eq!(lines(&run), ["(build) = failed"]);
+}
+
+#[test]
+fn unittest_gives_exact_names_and_results() {
+    let tests = r#"
+import unittest
+class Cart(unittest.TestCase):
+    def test_good(self): pass
+    def test_bad(self): self.assertEqual(1 + 1, 3)
+    @unittest.skip("later")
+    def test_skipped(self): pass
+    @unittest.expectedFailure
+    def test_known(self): self.fail()
+    def test_parts(self):
+        for n in (1, 2):
+            with self.subTest(n=n): self.assertEqual(n, 1)
+"#;
+    let place = Place::new(&[
+        ("tests/__init__.py", ""),
+        ("tests/test_a.py", tests),
+        ("tests/test_b.py", "import nothing_here"),
+    ]);
+    let expected = [
+        "tests.test_a.Cart.test_bad = failed",
+        "tests.test_a.Cart.test_good = passed",
+        "tests.test_a.Cart.test_known = xfail",
+        "tests.test_a.Cart.test_parts = failed",
+        "tests.test_a.Cart.test_skipped = skipped",
+        "tests.test_b = failed",
+    ];
+    for line in ["python3 -m unittest", "python3 -m unittest discover -f | cat; false"] {
+        let run = place.run(&shell(Runner::Unittest, line), &Selection::All);
+        assert_eq!(lines(&run), expected, "{line}");
+        assert_eq!(run.contradictions, [""; 0]);
+        assert!(message(&run, "tests.test_b").contains("nothing_here"));
+    }
+    let run = place.run(&shell(Runner::Unittest, "python3 -m unittest"), &only(&["tests.test_a.Cart.test_bad"]));
+    assert_eq!(lines(&run), ["tests.test_a.Cart.test_bad = failed"]);
+}
+
+#[test]
+fn prove_gives_results_by_file_and_name() {
+    if !has("prove") {
+        return;
+    }
+    let t = "print \"1..3\\nok 1 - adds\\nnot ok 2 - subtracts\\n# got 3\\nok 3 - later # SKIP why\\n\"; exit 1;\n";
+    let place = Place::new(&[("t/basic.t", t)]);
+    let suite = place.detected();
+    let run = place.run(&suite, &Selection::All);
+    assert_eq!(
+        lines(&run),
+        ["t/basic.t > adds = passed", "t/basic.t > later = skipped", "t/basic.t > subtracts = failed"]
+    );
+    assert_eq!(run.contradictions, [""; 0]);
+}
+
+/// jest, vitest and mocha are not part of this repository: with KAIZEN_TEST_NODE_MODULES naming a folder that has them,
+/// they are run; the recorded reports in `fixtures/formats` are read in any case.
+#[test]
+fn jest_vitest_and_mocha_give_exact_names_and_results() {
+    let Some(modules) = std::env::var_os("KAIZEN_TEST_NODE_MODULES") else {
+        eprintln!("skipped: KAIZEN_TEST_NODE_MODULES is not set");
+        return;
+    };
+    let body = "describe('total', () => {\n it('adds', () => {});\n it('with > discount', () => { throw new Error('odd sum'); });\n it.skip('later', () => {});\n it('same', () => {}); it('same', () => {});\n});\n";
+    let cases = [
+        (Runner::Jest, "jest", "cart.test.js", ""),
+        (Runner::Vitest, "vitest run", "cart.test.mjs", "import { describe, it } from 'vitest';"),
+        (Runner::Mocha, "mocha cart.test.js", "cart.test.js", ""),
+    ];
+    for (runner, script, file, first) in cases {
+        let package = format!(r#"{{"scripts":{{"test":"{script}","t2":"NODE_OPTIONS=--no-warnings {script}"}}}}"#);
+        let place = Place::new(&[("package.json", &package), (file, &format!("{first}{body}"))]);
+        std::os::unix::fs::symlink(&modules, place.top().join("node_modules")).unwrap();
+        let suite = place.detected();
+        assert_eq!(suite.runner, runner);
+        let id = |name: &str| format!("{file} > total > {name}");
+        let expected = [
+            ("adds", "passed"),
+            ("later", "skipped"),
+            ("same", "passed"),
+            ("same #2", "passed"),
+            ("with > discount", "failed"),
+        ];
+        let expected: Vec<String> = expected.iter().map(|(n, s)| format!("{} = {s}", id(n))).collect();
+        let npx = shell(runner, &format!("npx {script} && echo done"));
+        for suite in [&suite, &npx] {
+            let run = place.run(suite, &Selection::All);
+            assert_eq!(lines(&run), expected, "{suite:?}");
+            assert_eq!(run.contradictions, [""; 0]);
+            assert!(message(&run, &id("with > discount")).contains("odd sum"));
+        }
+        let run = place.run(&suite, &only(&[&id("with > discount"), &id("adds")]));
+        assert_eq!(lines(&run), [expected[0].clone(), expected[4].clone()], "{runner:?}");
+    }
+}

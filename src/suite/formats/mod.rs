@@ -1,8 +1,16 @@
 //! One file per output format: pure text, XML or JSON in, results out.
 
+pub mod go;
+pub mod jest;
+pub mod junit;
 pub mod libtest;
+pub mod mocha;
+pub mod nextest;
 pub mod node;
 pub mod pytest;
+pub mod rspec;
+pub mod tap;
+pub mod unittest;
 
 use std::collections::BTreeMap;
 
