@@ -194,6 +194,7 @@ fn pytest_runs_only_the_red_tests_and_loads_only_their_files() {
     let file = &all.tests[&TestId("tests/test_b.py".into())];
     assert_eq!((file.status, file.scope), (Status::Failed, kaizen_ci::suite::Scope::File));
     assert!(file.message.as_ref().unwrap().contains("loaded"));
+    assert_eq!(all.tests.len(), PYTHON_RESULTS.len() + 1, "a file that can't be loaded hides only its own tests");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Evidence, conclude};
 use crate::process::End;
-use crate::suite::formats::{self, Parsed, SUITE};
+use crate::suite::formats::{self, Parsed, SUITE, log};
 use crate::suite::{Scope, Status, TestId, TestResult};
 
 pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
@@ -13,8 +13,13 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
             parsed.tests.insert(TestId(SUITE.to_owned()), passed);
         }
         End::Exited(code) if !matches!(code, 126 | 127) => {
-            let tail = conclude::tail(evidence);
-            parsed.fail(Scope::Suite, SUITE, format!("the command exited with {code}\n{tail}"));
+            let mut message = format!("the command exited with {code}\n");
+            let failed = log::failed(&format!("{}\n{}", evidence.stdout(), evidence.stderr()));
+            if !failed.is_empty() {
+                message.push_str(&format!("failed: {}\n", failed.join(", ")));
+            }
+            message.push_str(&conclude::tail(evidence));
+            parsed.fail(Scope::Suite, SUITE, message);
         }
         _ => {}
     }

@@ -4,6 +4,7 @@ pub mod go;
 pub mod jest;
 pub mod junit;
 pub mod libtest;
+pub mod log;
 pub mod mocha;
 pub mod nextest;
 pub mod node;
@@ -151,28 +152,4 @@ pub fn millis(seconds: f64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_result_for_a_test_is_a_contradiction_and_the_worse_one_stays() {
-        let mut parsed = Parsed::default();
-        parsed.add("a", result(Status::Failed, None));
-        parsed.add("a", result(Status::Passed, None));
-        assert_eq!(parsed.tests[&TestId("a".into())].status, Status::Failed);
-        assert_eq!(parsed.contradictions.len(), 1);
-    }
-
-    #[test]
-    fn long_messages_keep_head_and_tail() {
-        let text = format!("head{}tail", "é".repeat(MESSAGE_CAP_BYTES));
-        let cut = cap(text);
-        assert!(cut.len() <= MESSAGE_CAP_BYTES, "{}", cut.len());
-        assert!(cut.starts_with("head") && cut.ends_with("tail"));
-    }
-
-    #[test]
-    fn colours_and_titles_are_taken_out() {
-        assert_eq!(plain("\u{1b}[31;1mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}"), "red x");
-    }
-}
+mod tests;

@@ -47,6 +47,16 @@ pub struct Session {
     pub exit: Option<i32>,
     /// What the terminal summary must say.
     pub counts: Counts,
+    /// Failed subtests, which some versions count as failures of their own.
+    pub subtests: usize,
+}
+
+impl Session {
+    /// Whether pytest's last line says what the report says.
+    pub fn agrees(&self, printed: Counts) -> bool {
+        let counted = |failed| Counts { failed, ..self.counts } == printed;
+        counted(self.counts.failed) || counted(self.counts.failed + self.subtests)
+    }
 }
 
 /// The numbers of pytest's last line.
@@ -147,6 +157,7 @@ fn finish(session: &mut Session, id: &str, phases: &[Phase]) {
             ("failed", when) => {
                 let count = if when == "call" { &mut session.counts.failed } else { &mut session.counts.errors };
                 *count += usize::from(!phase.sub);
+                session.subtests += usize::from(phase.sub);
                 status = Some(Status::Failed);
                 let place = if when == "call" { String::new() } else { format!("error at {when}\n") };
                 message.push(format!("{place}{}", phase.text.as_deref().unwrap_or("failed")));

@@ -1,7 +1,7 @@
 //! TAP, the Test Anything Protocol, versions 12 to 14.
 
 use super::{Parsed, result};
-use crate::suite::{Status, TestResult};
+use crate::suite::{Scope, Status, TestResult};
 
 /// Reads TAP, with `prefix` (a file's name) in front of the names.
 pub fn report(text: &str, prefix: &str) -> Parsed {
@@ -32,8 +32,16 @@ pub fn report(text: &str, prefix: &str) -> Parsed {
     }
     flush(&mut parsed, &mut last, &mut note);
     parsed.complete = plan.is_some();
-    if let Some(plan) = plan.filter(|plan| *plan != found) {
-        parsed.contradictions.push(format!("{plan} tests were planned, {found} have a result"));
+    match plan {
+        Some(plan) if found < plan => {
+            let id = if prefix.is_empty() { super::CRASH } else { prefix };
+            let scope = if prefix.is_empty() { Scope::Suite } else { Scope::File };
+            parsed.fail(scope, id, format!("{plan} tests were planned, {found} ran: the test broke off"));
+        }
+        Some(plan) if found > plan => {
+            parsed.contradictions.push(format!("{plan} tests were planned, {found} have a result"));
+        }
+        _ => {}
     }
     parsed
 }

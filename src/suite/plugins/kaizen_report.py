@@ -81,6 +81,7 @@ def pytest_configure(config):
     global _out, _root, _WANTED
     if getattr(config.option, "maxfail", None):
         config.option.maxfail = 0  # run everything: what comes after the first failure is wanted too
+    config.option.continue_on_collection_errors = True  # a file that can't be loaded hides only its own tests
     _root = str(getattr(config, "rootpath", None) or config.rootdir)
     if _is_worker(config):
         wanted = config.workerinput.get("kaizen_only")
