@@ -118,7 +118,8 @@ impl Lab {
         self.runs.fetch_add(1, Ordering::Relaxed);
         let reports = self.scratch("run")?;
         let prepared = adapter::prepare(suite, selection, &workspace.path, &reports);
-        let mut env = self.environment();
+        // PATH may lead into a virtual environment of the user's tree: the one carried here has to be used
+        let mut env = workspace.environment(self.environment());
         env.extend(prepared.env.clone());
         let log = LogFiles { stdout: reports.join("stdout.log"), stderr: reports.join("stderr.log") };
         let spec = Spec {

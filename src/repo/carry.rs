@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context as _, Result};
 use crate::repo::snapshot::os;
 use crate::repo::{Repository, Store, transfer};
+use crate::state::kill_point;
 
 /// A build folder that we know is carried up to this size (and up to half of the free disk).
 const MOST_BYTES: u64 = 5 << 30;
@@ -380,6 +381,7 @@ pub(crate) fn carry(store: &Store, carry: &Carry, to: &Path) -> Result<()> {
     let from = carry.top.as_deref().unwrap_or(&store.repository.root);
     for folder in &carry.folders {
         transfer::transfer(from, to, folder)?;
+        kill_point("carry-half");
     }
     Ok(())
 }

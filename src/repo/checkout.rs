@@ -44,14 +44,13 @@ pub(crate) fn plan(store: &Store, tree: &Sha) -> Result<Vec<File>> {
     for (path, mode, blob) in store.files(tree)? {
         check_path(&path)?;
         let oid = git2::Oid::from_str(&blob.0).context(|| format!("{blob} is no object name"))?;
-        let users = user.as_ref().and_then(|u| u.files.get(&path));
         if mode == MODE_SUBMODULE
             && let Some(user) = &user
             && user.submodules.contains(&path)
         {
             submodule_files(&user.root, &path, &mut files)?;
         }
-        let sparse = users.is_some_and(|u| u.sparse);
+        let sparse = user.as_ref().is_some_and(|user| user.leaves_out(&path));
         files.push(File { path, mode, oid: Some(oid), sparse, stat: None, origin: None, raw: None });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

@@ -144,3 +144,32 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn damaged_indexes_are_refused_or_read_but_never_panic(
+            version in 1u32..6, count in any::<u32>(), rest in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let mut bytes = b"DIRC".to_vec();
+            bytes.extend(version.to_be_bytes());
+            bytes.extend((count % 9).to_be_bytes());
+            bytes.extend(rest);
+            let _ = parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn an_index_that_promises_too_much_is_refused() {
+        let mut bytes = b"DIRC\0\0\0\x02".to_vec();
+        bytes.extend(u32::MAX.to_be_bytes());
+        assert!(parse(&bytes).is_err());
+        assert!(parse(b"").is_err());
+        assert_eq!(parse(b"DIRC\0\0\0\x02\0\0\0\0").unwrap(), []);
+    }
+}

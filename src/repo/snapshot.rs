@@ -1,6 +1,6 @@
 //! The snapshot: the user's tree, dirty files included, frozen as a commit that no ref of theirs points to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::FileTimes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,10 +31,20 @@ pub(crate) struct UserTree {
     pub(crate) root: PathBuf,
     /// Files by path.
     pub(crate) files: HashMap<Vec<u8>, UserFile>,
+    /// Folders that a sparse checkout leaves out and that a sparse index knows only as a whole, `/` at the end.
+    pub(crate) sparse: Vec<Vec<u8>>,
     /// Submodules that are checked out.
     pub(crate) submodules: Vec<Vec<u8>>,
     /// When reading began: nanoseconds since 1970. A file that changed about then or later is not known.
     pub(crate) read_at_ns: i128,
+}
+
+impl UserTree {
+    /// Does the user's sparse checkout leave out `path`?
+    pub(crate) fn leaves_out(&self, path: &[u8]) -> bool {
+        self.files.get(path).is_some_and(|file| file.sparse)
+            || self.sparse.iter().any(|folder| path.starts_with(folder))
+    }
 }
 
 /// One file of the user's tree.
@@ -67,30 +77,33 @@ impl Store {
     pub fn snapshot_with_notes(&self) -> Result<(Snapshot, Notes)> {
         let mut notes = Vec::new();
         let index_file = self.temp.join("user.index");
-        self.copy_index(&index_file)?;
+        let known = self.copy_index(&index_file)?;
         let read_at_ns = now_ns();
-        self.add_everything(&index_file, &mut notes)?;
+        let settings = self.add_everything(&index_file, &mut notes)?;
         let entries = index::parse(&std::fs::read(&index_file).unwrap_or_else(|_| EMPTY_INDEX.to_vec()))?;
-        let tree = self.user_git(&index_file).args(["write-tree", "--missing-ok"]).text().map(Sha)?;
+        let git = settings.iter().fold(self.user_git(&index_file), Git::config);
+        let tree = git.args(["write-tree", "--missing-ok"]).text().map(Sha)?;
         let parent = self.repository.head.clone();
         let commit = self.commit(&tree, parent.as_ref(), "The working tree as kaizen-ci found it")?;
-        let user = self.user_tree_of(entries, read_at_ns, &mut notes);
+        let user = self.user_tree_of(entries, &known, read_at_ns, &mut notes);
         *self.shared.user.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(user));
         Ok((Snapshot { commit, tree, parent }, Notes(notes)))
     }
 
     /// Copies the user's index with its time stamp: git takes a file for clean only when it is older than the index.
-    fn copy_index(&self, to: &Path) -> Result<()> {
+    /// Returns the submodules in it.
+    fn copy_index(&self, to: &Path) -> Result<HashSet<Vec<u8>>> {
         let from = self.repository.git_dir.join("index");
         let bytes = match std::fs::read(&from) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let _ = std::fs::remove_file(to);
-                return Ok(());
+                return Ok(HashSet::new());
             }
             Err(e) => return Err(e).context(|| format!("can't read {}", from.display())),
         };
-        let unmerged = unmerged(&bytes)?;
+        let entries = index::parse(&bytes)?;
+        let unmerged = unmerged(&entries);
         if !unmerged.is_empty() {
             return Err(Error::repository("a merge is not finished")
                 .why(format!("these files have conflicts: {}", unmerged.join(", ")))
@@ -101,41 +114,42 @@ impl Store {
             std::fs::metadata(&from).and_then(|m| m.modified()).in_repository(|| "can't stat the index".into())?;
         let file = std::fs::File::options().write(true).open(to);
         file.and_then(|f| f.set_times(FileTimes::new().set_modified(modified)))
-            .context(|| "can't copy the index".into())
+            .context(|| "can't copy the index".into())?;
+        Ok(entries.into_iter().filter(|entry| entry.mode == MODE_SUBMODULE).map(|entry| entry.path).collect())
     }
 
-    /// `git add -A` of the user's tree into our copy of the index and our store. When one of the user's filters fails
-    /// (git-lfs that is not installed), the bytes are taken as they are.
-    fn add_everything(&self, index_file: &Path, notes: &mut Vec<String>) -> Result<()> {
+    /// `git add -A` of the user's tree into our copy of the index and our store. Repositories without commits inside
+    /// the tree are left out when git stumbles over them. When one of the user's filters fails (git-lfs that is not
+    /// installed), the bytes are taken as they are; returns the settings that switch filters off then, because
+    /// whatever else looks at the files has to have them too.
+    fn add_everything(&self, index_file: &Path, notes: &mut Vec<String>) -> Result<Vec<String>> {
         let _writing = self.writing();
         let (code, _, err) = self.user_git(index_file).args(["add", "-A"]).try_run(None)?;
         if code == 0 {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let nested = self.empty_nested_repositories(index_file)?;
-        let mut git = self.user_git(index_file);
-        for filter in self.filters()? {
-            for setting in ["clean=", "process=", "required=false"] {
-                git = git.config(format!("filter.{filter}.{setting}"));
-            }
-        }
-        let mut args: Vec<Vec<u8>> = vec![b"add".to_vec(), b"-A".to_vec(), b"--".to_vec(), b":/".to_vec()];
+        let nested = self.nested_repositories(index_file)?;
+        let mut args: Vec<Vec<u8>> = [&b"add"[..], b"-A", b"--", b":/"].map(<[u8]>::to_vec).to_vec();
         args.extend(nested.iter().map(|path| [b":(top,exclude,literal)", path.as_slice()].concat()));
-        let args = args.iter().map(|a| std::ffi::OsStr::new(os(a)));
-        if git.args(args).try_run(None)?.0 != 0 {
+        let left_out = nested.iter().map(|path| String::from_utf8_lossy(path).into_owned());
+        notes.extend(left_out.map(|path| format!("{path} is a git repository of its own: left out")));
+        let args = || args.iter().map(|arg| os(arg).as_os_str());
+        if !nested.is_empty() && self.user_git(index_file).args(args()).try_run(None)?.0 == 0 {
+            return Ok(Vec::new());
+        }
+        let off =
+            |filter: &String| ["clean=", "process=", "required=false"].map(|end| format!("filter.{filter}.{end}"));
+        let settings: Vec<String> = self.filters()?.iter().flat_map(off).collect();
+        let git = settings.iter().fold(self.user_git(index_file), Git::config);
+        if git.args(args()).try_run(None)?.0 != 0 {
             return Err(git::failed("add -A (into a copy of the index)", code, &err));
         }
-        let list = nested.iter().map(|p| String::from_utf8_lossy(p).into_owned());
-        notes.extend(list.map(|path| format!("{path} is a git repository of its own without commits: left out")));
-        if nested.is_empty() {
-            notes
-                .push("a filter of your git configuration failed: changed files were taken as they are on disk".into());
-        }
-        Ok(())
+        notes.push("a filter of your git configuration failed: changed files were taken as they are on disk".into());
+        Ok(settings)
     }
 
     /// Untracked folders that are repositories of their own.
-    fn empty_nested_repositories(&self, index_file: &Path) -> Result<Vec<Vec<u8>>> {
+    fn nested_repositories(&self, index_file: &Path) -> Result<Vec<Vec<u8>>> {
         let out = self.user_git(index_file).args(["ls-files", "-o", "--exclude-standard", "-z"]).bytes()?;
         let folders = out.split(|b| *b == 0).filter_map(|path| path.strip_suffix(b"/"));
         Ok(folders.map(<[u8]>::to_vec).collect())
@@ -163,40 +177,59 @@ impl Store {
             .env("GIT_OBJECT_DIRECTORY", self.git_dir.join("objects"))
     }
 
-    fn user_tree_of(&self, entries: Vec<index::Entry>, read_at_ns: i128, notes: &mut Vec<String>) -> UserTree {
+    /// `known` are the submodules that the user's own index has.
+    fn user_tree_of(
+        &self,
+        entries: Vec<index::Entry>,
+        known: &HashSet<Vec<u8>>,
+        read_at_ns: i128,
+        notes: &mut Vec<String>,
+    ) -> UserTree {
         let root = self.repository.root.clone();
-        let mut submodules = Vec::new();
+        let (mut submodules, mut sparse) = (Vec::new(), Vec::new());
         let mut files = HashMap::with_capacity(entries.len());
         for entry in entries {
             if entry.mode == MODE_SUBMODULE {
-                let here = root.join(os(&entry.path));
-                if here.join(".git").exists() {
+                notes.extend(self.submodule_note(&entry.path, known));
+                if root.join(os(&entry.path)).join(".git").exists() {
                     submodules.push(entry.path.clone());
-                } else {
-                    let path = String::from_utf8_lossy(&entry.path);
-                    notes.push(format!(
-                        "the submodule {path} is not checked out; tests may need: git submodule update --init"
-                    ));
                 }
+            }
+            if entry.path.ends_with(b"/") {
+                sparse.push(entry.path);
+                continue;
             }
             let file = UserFile { mode: entry.mode, oid: entry.oid, stat: entry.stat, sparse: entry.skip_worktree };
             files.insert(entry.path, file);
         }
-        UserTree { root, files, submodules, read_at_ns }
+        UserTree { root, files, sparse, submodules, read_at_ns }
+    }
+
+    /// What is odd about a submodule (or a repository that lies in the tree).
+    fn submodule_note(&self, path: &[u8], known: &HashSet<Vec<u8>>) -> Option<String> {
+        let (here, name) = (self.repository.root.join(os(path)), String::from_utf8_lossy(path));
+        if !here.join(".git").exists() {
+            return Some(format!(
+                "the submodule {name} is not checked out; tests may need: git submodule update --init"
+            ));
+        }
+        if !known.contains(path) {
+            return Some(format!("{name} is a git repository of its own: no patch can change it"));
+        }
+        let status = Git::in_dir(&here).args(["status", "--porcelain", "-z", "--ignore-submodules"]).bytes();
+        let dirty = status.is_ok_and(|status| !status.is_empty());
+        dirty.then(|| format!("the submodule {name} has uncommitted changes: tests see them, no patch can change them"))
     }
 }
 
 /// An index without entries.
 const EMPTY_INDEX: &[u8] = b"DIRC\0\0\0\x02\0\0\0\0";
 
-fn unmerged(index: &[u8]) -> Result<Vec<String>> {
-    let mut paths: Vec<String> = index::parse(index)?
-        .into_iter()
-        .filter(|entry| entry.stage > 0)
-        .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
-        .collect();
+fn unmerged(entries: &[index::Entry]) -> Vec<String> {
+    let unmerged = entries.iter().filter(|entry| entry.stage > 0);
+    let mut paths: Vec<String> = unmerged.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect();
     paths.dedup();
-    Ok(paths)
+    paths
 }
 
 pub(crate) fn os(bytes: &[u8]) -> &Path {

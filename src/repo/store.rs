@@ -11,6 +11,7 @@ use crate::patch::{FileChange, FileContent, Patch};
 use crate::repo::git::Git;
 use crate::repo::snapshot::UserTree;
 use crate::repo::{Repository, Sha, Snapshot};
+use crate::state::kill_point;
 
 /// Mode of a submodule's entry in a tree.
 pub const MODE_SUBMODULE: u32 = 0o160_000;
@@ -60,6 +61,7 @@ impl Store {
         if shallow.is_file() {
             copy(&shallow, &git_dir.join("shallow"))?;
         }
+        kill_point("store-made");
         let shared = Arc::new(Shared { borrowed, settings, ..Shared::default() });
         Ok(Self { git_dir, temp, repository: repository.clone(), shared })
     }

@@ -14,6 +14,7 @@ use crate::repo::compare::{self, Found};
 use crate::repo::snapshot::{now_ns, os};
 use crate::repo::store::check_path;
 use crate::repo::{Sha, Snapshot, Store, disk, inside, relocate};
+use crate::state::kill_point;
 
 /// A checkout of a snapshot that tests may run in. It has a git directory of its own, so that nothing that runs in it
 /// can reach the user's configuration, refs or hooks, nor another workspace's.
@@ -62,8 +63,10 @@ impl Workspace {
         std::fs::create_dir_all(dir).context(|| format!("can't make {}", dir.display()))?;
         let mut files = checkout::plan(store, &snapshot.tree)?;
         checkout::fill(store, &workspace.path, &workspace.index(), &mut files, Times::Users)?;
+        kill_point("workspace-half");
         inside::make(store, snapshot, &workspace.path, &workspace.index())?;
         carry::carry(store, carry, &workspace.path)?;
+        kill_point("workspace-made");
         *workspace.manifest() = Manifest { files, sealed_ns: now_ns() };
         Ok(workspace)
     }

@@ -3,4 +3,5 @@
 mod carrying;
 mod reverts;
 mod scene;
+mod scenes;
 mod workspaces;

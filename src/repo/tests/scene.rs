@@ -94,14 +94,30 @@ pub(crate) fn walk(dir: &Path, all: &mut Everything) {
         if meta.is_dir() {
             walk(&path, all);
         }
-        // git renews the time stamp of an object that it would have written again; its bytes stay
-        let is_object = path.parent().is_some_and(|p| p.parent().is_some_and(|p| p.ends_with(".git/objects")));
+        // git renews the time stamp of an object that it would have written again, and that of the shared part of a
+        // split index when it reads it; the bytes stay
+        let is_object = path.parent().is_some_and(|p| p.parent().is_some_and(|p| p.ends_with(".git/objects")))
+            || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sharedindex."));
         let time = if is_object { (0, 0) } else { (meta.mtime(), meta.mtime_nsec()) };
         all.insert(path, (meta.mode(), meta.size(), time.0, time.1, content));
     }
 }
 
+/// Makes every file of the working tree an hour old.
+pub(crate) fn age(root: &Path) {
+    let mut all = BTreeMap::new();
+    walk(root, &mut all);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for path in all.keys().filter(|path| path.is_file() && !path.starts_with(root.join(".git"))) {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+}
+
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
+    String::from_utf8_lossy(&git_bytes(dir, args)).trim_end().to_owned()
+}
+
+pub(crate) fn git_bytes(dir: &Path, args: &[&str]) -> Vec<u8> {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
@@ -114,5 +130,5 @@ pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let command = command.args(identity).args(args).current_dir(dir).env("GIT_CONFIG_GLOBAL", "/dev/null");
     let out = command.env("GIT_OPTIONAL_LOCKS", "0").output().unwrap();
     assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
+    out.stdout
 }
