@@ -3,10 +3,19 @@
 //! Every rule looks at what the patch *adds*: facts are collected from the files before and after as multisets, so that
 //! code which was there already, or only moves, is nobody's fault.
 
+mod calls;
+mod equality;
+mod evidence;
 mod files;
+mod imports;
+mod introspection;
 mod labels;
+mod literals;
+mod process;
 mod setaside;
 mod surroundings;
+mod swallow;
+mod uses;
 mod view;
 
 use std::collections::BTreeSet;
@@ -59,6 +68,20 @@ pub const RULES: &[Rule] = &[
     Rule { name: "hidden-text", about: "invisible or direction-changing characters", check: files::hidden_text },
     Rule { name: "shadow", about: "a new file that shadows a module or a package", check: files::shadows },
     Rule { name: "binary-code", about: "code that can't be read", check: files::binary_code },
+    Rule { name: "exit-added", about: "ends the process in product code", check: process::exits },
+    Rule { name: "exit-imported", about: "brings in a way to end the process", check: process::exit_imports },
+    Rule { name: "exit-hook", about: "runs when the process ends, or before main", check: process::hooks },
+    Rule { name: "dynamic-code", about: "code made at run time", check: process::dynamic_code },
+    Rule { name: "blind-comparison", about: "equality that does not compare", check: equality::constant_comparison },
+    Rule { name: "test-framework", about: "the test framework in product code", check: imports::framework },
+    Rule { name: "builtin-replaced", about: "builtins or assertions replaced", check: imports::bent_builtins },
+    Rule { name: "peeking", about: "looks at the stack or into the interpreter", check: introspection::peeking },
+    Rule { name: "test-detected", about: "tells a test run from a real one", check: introspection::environment },
+    Rule { name: "test-named", about: "product code that names a test file", check: introspection::reads_tests },
+    Rule { name: "special-case", about: "a test's input answered with its output", check: literals::special_cases },
+    Rule { name: "answer-table", about: "a table of test cases", check: literals::tables },
+    Rule { name: "constant-answer", about: "a computed answer becomes a constant", check: literals::constant_answers },
+    Rule { name: "error-swallowed", about: "errors hidden instead of fixed", check: swallow::swallowed_errors },
 ];
 
 /// What reading a patch came to.

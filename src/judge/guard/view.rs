@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tree_sitter::{Node, Tree};
 
+use super::evidence::Evidence;
 use super::{Finding, Surroundings};
 use crate::patch::Patch;
 use crate::syntax::functions::each_node;
@@ -35,6 +36,7 @@ pub(super) struct Reader<'a> {
     pub surroundings: &'a Surroundings,
     pub old: Vec<View<'a>>,
     pub new: Vec<View<'a>>,
+    evidence: std::cell::OnceCell<Evidence>,
 }
 
 impl<'a> Reader<'a> {
@@ -49,7 +51,12 @@ impl<'a> Reader<'a> {
                 })
                 .collect()
         };
-        Self { patch, surroundings, old: side(|c| &c.old), new: side(|c| &c.new) }
+        Self { patch, surroundings, old: side(|c| &c.old), new: side(|c| &c.new), evidence: std::cell::OnceCell::new() }
+    }
+
+    /// What the tests know.
+    pub fn evidence(&self) -> &Evidence {
+        self.evidence.get_or_init(|| Evidence::of(&self.surroundings.tests, &self.old))
     }
 
     /// Facts that there are more of after the change than before, over all files of the patch: moved code adds nothing.
