@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::patch::{Patch, outside};
 use crate::repo::{Sha, Workspace};
+use crate::state::kill_point;
 use crate::suite::{Run, Selection, TestId};
 use crate::trajectory::{Event, Purpose, Recorder};
 
@@ -81,6 +82,7 @@ impl Court<'_> {
         if let Some(decision) = self.run_red(&bench, judgement).await? {
             return Ok(Some(decision));
         }
+        kill_point("judge-half");
         // the second workspace is made while the tests run in the first
         let pristine = {
             let (lab, snapshot) = (Arc::clone(self.lab), self.docket.snapshot.clone());

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::lab::{Lab, Limits};
 use crate::patch::Patch;
 use crate::repo::Snapshot;
+use crate::state::kill_point;
 use crate::suite::protected::Protected;
 use crate::suite::{Run, Status, Suite, TestId};
 use crate::trajectory::{Event, Recorder};
@@ -128,9 +129,11 @@ pub async fn judge(
     cancel: &CancellationToken,
 ) -> Result<(Patch, Judgement)> {
     let started = Instant::now();
+    kill_point("judge-started");
     recorder.record(Event::JudgeStarted { candidate: candidate.to_owned() });
     let court = bench::Court { lab, docket, candidate, recorder, cancel };
     let (judged, mut judgement) = court.hear(patch).await?;
+    kill_point("judge-ended");
     judgement.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     recorder.record(Event::JudgeEnded {
         candidate: candidate.to_owned(),

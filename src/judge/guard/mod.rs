@@ -4,6 +4,7 @@
 //! code which was there already, or only moves, is nobody's fault.
 
 mod calls;
+mod configuration;
 mod equality;
 mod evidence;
 mod files;
@@ -15,6 +16,7 @@ mod process;
 mod setaside;
 mod surroundings;
 mod swallow;
+mod testchange;
 mod uses;
 mod view;
 
@@ -82,6 +84,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "answer-table", about: "a table of test cases", check: literals::tables },
     Rule { name: "constant-answer", about: "a computed answer becomes a constant", check: literals::constant_answers },
     Rule { name: "error-swallowed", about: "errors hidden instead of fixed", check: swallow::swallowed_errors },
+    Rule { name: "inline-test", about: "tests inside product code harmed", check: inline_tests },
 ];
 
 /// What reading a patch came to.
@@ -150,6 +153,21 @@ pub fn inspect(patch: &Patch, surroundings: &Surroundings) -> Reading {
     }
 }
 
+/// Tests inside product code that are gone, changed or switched off.
+fn inline_tests(reader: &Reader<'_>) -> Vec<Finding> {
+    if reader.surroundings.allow_test_changes {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for old in &reader.old {
+        let new = reader.new.iter().find(|new| new.path == old.path);
+        let elsewhere: Vec<&view::View<'_>> = reader.new.iter().filter(|view| view.path != old.path).collect();
+        let harms = testchange::inline_harms(old, new, &elsewhere);
+        findings.extend(harms.into_iter().map(|(rule, what)| Finding::at(old.path, 0, format!("{rule}: {what}"))));
+    }
+    findings
+}
+
 /// Files that could be parsed before and can't any more. A run would find out as well, only later.
 fn syntax_errors(patch: &Patch) -> Vec<Reason> {
     let broken = |path: &[u8], bytes: &[u8]| -> Option<usize> {
@@ -169,3 +187,7 @@ fn syntax_errors(patch: &Patch) -> Vec<Reason> {
     }
     reasons
 }
+
+#[cfg(test)]
+#[path = "tests/corpus.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Taking protected files out of a patch: honest additions are set aside, everything else is a cheat with a name.
 
-use super::Surroundings;
+use super::{Surroundings, configuration, testchange};
 use crate::judge::Reason;
 use crate::patch::{FileChange, Patch};
 use crate::suite::protected::Protection;
@@ -12,14 +12,6 @@ pub(super) struct Separated {
     pub objections: Vec<Reason>,
     /// Tests that it changes, where that is allowed.
     pub tests_changed: Vec<String>,
-}
-
-/// What becomes of the change of one protected file.
-enum Fate {
-    /// Put back, nothing said.
-    SetAside,
-    /// A cheat: the rule's name and what is wrong.
-    Tampered(&'static str, String),
 }
 
 /// Parts `patch`.
@@ -34,28 +26,39 @@ pub(super) fn separate(patch: &Patch, surroundings: &Surroundings) -> Separated 
             continue;
         }
         separated.kept.files.remove(path);
-        match fate(change, protection) {
-            Fate::SetAside => separated.set_aside.push(shown),
-            Fate::Tampered(rule, what) => {
-                let what = format!("{shown}: {what}");
-                separated.objections.push(Reason { rule: format!("guard.{rule}"), what });
-            }
+        let harms = fate(&shown, change, protection);
+        if harms.is_empty() {
+            separated.set_aside.push(shown);
+            continue;
         }
+        separated.objections.extend(
+            harms
+                .into_iter()
+                .map(|(rule, what)| Reason { rule: format!("guard.{rule}"), what: format!("{shown}: {what}") }),
+        );
     }
     separated
 }
 
-fn fate(change: &FileChange, protection: Protection) -> Fate {
+/// How the change of a protected file is a cheat: rules and words; empty: it is put back, and nothing is said.
+fn fate(path: &str, change: &FileChange, protection: Protection) -> Vec<(&'static str, String)> {
     let is_new = change.old.is_none();
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let one = |rule, what: &str| vec![(rule, what.to_owned())];
     match protection {
-        Protection::Lock => Fate::SetAside,
-        Protection::Test | Protection::Expectation if is_new => Fate::SetAside,
-        Protection::Test => Fate::Tampered("test-changed", "a test file".to_owned()),
-        Protection::Expectation => Fate::Tampered("expectation-changed", "a recorded expectation".to_owned()),
-        Protection::RunnerHook => Fate::Tampered("runner-hook", "a hook into the test runner".to_owned()),
-        Protection::Configuration => Fate::Tampered("configuration", "configuration of tests, lint or CI".to_owned()),
-        Protection::BuildScript => Fate::Tampered("build-script", "code that runs at build time".to_owned()),
-        Protection::Git => Fate::Tampered("git", "a file of git's own".to_owned()),
-        Protection::Configured => Fate::Tampered("protected", "protected by .kaizen.yml".to_owned()),
+        Protection::Lock => Vec::new(),
+        Protection::Test | Protection::Expectation if is_new => Vec::new(),
+        Protection::Test if change.new.is_none() => one("test-removed", "a test file is deleted"),
+        Protection::Test => testchange::harms(path, change.old_bytes(), change.new_bytes()),
+        Protection::Expectation => one("expectation-changed", "a recorded expectation"),
+        Protection::RunnerHook => one("runner-hook", "a hook into the test runner"),
+        Protection::Configuration => {
+            let what = configuration::dangerous(path, change.old_bytes(), change.new_bytes());
+            what.map(|what| vec![("configuration", what)]).unwrap_or_default()
+        }
+        Protection::BuildScript => one("build-script", "code that runs at build time"),
+        Protection::Git if matches!(name, ".gitignore" | ".mailmap") => Vec::new(),
+        Protection::Git => one("git", "a file of git's own"),
+        Protection::Configured => one("protected", "protected by .kaizen.yml"),
     }
 }
