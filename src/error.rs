@@ -85,6 +85,20 @@ impl Exit {
         Exit::Interrupted,
     ];
 
+    /// How `kaizen-ci judge` ends with this verdict.
+    pub fn of_verdict(verdict: crate::words::Verdict) -> Self {
+        use crate::words::Verdict;
+        match verdict {
+            Verdict::Healed => Exit::Ok,
+            Verdict::StillRed => Exit::StillRed,
+            Verdict::Regressed => Exit::Regressed,
+            Verdict::Tampered => Exit::Tampered,
+            Verdict::Unstable => Exit::Unstable,
+            Verdict::DoesNotApply => Exit::DoesNotApply,
+            Verdict::TimedOut => Exit::TimedOut,
+        }
+    }
+
     /// The number that the process exits with.
     pub fn code(self) -> u8 {
         self as u8

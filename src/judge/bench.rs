@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Docket, Judgement, Reason, Verdict, guard, inventory};
 use crate::error::{Error, Result};
-use crate::lab::Lab;
+use crate::lab::{Lab, record_run};
 use crate::patch::{Patch, outside};
 use crate::repo::{Sha, Workspace};
 use crate::state::kill_point;
@@ -28,8 +28,6 @@ type Decision = (Verdict, Vec<Reason>);
 
 /// How many paths are named in a reason.
 const MOST_PATHS: usize = 10;
-/// How many red tests an event names.
-const MOST_RED: usize = 50;
 
 impl Court<'_> {
     /// The whole procedure.
@@ -119,7 +117,7 @@ impl Court<'_> {
                 }
                 let misfits = inner.patch.misfits(&inner.workspace.path)?;
                 if misfits.is_empty() {
-                    inner.patch.write_to(&inner.workspace.path)?;
+                    inner.workspace.write(&inner.patch)?;
                 }
                 Ok(misfits)
             })
@@ -238,7 +236,7 @@ impl Court<'_> {
         if self.cancel.is_cancelled() {
             return Err(Error::interrupted());
         }
-        self.recorder.record(suite_ended(purpose, subject, &run));
+        record_run(self.recorder, purpose, &subject, &run);
         Ok(run)
     }
 }
@@ -275,7 +273,7 @@ impl Bench {
                 }
                 let rewritten = outside::rewritten(&lab.store, &expected, &now)?;
                 inner.workspace.reset()?;
-                inner.patch.write_to(&inner.workspace.path)?;
+                inner.workspace.write(&inner.patch)?;
                 if inner.workspace.tree_now()? != expected {
                     return Err(Error::internal("a workspace could not be put back to what it was"));
                 }
@@ -288,13 +286,6 @@ impl Bench {
     fn close(self) {
         tokio::task::spawn_blocking(move || drop(self));
     }
-}
-
-fn suite_ended(purpose: Purpose, subject: String, run: &Run) -> Event {
-    let (passed, failed, skipped) = run.counts();
-    let ms = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
-    let red = run.red().into_iter().take(MOST_RED).map(|id| id.0).collect();
-    Event::SuiteEnded { purpose, subject, passed, failed, skipped, end: run.end, ms, red }
 }
 
 fn reason(rule: &str, what: impl Into<String>) -> Reason {

@@ -4,6 +4,7 @@ mod bench;
 pub mod guard;
 pub mod inventory;
 pub mod receipt;
+pub mod replay;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lab::{Lab, Limits};
-use crate::patch::Patch;
+use crate::patch::{self, Patch};
 use crate::repo::Snapshot;
 use crate::state::kill_point;
 use crate::suite::protected::Protected;
@@ -97,6 +98,20 @@ impl Judgement {
         }
     }
 
+    /// The event that says it.
+    fn event(&self, candidate: &str) -> Event {
+        Event::JudgeEnded {
+            candidate: candidate.to_owned(),
+            verdict: self.verdict,
+            reasons: self.reasons.clone(),
+            ms: self.duration_ms,
+            output: self.output(),
+            guards_passed: self.guards_passed.clone(),
+            set_aside: self.set_aside.clone(),
+            tests_changed: self.tests_changed.clone(),
+        }
+    }
+
     /// What the tests that decided against the patch printed, at most [`MOST_OUTPUT_BYTES`]; empty when none did.
     fn output(&self) -> String {
         let Some(run) = self.runs.last().filter(|_| self.verdict != Verdict::Healed) else { return String::new() };
@@ -113,6 +128,34 @@ impl Judgement {
         }
         text.truncate(end);
         text.trim_end().to_owned()
+    }
+}
+
+/// Judges a patch that came as text (a diff file): one that can't be read or does not apply is a judgement, too.
+///
+/// # Errors
+/// Only when our own side fails or `cancel` fires.
+pub async fn judge_text(
+    lab: &Arc<Lab>,
+    docket: &Docket,
+    candidate: &str,
+    text: &[u8],
+    recorder: &Recorder,
+    cancel: &CancellationToken,
+) -> Result<(Patch, Judgement)> {
+    let (store, tree, text) = (lab.store.clone(), docket.snapshot.tree.clone(), text.to_vec());
+    let parsed = tokio::task::spawn_blocking(move || patch::parse(&store, &tree, &text))
+        .await
+        .map_err(|e| Error::internal("reading the patch panicked").source(e))?;
+    match parsed {
+        Ok(patch) => judge(lab, docket, candidate, &patch, recorder, cancel).await,
+        Err(refusal) => {
+            let (verdict, reason) = refusal.verdict()?;
+            recorder.record(Event::JudgeStarted { candidate: candidate.to_owned() });
+            let judgement = Judgement::unheard(verdict, vec![reason]);
+            recorder.record(judgement.event(candidate));
+            Ok((Patch::default(), judgement))
+        }
     }
 }
 
@@ -135,15 +178,6 @@ pub async fn judge(
     let (judged, mut judgement) = court.hear(patch).await?;
     kill_point("judge-ended");
     judgement.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    recorder.record(Event::JudgeEnded {
-        candidate: candidate.to_owned(),
-        verdict: judgement.verdict,
-        reasons: judgement.reasons.clone(),
-        ms: judgement.duration_ms,
-        output: judgement.output(),
-        guards_passed: judgement.guards_passed.clone(),
-        set_aside: judgement.set_aside.clone(),
-        tests_changed: judgement.tests_changed.clone(),
-    });
+    recorder.record(judgement.event(candidate));
     Ok((judged, judgement))
 }

@@ -132,6 +132,19 @@ pub fn parse(store: &Store, tree: &Sha, text: &[u8]) -> Result<Patch, Refusal> {
     Err(Refusal::DoesNotApply(first_words.unwrap_or_default()))
 }
 
+/// The tree that `diff`, as git itself wrote it (links and submodules included), makes of `tree`. `None` when it does
+/// not apply. For trees of our own making, not for patches from outside.
+///
+/// # Errors
+/// When git fails.
+pub fn rebuild(store: &Store, tree: &Sha, diff: &[u8]) -> Result<Option<Sha>> {
+    let index = Index::of(store, tree)?;
+    if !diff.is_empty() && index.apply(diff, 1, &["--binary"])?.is_some() {
+        return Ok(None);
+    }
+    index.tree().map(Some)
+}
+
 /// Ways to read the diff, strictest first.
 fn attempts(sections: &[Section]) -> Vec<(Reading, &'static [&'static str])> {
     let miscounted = sections.iter().any(Section::miscounted);

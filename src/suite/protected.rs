@@ -54,6 +54,11 @@ impl Protected {
         Self { extra: extra.to_vec(), globs: set.build().unwrap_or_default() }
     }
 
+    /// The further globs, as they were given.
+    pub fn extra(&self) -> &[String] {
+        &self.extra
+    }
+
     /// Why `path` (`/`-separated, relative to the top) may not be changed; `None`: it may.
     pub fn why(&self, path: &[u8]) -> Option<Protection> {
         let text = String::from_utf8_lossy(path);

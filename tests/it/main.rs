@@ -1,6 +1,7 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
 mod case;
+mod judge;
 mod mutate;
 mod process;
 #[allow(dead_code, reason = "the rooms that use it are being built")]

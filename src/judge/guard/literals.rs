@@ -61,8 +61,8 @@ fn special<'t>(view: &View<'_>, node: Node<'t>) -> Option<Special<'t>> {
         // `x + (x == 17) * 25`
         "binary_operator" | "binary_expression" if !is_comparison(view, node) && has_comparison(view, node) => {
             points(view, node, &mut special);
-            special.results = literals_in(view, node);
-            special.results.retain(|r| !special.conditions.contains(r));
+            // yes or no as a number: what it is added to or multiplied with is any answer
+            special.results.push(Literal::Bool(true));
         }
         _ => return None,
     }
@@ -322,7 +322,7 @@ fn is_case(evidence: &Evidence, special: &Special<'_>) -> bool {
     special.results.iter().any(|result| match result {
         Literal::Bool(_) | Literal::Nothing => {
             let known = conditions.iter().filter(|c| is_large(c) && evidence.knows(c)).count();
-            known > 0 && known * 10 >= conditions.len() * 8
+            known > 0
         }
         result => {
             let all = conditions.len() > 1 && {

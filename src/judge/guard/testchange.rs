@@ -102,7 +102,7 @@ fn lost(entry: &Entry, new: &[Entry]) -> Harm {
     let gone = !new.iter().any(|e| name_of(&e.text) == name_of(&entry.text));
     if is_definition(&entry.text) && gone {
         ("test-removed", format!("`{text}` is gone"))
-    } else if is_assertion(&entry.text) {
+    } else if is_assertion(&entry.text) && !is_definition(&entry.text) {
         ("assertion-changed", format!("`{text}` is gone or changed"))
     } else {
         ("test-changed", format!("`{text}` is gone or changed"))
@@ -255,8 +255,10 @@ fn name_of(text: &str) -> &str {
             return &rest[..end];
         }
     }
+    // the name comes after the table: `it.each([…])('name', …)`
+    let from = if text.contains(".each") { text.rfind(")(").unwrap_or(0) } else { 0 };
     if is_definition(text)
-        && let Some(start) = text.find(['\'', '"', '`'])
+        && let Some(start) = text[from..].find(['\'', '"', '`']).map(|at| from + at)
     {
         let quote = &text[start..=start];
         let rest = &text[start + 1..];

@@ -5,6 +5,7 @@ use tree_sitter::Node;
 use super::calls::{call_of, children, function_name};
 use super::view::View;
 use crate::syntax::functions::{each_node, is_function};
+use crate::syntax::language::Language;
 
 /// Methods that only tidy a value before it is compared.
 const TIDYING: [&str; 18] = [
@@ -50,8 +51,16 @@ pub(super) fn computes_with(view: &View<'_>, function: Node<'_>, word: &str) -> 
     each_node(body, &mut |node| {
         let leaf = matches!(node.kind(), "identifier" | "shorthand_property_identifier") && view.text(node) == word;
         computes |= leaf && is_computing(view, node, function);
+        computes |= is_formatted(view, node, word) && !is_complained_about(view, node, function);
     });
     computes
+}
+
+/// `format!("code {code}")`: the name stands inside the text.
+fn is_formatted(view: &View<'_>, node: Node<'_>, word: &str) -> bool {
+    node.kind() == "string_literal"
+        && view.language == Language::Rust
+        && [format!("{{{word}}}"), format!("{{{word}:")].iter().any(|mark| view.text(node).contains(mark.as_str()))
 }
 
 fn is_computing(view: &View<'_>, leaf: Node<'_>, function: Node<'_>) -> bool {
