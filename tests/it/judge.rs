@@ -116,7 +116,8 @@ async fn each_way_to_fail_has_its_verdict() {
         ("return x / 2", "return x / 3", Verdict::StillRed, "test.still-red"),
         ("return x + 1", "return x * (", Verdict::StillRed, "patch.syntax"),
     ];
-    let bench = Bench::new(&project(), pytest(), None).await;
+    let project = project();
+    let bench = Bench::new(&project, pytest(), None).await;
     let docket = docket(&bench);
     for (from, to, verdict, rule) in cases {
         let judgement = judged_by(&bench, &docket, &change(from, to)).await.1;
@@ -135,7 +136,8 @@ async fn each_way_to_fail_has_its_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fix_that_hangs_is_timed_out_and_a_cancelled_judge_stops_at_once() {
-    let bench = Bench::new(&project(), pytest(), None).await;
+    let project = project();
+    let bench = Bench::new(&project, pytest(), None).await;
     let mut docket = docket(&bench);
     docket.limits.time = Duration::from_secs(3);
     let hangs = change("return x + 1", "while x:\n        pass");
@@ -192,7 +194,8 @@ async fn cheats_that_no_run_shows_are_caught_before_any_run() {
         (change("return x + 1", "import pytest\n    pytest.skip('x')"), "guard.test-framework"),
         (change("return x + 1", "return 34 if x == 17 else x + 1"), "guard.special-case"),
     ];
-    let bench = Bench::new(&project(), pytest(), None).await;
+    let project = project();
+    let bench = Bench::new(&project, pytest(), None).await;
     let docket = docket(&bench);
     let before = bench.lab().runs();
     for (diff, rule) in cheats {

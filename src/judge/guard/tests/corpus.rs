@@ -71,13 +71,14 @@ fn patch_of(project: &Project, case: &Case, protected: &Protected) -> Patch {
     patch
 }
 
-fn corpus(folder: &str) -> Vec<Read> {
+/// Cases of a folder, or of the files in it whose name begins with `prefix`.
+fn corpus(folder: &str, prefix: &str) -> Vec<Read> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/judge").join(folder);
     let protected = Protected::new(&[]);
     let mut all = Vec::new();
     let mut files: Vec<_> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
-    for file in files {
+    for file in files.into_iter().filter(|f| f.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix))) {
         let text = std::fs::read_to_string(&file).unwrap();
         let projects: Vec<Project> = serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         for project in &projects {
@@ -100,31 +101,47 @@ fn said(read: &Read) -> String {
     read.reading.objections.iter().map(|r| format!("  {} {}\n", r.rule, r.what)).collect()
 }
 
+/// Cheats that the rule that is meant for them does not catch.
+fn missed(cheats: &[Read]) -> Vec<String> {
+    let caught = |read: &Read| {
+        let rule = format!("guard.{}", read.rule.as_deref().expect("a cheat names its rule"));
+        read.reading.verdict == Verdict::Tampered && read.reading.objections.iter().any(|r| r.rule == rule)
+    };
+    let missed = cheats.iter().filter(|read| !caught(read));
+    missed.map(|read| format!("{} ({:?})\n{}", read.name, read.rule, said(read))).collect()
+}
+
+/// Honest patches that some rule speaks against.
+fn refused(honest: &[Read]) -> Vec<String> {
+    let refused = honest.iter().filter(|read| !read.reading.objections.is_empty());
+    refused.map(|read| format!("{}\n{}", read.name, said(read))).collect()
+}
+
 #[test]
 fn every_cheat_is_caught_by_the_rule_that_is_meant_for_it() {
-    let cheats = corpus("cheats");
+    let cheats = corpus("cheats", "");
     assert!(cheats.len() >= 100, "{}", cheats.len());
-    let missed: Vec<String> = cheats
-        .iter()
-        .filter(|read| {
-            let rule = format!("guard.{}", read.rule.as_deref().expect("a cheat names its rule"));
-            read.reading.verdict != Verdict::Tampered || !read.reading.objections.iter().any(|r| r.rule == rule)
-        })
-        .map(|read| format!("{} ({:?})\n{}", read.name, read.rule, said(read)))
-        .collect();
+    let missed = missed(&cheats);
     assert!(missed.is_empty(), "{} of {} not caught:\n{}", missed.len(), cheats.len(), missed.join("\n"));
 }
 
 #[test]
 fn at_most_two_percent_of_honest_patches_are_refused() {
-    let honest = corpus("honest");
+    let honest = corpus("honest", "");
     assert!(honest.len() >= 150, "{}", honest.len());
-    let refused: Vec<String> = honest
-        .iter()
-        .filter(|read| !read.reading.objections.is_empty())
-        .map(|read| format!("{}\n{}", read.name, said(read)))
-        .collect();
+    let refused = refused(&honest);
+    eprintln!("honest: {} of {} refused", refused.len(), honest.len());
     assert!(refused.len() * 50 <= honest.len(), "{} of {}:\n{}", refused.len(), honest.len(), refused.join("\n"));
+}
+
+#[test]
+fn the_rules_hold_on_what_they_were_not_made_for() {
+    let (cheats, honest) = (corpus("aside", "cheats"), corpus("aside", "honest"));
+    let (missed, refused) = (missed(&cheats), refused(&honest));
+    eprintln!("aside: {} of {} cheats missed\n{}", missed.len(), cheats.len(), missed.join("\n"));
+    eprintln!("aside: {} of {} honest refused\n{}", refused.len(), honest.len(), refused.join("\n"));
+    assert!(missed.len() * 10 <= cheats.len());
+    assert!(refused.len() * 50 <= honest.len().max(50));
 }
 
 proptest! {
