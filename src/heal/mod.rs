@@ -123,6 +123,8 @@ pub struct Healing<'a> {
     deadline: Instant,
     /// Hashes of patches that were judged: none is judged twice.
     seen: HashSet<String>,
+    /// Triage's runs of the red tests, for the receipt.
+    reruns: Vec<Run>,
 }
 
 /// Heals `request.suite`, or says why not. Touches nothing of the user's: applying is another step.
@@ -162,7 +164,7 @@ impl<'a> Healing<'a> {
         let lab = Lab::new(store, request.carry.clone(), config.env_allow.clone(), config.parallel);
         let protected = Protected::new(&config.protected);
         let deadline = began + config.time_limit;
-        Ok(Self { request, recorder, cancel, lab, snapshot, protected, deadline, seen: HashSet::new() })
+        Ok(Self { request, recorder, cancel, lab, snapshot, protected, deadline, seen: HashSet::new(), reruns: Vec::new() })
     }
 
     /// The loop, step by step.
@@ -173,6 +175,7 @@ impl<'a> Healing<'a> {
         }
         let base = self.base()?;
         let triaged = self.triage(base.as_ref(), &red).await?;
+        self.reruns = triaged.reruns;
         let decision = &triaged.decision;
         let force = self.request.force;
         match &decision.blame {

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::heal::race::Winner;
 use crate::heal::{Ending, Heal, Healing};
 use crate::judge::Docket;
+use crate::judge::receipt::{Proof, RECEIPT_FILE, Receipt};
 use crate::state::{kill_point, memory};
 use crate::trajectory::Event;
 
@@ -18,7 +19,16 @@ impl Healing<'_> {
         let patch_file = folder.join("heal.patch");
         let diff = winner.patch.unified();
         write(&patch_file, &diff)?;
-        let receipt_file = folder.join("receipt.json");
+        let run = self.recorder.run();
+        let proof = Proof {
+            run: &run,
+            docket,
+            patch: &winner.patch,
+            judgement: &winner.judgement,
+            reruns: &self.reruns,
+        };
+        Receipt::write(&self.lab.store, &proof, folder)?;
+        let receipt_file = folder.join(RECEIPT_FILE);
         kill_point("receipt-written");
         self.remember(docket, failure, &winner, &diff)?;
         self.recorder.record(Event::Healed {

@@ -41,6 +41,8 @@ pub struct Triaged {
     pub decision: Decision,
     /// The last commit before the change: its tests are green, or it does not have the red ones.
     pub green: Option<Sha>,
+    /// The red tests run again, for the receipt.
+    pub reruns: Vec<Run>,
 }
 
 impl Triage<'_> {
@@ -123,6 +125,6 @@ impl Triage<'_> {
             (Blame::ThisChange, Some((_, sha))) => Some(sha.clone()),
             _ => None,
         };
-        Ok(Triaged { decision, green })
+        Ok(Triaged { decision, green, reruns })
     }
 }

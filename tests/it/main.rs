@@ -1,10 +1,11 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
 mod case;
+mod heal;
 mod judge;
+mod kill;
 mod mutate;
 mod process;
-#[allow(dead_code, reason = "the rooms that use it are being built")]
 mod project;
 mod state;
 mod suggest;

@@ -162,11 +162,27 @@ impl Project {
                         (fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(), None),
                     );
                 } else {
-                    all.insert(path.clone(), (fs::read(&path).unwrap(), Some(meta.modified().unwrap())));
+                    // git freshens the time of an object that it would write again, borrowed ones too: their bytes count
+                    let object = path.starts_with(self.root().join(".git/objects"));
+                    let modified = (!object).then(|| meta.modified().unwrap());
+                    all.insert(path.clone(), (fs::read(&path).unwrap(), modified));
                 }
             }
         }
         Sacred(all)
+    }
+
+    /// Panics with the paths that are not as they were.
+    pub fn unchanged_since(&self, before: &Sacred) {
+        let now = self.sacred();
+        let differing: Vec<_> = before
+            .0
+            .keys()
+            .chain(now.0.keys())
+            .filter(|path| before.0.get(*path) != now.0.get(*path))
+            .map(|path| (path, before.0.contains_key(path), now.0.contains_key(path)))
+            .collect();
+        assert!(differing.is_empty(), "changed (path, was there, is there): {differing:#?}");
     }
 
     /// Nothing of ours is left in the temp folder.

@@ -1,0 +1,207 @@
+//! Rules of the house, as tests: the floor map, first lines, what the README promises.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the ground up. An import may only point down, or stay inside its own room; on one floor only where a
+/// pair is listed in [`NEIGHBOURS`].
+const FLOORS: &[&[&str]] = &[
+    &["error", "words"],
+    &["process", "config", "trajectory"],
+    &["repo", "suite", "patch", "syntax", "state"],
+    &["lab", "failure"],
+    &["fixer", "judge"],
+    &["heal"],
+    &["report", "console"],
+    &["cli"],
+];
+
+/// Imports inside one floor, each with its reason.
+const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("error", "words", "an exit code is named after a verdict"),
+    ("trajectory", "process", "secret values of the environment are redacted before an entry is written"),
+    ("repo", "patch", "a workspace writes patches, a store diffs trees into them"),
+    ("repo", "state", "named kill points for the tests of law 5"),
+    ("patch", "repo", "a diff from outside becomes a patch against a snapshot in the store"),
+    ("patch", "syntax", "a patch that does not parse in its language is refused before any test runs"),
+    ("console", "report", "the end screen shows what the report says"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    files.sort();
+    files
+}
+
+fn room_of(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Everything before the unit tests: tests may look wherever they like.
+fn product_part(text: &str) -> &str {
+    text.find("#[cfg(test)]").map_or(text, |at| &text[..at])
+}
+
+#[test]
+fn imports_point_down_the_floors() {
+    let floor: BTreeMap<&str, usize> =
+        FLOORS.iter().enumerate().flat_map(|(n, rooms)| rooms.iter().map(move |r| (*r, n))).collect();
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let room = room_of(&file);
+        if matches!(room.as_str(), "lib" | "main") || file.components().any(|c| c.as_os_str() == "tests") {
+            continue;
+        }
+        let from =
+            *floor.get(room.as_str()).unwrap_or_else(|| panic!("room `{room}` is on no floor: add it to FLOORS"));
+        let text = fs::read_to_string(&file).unwrap();
+        for (n, line) in product_part(&text).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for at in code.match_indices("crate::").map(|(at, m)| at + m.len()) {
+                let name: String = code[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let Some(to) = floor.get(name.as_str()) else { continue };
+                let neighbour = NEIGHBOURS.iter().any(|(a, b, _)| *a == room && *b == name);
+                if name != room && *to >= from && !neighbour {
+                    wrong.push(format!("{}:{}: {room} (floor {from}) uses {name} (floor {to})", file.display(), n + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that do not point down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_in_its_first_line_what_it_is_for() {
+    let silent: Vec<_> = sources()
+        .into_iter()
+        .filter(|f| {
+            let text = fs::read_to_string(f).unwrap();
+            let first = text.lines().next().unwrap_or_default();
+            !first.starts_with("//! ") || first.len() < 20
+        })
+        .collect();
+    assert!(silent.is_empty(), "no `//!` line that says what the file is for: {silent:#?}");
+}
+
+#[test]
+fn main_is_at_most_forty_lines() {
+    let lines = fs::read_to_string(root().join("src/main.rs")).unwrap().lines().count();
+    assert!(lines <= 40, "main.rs has {lines} lines: move what is new into the library");
+}
+
+#[test]
+fn only_the_console_prints() {
+    let printing: Vec<_> = sources()
+        .into_iter()
+        .filter(|f| !matches!(room_of(f).as_str(), "console"))
+        .filter(|f| {
+            let text = fs::read_to_string(f).unwrap();
+            product_part(&text).lines().any(|l| {
+                let code = l.split("//").next().unwrap_or_default();
+                ["println!(", "eprintln!(", "print!(", "eprint!("].iter().any(|m| {
+                    code.match_indices(m).any(|(at, _)| {
+                        at == 0 || !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '"')
+                    })
+                })
+            })
+        })
+        .collect();
+    assert!(printing.is_empty(), "printing outside the console: {printing:#?}");
+}
+
+#[test]
+fn nothing_is_left_for_later_in_the_code() {
+    let marks = ["todo!(", "unimplemented!(", concat!("FIX", "ME"), concat!("TO", "DO:")];
+    let left: Vec<_> = sources()
+        .into_iter()
+        .flat_map(|f| {
+            let text = fs::read_to_string(&f).unwrap();
+            let found: Vec<_> = product_part(&text)
+                .lines()
+                .enumerate()
+                .filter(|(_, l)| marks.iter().any(|m| l.contains(m)))
+                .map(|(n, l)| format!("{}:{}: {}", f.display(), n + 1, l.trim()))
+                .collect();
+            found
+        })
+        .collect();
+    assert!(left.is_empty(), "left for later:\n{}", left.join("\n"));
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+#[test]
+fn ci_runs_the_readmes_test_command() {
+    let readme = readme();
+    let after = readme.split("<!-- test-command -->").nth(1).expect("README marks its test command");
+    let command = after.split("```").nth(1).unwrap().lines().nth(1).unwrap().trim().to_owned();
+    assert!(!command.is_empty());
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(ci.lines().any(|l| l.trim().ends_with(&command)), ".ci/run does not call `{command}`");
+}
+
+#[test]
+fn the_readme_lists_exactly_the_exit_codes_that_exist() {
+    let readme = readme();
+    let table = readme.split("<!-- exit-codes -->").nth(1).expect("README marks its exit codes");
+    let promised: Vec<u8> = table
+        .lines()
+        .take_while(|l| !l.starts_with('#'))
+        .filter_map(|l| l.strip_prefix("| ")?.split('|').next()?.trim().trim_matches('`').parse().ok())
+        .collect();
+    let real: Vec<u8> = kaizen_ci::error::Exit::ALL.iter().map(|e| e.code()).collect();
+    assert_eq!(promised, real);
+}
+
+#[test]
+fn workflows_pin_their_actions_and_ask_for_no_permission_at_the_top() {
+    for entry in fs::read_dir(root().join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\npermissions: {}\n"), "{}: top-level `permissions: {{}}`", path.display());
+        for line in text.lines().filter(|l| l.trim_start().trim_start_matches("- ").starts_with("uses:")) {
+            let pinned = line.split('@').nth(1).and_then(|v| v.split_whitespace().next()).unwrap_or_default();
+            assert!(
+                pinned.len() == 40 && pinned.chars().all(|c| c.is_ascii_hexdigit()),
+                "{}: not pinned to a commit: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_fixture_project_tells_its_story() {
+    let projects = root().join("fixtures/projects");
+    let mut seen = 0;
+    for entry in fs::read_dir(&projects).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            seen += 1;
+            let story = fs::read_to_string(path.join("STORY")).unwrap_or_default();
+            assert!(story.trim().lines().count() == 1, "{}: STORY must be one line", path.display());
+        }
+    }
+    assert!(seen >= 6, "only {seen} fixture projects");
+}
