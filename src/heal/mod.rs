@@ -164,7 +164,17 @@ impl<'a> Healing<'a> {
         let lab = Lab::new(store, request.carry.clone(), config.env_allow.clone(), config.parallel);
         let protected = Protected::new(&config.protected);
         let deadline = began + config.time_limit;
-        Ok(Self { request, recorder, cancel, lab, snapshot, protected, deadline, seen: HashSet::new(), reruns: Vec::new() })
+        Ok(Self {
+            request,
+            recorder,
+            cancel,
+            lab,
+            snapshot,
+            protected,
+            deadline,
+            seen: HashSet::new(),
+            reruns: Vec::new(),
+        })
     }
 
     /// The loop, step by step.

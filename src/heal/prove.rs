@@ -20,13 +20,8 @@ impl Healing<'_> {
         let diff = winner.patch.unified();
         write(&patch_file, &diff)?;
         let run = self.recorder.run();
-        let proof = Proof {
-            run: &run,
-            docket,
-            patch: &winner.patch,
-            judgement: &winner.judgement,
-            reruns: &self.reruns,
-        };
+        let proof =
+            Proof { run: &run, docket, patch: &winner.patch, judgement: &winner.judgement, reruns: &self.reruns };
         Receipt::write(&self.lab.store, &proof, folder)?;
         let receipt_file = folder.join(RECEIPT_FILE);
         kill_point("receipt-written");
