@@ -561,7 +561,7 @@ fn jest_vitest_and_mocha_give_exact_names_and_results() {
         (Runner::Mocha, "mocha cart.test.js", "cart.test.js", ""),
     ];
     for (runner, script, file, first) in cases {
-        let package = format!(r#"{{"scripts":{{"test":"{script}","t2":"NODE_OPTIONS=--no-warnings {script}"}}}}"#);
+        let package = format!(r#"{{"scripts":{{"test":"{script}"}}}}"#);
         let place = Place::new(&[("package.json", &package), (file, &format!("{first}{body}"))]);
         std::os::unix::fs::symlink(&modules, place.top().join("node_modules")).unwrap();
         let suite = place.detected();
@@ -584,5 +584,8 @@ fn jest_vitest_and_mocha_give_exact_names_and_results() {
         }
         let run = place.run(&suite, &only(&[&id("with > discount"), &id("adds")]));
         assert_eq!(lines(&run), [expected[0].clone(), expected[4].clone()], "{runner:?}");
+        place.write("package.json", &format!(r#"{{"scripts":{{"test":"NODE_OPTIONS=--no-warnings {script}"}}}}"#));
+        let run = place.run(&place.detected(), &Selection::All);
+        assert_eq!(lines(&run), expected, "{runner:?} with NODE_OPTIONS of its own");
     }
 }

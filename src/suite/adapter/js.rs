@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Draft, Evidence, node, read_capped, unreadable};
 use crate::suite::Runner;
+use crate::suite::detect::script_of;
 use crate::suite::formats::{Parsed, jest, mocha};
 
 const HOOK: &str = include_str!("../plugins/js_hook.cjs");
@@ -16,16 +17,38 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     let folder = draft.report_folder("js");
     let require = format!("--require {}", node::option(&hook));
     draft.append("NODE_OPTIONS", &require);
+    own_options(draft);
     // a line that sets NODE_OPTIONS itself would hide the script
     if let Some(line) = &mut draft.line {
-        if !require.contains(['"', '\'']) {
-            *line = line.replace("NODE_OPTIONS=", &format!("NODE_OPTIONS={}\\ ", require.replace(' ', "\\ ")));
-        }
+        let escaped: String = require.chars().flat_map(escape).collect();
+        *line = line.replace("NODE_OPTIONS=", &format!("NODE_OPTIONS={escaped}\\ "));
     }
     draft.set("KAIZEN_JS_REPORTS", folder);
     draft.set("NO_COLOR", "1");
     draft.set("FORCE_COLOR", "0");
     select(draft);
+}
+
+/// A character as a part of an unquoted word of a shell.
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let bare = c.is_alphanumeric() || "-_./=:@+,".contains(c);
+    (!bare).then_some('\\').into_iter().chain([c])
+}
+
+/// A package.json script that sets NODE_OPTIONS (jest with ES modules wants that) is run as the line that it is, with the
+/// programs of `node_modules/.bin` in reach as a package manager would put them.
+fn own_options(draft: &mut Draft<'_>) {
+    if draft.line.is_some() || draft.argv.len() != 2 || draft.argv[1] != "test" {
+        return;
+    }
+    let Some(script) = script_of(&draft.cwd, "test").filter(|s| s.contains("NODE_OPTIONS=")) else { return };
+    let folders = draft.cwd.ancestors().map(|d| d.join("node_modules/.bin"));
+    let path = draft.get("PATH").unwrap_or_default();
+    let all = folders.filter(|d| d.is_dir()).chain(std::env::split_paths(&path)).collect::<Vec<_>>();
+    if let Ok(path) = std::env::join_paths(all) {
+        draft.set("PATH", path);
+        draft.line = Some(script);
+    }
 }
 
 /// One pattern that the full names of the wanted tests match, and their files.

@@ -81,10 +81,9 @@ fn words(argv: &[String], dir: &Path, depth: usize) -> Option<Runner> {
     if let Some((_, own)) = WRAPPERS.iter().find(|(name, _)| *name == program) {
         return words(behind(rest, *own), dir, depth);
     }
-    if let Some((_, verbs)) = RUNNERS_OF.iter().find(|(name, _)| *name == program) {
-        if let Some(at) = rest.iter().position(|w| verbs.contains(&w.as_str())) {
-            return words(behind(&rest[at + 1..], 0), dir, depth);
-        }
+    let verbs = RUNNERS_OF.iter().find(|(name, _)| *name == program).map_or(&[][..], |(_, verbs)| verbs);
+    if let Some(at) = rest.iter().position(|w| verbs.contains(&w.as_str())) {
+        return words(behind(&rest[at + 1..], 0), dir, depth);
     }
     if program.starts_with("python") || program == "py" {
         return python(rest, dir, depth);
@@ -214,7 +213,7 @@ fn words_of_program(names: &[String], dir: &Path, depth: usize) -> Option<Runner
 }
 
 /// A script of package.json.
-pub(super) fn script_of(dir: &Path, name: &str) -> Option<String> {
+pub(in crate::suite) fn script_of(dir: &Path, name: &str) -> Option<String> {
     let package: serde_json::Value = serde_json::from_str(&small(&dir.join("package.json"))?).ok()?;
     Some(package.get("scripts")?.get(name)?.as_str()?.to_owned())
 }
