@@ -26,7 +26,7 @@ impl Shape {
         let mut parts = HashMap::new();
         let hash = hash_all(tree.root_node(), text.as_bytes(), &mut parts);
         let errors = if tree.root_node().has_error() { count_errors(tree) } else { 0 };
-        Self { hash, errors, parts }
+        Self { hash: with_errors(hash, errors), errors, parts }
     }
     pub(super) fn has_errors(&self) -> bool {
         self.errors > 0
@@ -67,11 +67,20 @@ fn check_change(source: &Source, new_text: &str, change: Change) -> Option<u64> 
     }
     let tree = parse_again(source, new_text, change)?;
     let root = tree.root_node();
-    if root.has_error() && (source.shape.errors == 0 || count_errors(&tree) > source.shape.errors) {
+    if root.has_error() && source.shape.errors == 0 {
         return None;
     }
-    let hash = hash_changed(root, new_text.as_bytes(), change, &source.shape.parts);
+    let errors = if root.has_error() { count_errors(&tree) } else { 0 };
+    if errors > source.shape.errors {
+        return None;
+    }
+    let hash = with_errors(hash_changed(root, new_text.as_bytes(), change, &source.shape.parts), errors);
     (hash != source.shape.hash).then_some(hash)
+}
+
+/// A missing semicolon is silent in the tree: the text with it differs by one error.
+fn with_errors(hash: u64, errors: usize) -> u64 {
+    hash.wrapping_add((errors as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 fn parse_again(source: &Source, new_text: &str, change: Change) -> Option<Tree> {

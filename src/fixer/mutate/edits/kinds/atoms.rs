@@ -44,7 +44,8 @@ impl Bench<'_> {
         }
         for (name, fit) in &names {
             for (template, part, guards) in self.templates(name, node) {
-                offer(self.fill(template, &[&name_piece(name)]), fit * part, guards);
+                let template = self.strict(template);
+                offer(self.fill(&template, &[&name_piece(name)]), fit * part, guards);
             }
         }
         for (piece, fit, guards) in self.member_atoms(node) {
@@ -56,6 +57,18 @@ impl Bench<'_> {
         let mut atoms: Vec<Atom> = atoms.into_values().collect();
         atoms.sort_by(|a, b| b.fit.total_cmp(&a.fit).then_with(|| a.piece.text.cmp(&b.piece.text)));
         atoms
+    }
+
+    /// JavaScript compares numbers with `===`; `== null` alone is meant as it is.
+    pub(super) fn strict(&self, template: &str) -> String {
+        if self.view.words().words.equal != "==="
+            || template.contains("null")
+            || template.contains("===")
+            || template.contains("!==")
+        {
+            return template.to_owned();
+        }
+        template.replace(" == ", " === ").replace(" != ", " !== ")
     }
 
     /// What may be asked of one name, by what is known of it.
@@ -91,9 +104,7 @@ impl Bench<'_> {
         if sure(shape::SIZED) > 0.0 {
             let part = sure(shape::SIZED);
             found.push((words.is_empty, 0.8 * part, true));
-            if words.is_not_empty != "{}" {
-                found.push((words.is_not_empty, 0.6 * part, true));
-            }
+            found.push((words.is_not_empty, 0.6 * part, true));
             if words.length == "len({})" {
                 found.extend([
                     ("len({}) == 0", 0.3 * part, true),
@@ -177,7 +188,9 @@ impl Bench<'_> {
                 }
             }
             if known & shape::NUM != 0 {
-                found.extend(["{} == 0", "{} > 0"].map(|template| (self.fill(template, &[&piece]), 0.25, false)));
+                found.extend(
+                    ["{} == 0", "{} > 0"].map(|template| (self.fill(&self.strict(template), &[&piece]), 0.25, false)),
+                );
             }
             if known & shape::SEQ != 0 {
                 found.extend(

@@ -249,7 +249,8 @@ fn statements(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
     let siblings = node.parent().map_or(Vec::new(), |parent| bench.view.statements(parent));
     let neighbours: Vec<&str> = siblings.iter().map(|sibling| bench.view.of(*sibling).trim_end_matches(';')).collect();
     let leaves = matches!(bench.view.role(node), Role::Return | Role::Raise | Role::Break | Role::Continue);
-    let gap = if leaves { bench.gap_before(node) } else { bench.gap_after(node) };
+    let ends_here = bench.is_simple(node) || bench.is_wanted(bench.line(node.end_byte().saturating_sub(1)));
+    let gap = if leaves || !ends_here { bench.gap_before(node) } else { bench.gap_after(node) };
     let names: Vec<(String, f64)> = bench.candidates(node, 0).into_iter().take(6).collect();
     for (statement, fit) in &material.statements {
         let words = word_set(statement);

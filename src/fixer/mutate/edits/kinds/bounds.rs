@@ -174,7 +174,7 @@ fn range_call(bench: &mut Bench<'_>, node: Node<'_>) {
             put(format!("{start}, {end}"), 0.4);
             put(format!("{start}, {end}, -{step}"), 0.2);
             put(format!("{end}, {start}, {step}"), 0.1);
-            put(format!("{start} * {start}, {end}, {step}"), 0.1);
+            put(format!("{start} * {start}, {end}, {step}"), 0.4);
         }
         _ => {}
     }

@@ -40,7 +40,18 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     for spot in spots.iter().filter(|spot| spot.touched) {
         match (spot.role, spot.place) {
             (Role::Ident, Place::Value) => unknown_name(bench, spot.node),
-            (Role::Member, _) => unknown_member(bench, spot.node),
+            (Role::Member, _) => {
+                if let Some((_, property)) = bench.view.member(spot.node) {
+                    unknown_member(bench, spot.node, property);
+                }
+            }
+            (Role::Call, _) if bench.view.language == Language::Java => {
+                if let Some(name) =
+                    bench.view.call(spot.node).filter(|call| call.receiver.is_some()).and_then(|call| call.name)
+                {
+                    unknown_member(bench, spot.node, name);
+                }
+            }
             _ => {}
         }
         if spot.place == Place::Value && spot.role.is_expression() {
@@ -125,14 +136,13 @@ impl Bench<'_> {
 }
 
 /// `a.lenght` becomes `a.length`: a member that is used once and that nothing declares.
-fn unknown_member(bench: &mut Bench<'_>, node: Node<'_>) {
-    let Some((_, property)) = bench.view.member(node) else { return };
+fn unknown_member(bench: &mut Bench<'_>, node: Node<'_>, property: Node<'_>) {
     let name = bench.view.of(property).to_owned();
     let used_once = bench.names.members.get(&name).is_none_or(|(count, _)| *count <= 1);
     if !used_once && !bench.compiles {
         return;
     }
-    let called = node.parent().is_some_and(|parent| bench.view.role(parent) == Role::Call);
+    let called = bench.view.role(node) == Role::Call || bench.view.parent_role(node) == Role::Call;
     let mut options: BTreeMap<String, f64> = BTreeMap::new();
     let declared = bench.names.members.keys().cloned();
     let elsewhere: Vec<String> = bench

@@ -101,9 +101,8 @@ fn asked(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
 fn loop_condition(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
     let Some(body) = bench.view.body(spot.node) else { return };
     let body_text = bench.view.of(body).to_owned();
-    let words = &bench.view.words().words;
     let constant = bench.view.role(condition) == Role::Bool;
-    for atom in bench.atoms(body).into_iter().take(40) {
+    for atom in bench.atoms(body).into_iter().take(90) {
         // what the body takes from or changes is what the loop waits for
         let names: Vec<&str> = atom
             .piece
@@ -120,9 +119,13 @@ fn loop_condition(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
                 || body_text.contains(&format!("{name}.remove"))
         });
         let fit = atom.fit * if used { 1.5 } else { 0.3 } * if constant { 1.0 } else { 0.3 };
-        put(bench, EditKind::LoopCondition, condition, &atom.piece, fit);
+        // a loop goes on while something is left
+        let ends = atom.piece.text.starts_with("not ")
+            || atom.piece.text.starts_with('!')
+            || atom.piece.text.contains("is None")
+            || atom.piece.text.contains("== ");
+        put(bench, EditKind::LoopCondition, condition, &atom.piece, if ends { 0.25 * fit } else { fit });
     }
-    let _ = words;
 }
 
 /// `c and atom`, `atom or c`, ...
@@ -140,7 +143,8 @@ fn stronger_and_weaker(bench: &mut Bench<'_>, condition: Node<'_>, scale: f64) {
             .split(|c: char| !c.is_alphanumeric() && c != '_')
             .any(|word| word.len() > 1 && own_text.contains(word));
         let fit = scale * atom.fit * if shares { 1.0 } else { 0.8 };
-        let (before, after) = if atom.guards { (1.0, 0.4) } else { (0.25, 1.0) };
+        // what the rest relies on comes first; what has nothing to do with it comes last
+        let (before, after) = if atom.guards && shares { (1.0, 0.3) } else { (0.25, 1.0) };
         for (kind, operator) in [(EditKind::StrengthenCondition, words.and), (EditKind::WeakenCondition, words.or)] {
             let new = Piece::binary(bench.view.words(), &own, operator, &atom.piece);
             put(bench, kind, condition, &new, fit * after);
@@ -183,7 +187,7 @@ fn questions(bench: &mut Bench<'_>, condition: Node<'_>) {
             ]
         };
         for (template, fit) in templates {
-            let new = bench.fill(template, &[&piece]);
+            let new = bench.fill(&bench.strict(template), &[&piece]);
             put(bench, EditKind::ReplaceOperand, condition, &new, fit);
         }
     }

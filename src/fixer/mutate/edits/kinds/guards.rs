@@ -72,13 +72,11 @@ fn returns(bench: &mut Bench<'_>, node: Node<'_>, function: Node<'_>, scale: f64
         let asks = parameters.iter().any(|(name, _)| {
             atom.piece.text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
         });
-        let literal = atom.piece.text.contains("== 0") || atom.piece.text.contains("<= 1") || atom.guards;
+        let literal = atom.piece.text.contains("= 0") || atom.piece.text.contains("<= 1") || atom.guards;
         atom.fit *= if asks { 1.2 } else { 0.3 } * if literal { 1.2 } else { 0.8 };
     }
-    for (name, known) in &parameters {
-        if recursive && known & shape::NUM != 0 {
-            atoms.push(Atom { piece: bench.fill("{} <= 0", &[&name_piece(name)]), fit: 0.7, guards: false });
-        }
+    if recursive {
+        base_cases(bench, node, &parameters, &values, scale);
     }
     atoms.sort_by(|a, b| b.fit.total_cmp(&a.fit));
     let scale = scale * if recursive { 1.5 } else { 1.0 };
@@ -92,6 +90,39 @@ fn returns(bench: &mut Bench<'_>, node: Node<'_>, function: Node<'_>, scale: f64
         }
     }
     raises(bench, node, &atoms, function, scale);
+}
+
+/// A function that calls itself stops somewhere: at nought, at one, at nothing.
+fn base_cases(
+    bench: &mut Bench<'_>,
+    node: Node<'_>,
+    parameters: &[(String, u16)],
+    values: &[(String, f64)],
+    scale: f64,
+) {
+    for (name, known) in parameters.iter().take(3) {
+        let words = &bench.view.words().words;
+        let mut questions: Vec<(&str, f64)> = Vec::new();
+        if known & (shape::SEQ | shape::STR | shape::MAP) == 0 {
+            questions.extend([("{} == 0", 1.0), ("{} <= 1", 0.9), ("{} < 2", 0.6), ("{} <= 0", 0.7), ("{} == 1", 0.6)]);
+        }
+        if known & shape::NUM == 0 {
+            questions.extend([(words.is_empty, 1.0), (words.is_null, 0.9)]);
+        }
+        let mut answers: Vec<(String, f64)> = vec![(name.clone(), 0.8), ("0".to_owned(), 0.7), ("1".to_owned(), 0.8)];
+        for (value, fit) in values.iter().filter(|(value, _)| !value.is_empty()).take(4) {
+            if answers.iter().all(|(other, _)| other != value) {
+                answers.push((value.clone(), *fit));
+            }
+        }
+        for (question, part) in questions {
+            let piece = bench.fill(&bench.strict(question), &[&name_piece(name)]);
+            let atom = Atom { piece, fit: part, guards: false };
+            for (value, fit) in &answers {
+                put(bench, node, &atom, &format!("return {value}"), scale * part * fit);
+            }
+        }
+    }
 }
 
 /// What the file raises elsewhere.

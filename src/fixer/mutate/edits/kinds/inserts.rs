@@ -44,7 +44,8 @@ impl Bench<'_> {
     }
 
     pub(super) fn gap_after(&self, node: Node<'_>) -> Option<Gap> {
-        let line = self.line(node.start_byte());
+        // after a loop: about the loop's last line
+        let line = self.line(node.end_byte().saturating_sub(1).max(node.start_byte()));
         let indent = self.view.indent(node.start_byte()).to_owned();
         let rest = &self.view.text[node.end_byte()..];
         let rest = &rest[..rest.find('\n').unwrap_or(rest.len())];
@@ -64,8 +65,31 @@ impl Bench<'_> {
     }
 }
 
+/// The inside of an empty block.
+fn gap_inside(bench: &Bench<'_>, block: Node<'_>) -> Option<Gap> {
+    let text = bench.view.of(block);
+    if bench.view.words().words.indents || !text.starts_with('{') || !bench.view.statements(block).is_empty() {
+        return None;
+    }
+    let outer = bench.view.indent(block.start_byte());
+    let indent = format!("{outer}{}", bench.view.step());
+    let after = if text.contains('\n') { String::new() } else { format!("\n{outer}") };
+    Some(Gap {
+        at: block.start_byte() + 1,
+        line: bench.line(block.start_byte()),
+        before: format!("\n{indent}"),
+        after,
+        indent,
+    })
+}
+
 pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     let mut seen = BTreeSet::new();
+    for spot in spots.iter().filter(|spot| spot.role == Role::Block && spot.touched) {
+        if let Some(gap) = gap_inside(bench, spot.node) {
+            insert(bench, spot.node, &gap, true, true);
+        }
+    }
     for spot in spots {
         let node = spot.node;
         if !bench.view.is_statement(node) || !bench.is_in_function_or_script(node) || !bench.touches_edges(node) {
@@ -76,9 +100,11 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         let previous = at.checked_sub(1).and_then(|at| siblings.get(at));
         let leaves = matches!(bench.view.role(node), Role::Return | Role::Raise | Role::Break | Role::Continue)
             || (bench.view.language == Language::Rust && bench.view.role(node).is_expression());
+        let ends_here = bench.is_simple(node) || bench.is_wanted(bench.line(node.end_byte().saturating_sub(1)));
         if !leaves
+            && ends_here
             && let Some(gap) = bench.gap_after(node)
-            && seen.insert(gap.at)
+            && seen.insert((gap.at, gap.indent.clone()))
         {
             let is_last = at + 1 == siblings.len();
             insert(bench, node, &gap, true, is_last);
@@ -86,7 +112,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         let covered = previous.is_some_and(|previous| bench.touches_edges(*previous) && !leaves);
         if !covered
             && let Some(gap) = bench.gap_before(node)
-            && seen.insert(gap.at)
+            && seen.insert((gap.at, gap.indent.clone()))
         {
             insert(bench, node, &gap, false, false);
         }
@@ -179,8 +205,14 @@ fn collections(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], optio
         if has("push_back") {
             templates.push("{}.push_back({})");
         }
+        // what a function is given is seldom what it fills
+        let given = bench
+            .names
+            .visible(node.start_byte())
+            .iter()
+            .any(|binding| binding.name == *name && binding.origin == Origin::Parameter);
         if !templates.is_empty() {
-            holders.push((name, *fit, templates));
+            holders.push((name, if given { 0.5 * fit } else { *fit }, templates));
         }
     }
     // fields and outer names count too
@@ -212,7 +244,23 @@ fn counters(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options:
         let waits = statement_ends_loop.is_some_and(|at| {
             bench.view.condition(at).is_some_and(|condition| bench.view.of(condition).contains(name.as_str()))
         });
-        let part = if waits { 1.0 } else { 0.45 };
+        let last = name.rsplit(['.', '_']).next().unwrap_or("");
+        let named = matches!(
+            last,
+            "count"
+                | "size"
+                | "total"
+                | "length"
+                | "len"
+                | "depth"
+                | "steps"
+                | "index"
+                | "i"
+                | "j"
+                | "position"
+                | "counter"
+        );
+        let part = if waits || named { 1.0 } else { 0.45 };
         let up = if matches!(bench.view.language, Language::Go) { format!("{name}++") } else { format!("{name} += 1") };
         let down =
             if matches!(bench.view.language, Language::Go) { format!("{name}--") } else { format!("{name} -= 1") };
@@ -276,7 +324,8 @@ fn jumps(bench: &Bench<'_>, node: Node<'_>, at_end: bool, options: &mut Vec<(Str
             .body(function)
             .is_some_and(|body| bench.view.statements(body).last().is_some_and(|last| last.id() == node.id()));
         let part = if ends_function { 1.0 } else { 0.4 };
-        for (value, fit) in bench.return_values(node).into_iter().take(6) {
+        // neutral elements are a guess that few functions need
+        for (value, fit) in bench.return_values(node).into_iter().filter(|(_, fit)| *fit > 0.5).take(5) {
             options.push((if value.is_empty() { "return".to_owned() } else { format!("return {value}") }, part * fit));
         }
         for binding in bench

@@ -122,6 +122,10 @@ impl<'a> Bench<'a> {
         lines.range(first..=last.max(first)).next().is_some()
     }
 
+    pub fn is_wanted(&self, line: usize) -> bool {
+        self.lines.is_none_or(|lines| lines.contains(&line))
+    }
+
     /// Do the first or the last line of a node touch the wanted lines?
     pub fn touches_edges(&self, node: Node<'_>) -> bool {
         let Some(lines) = self.lines else { return true };
@@ -219,11 +223,11 @@ impl<'a> Bench<'a> {
             edits.dedup_by(|a, b| a.range == b.range && a.replacement == b.replacement);
             let mut seen = BTreeSet::new();
             edits.retain(|edit| seen.insert((edit.range.start, edit.range.end, edit.replacement.clone())));
+            let cap = if self.compiles { priors::cap(kind) * 2 } else { priors::cap(kind) };
+            edits.truncate(cap);
             let sum: f64 = edits.iter().map(|edit| edit.weight).sum();
             let raise = if self.compiles { compile::raise(kind) } else { 1.0 };
             let share = raise * priors::weight(kind) / sum.max(1.0).sqrt();
-            let cap = if self.compiles { priors::cap(kind) * 2 } else { priors::cap(kind) };
-            edits.truncate(cap);
             all.extend(edits.into_iter().map(|mut edit| {
                 edit.weight *= share;
                 if edit.label.is_some() {

@@ -26,6 +26,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         if spot.role == Role::Index && spot.place == Place::Value {
             index_part(bench, spot.node);
         }
+        if spot.place == Place::Value && matches!(spot.role, Role::Ident | Role::Member | Role::Number | Role::Call) {
+            length_of_name(bench, spot.node);
+        }
     }
 }
 
@@ -186,6 +189,24 @@ fn keep_part(bench: &mut Bench<'_>, node: Node<'_>) {
         if view.role(inner).is_expression() && view.role(inner) != Role::Slice {
             let piece = bench.piece(inner);
             bench.replace(kind, node, &piece, fit);
+        }
+    }
+}
+
+/// A number becomes the length of something in scope: `self.len` becomes `self.items.len()`.
+fn length_of_name(bench: &mut Bench<'_>, node: Node<'_>) {
+    let counts = matches!(
+        bench.view.parent_role(node),
+        Role::Binary | Role::Args | Role::Assign | Role::Declarator | Role::Return | Role::Range | Role::Index
+    );
+    if !counts || bench.shape(node) & shape::NUM == 0 || bench.view.language == Language::Java {
+        return;
+    }
+    let own = bench.view.of(node);
+    for (name, fit) in bench.candidates(node, shape::SEQ).into_iter().filter(|(_, fit)| *fit > 0.25).take(3) {
+        let new = bench.fill(bench.view.words().words.length, &[&super::atoms::name_piece(&name)]);
+        if new.text != own {
+            bench.replace(EditKind::ReplaceOperand, node, &new, 0.35 * fit);
         }
     }
 }

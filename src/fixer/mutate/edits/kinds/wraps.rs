@@ -141,6 +141,10 @@ fn extend(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
     }
     let own = bench.piece(node);
     let mut wanted = known & (shape::NUM | shape::SEQ | shape::STR);
+    if !is_number && matches!(bench.view.parent_role(node), Role::Return | Role::Assign | Role::Declarator | Role::Args)
+    {
+        otherwise(bench, node, &own, place);
+    }
     if wanted == 0 {
         wanted = shape::NUM;
     }
@@ -226,6 +230,21 @@ fn sliced(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
         bench.replace(EditKind::Extend, node, &new, 0.9);
         let new = Piece::binary(bench.view.words(), &length, "-", &bench.piece(node));
         bench.replace(EditKind::Extend, node, &new, 0.2);
+    }
+}
+
+/// `x` becomes `x or y`.
+fn otherwise(bench: &mut Bench<'_>, node: Node<'_>, own: &Piece, place: f64) {
+    let operators: &[&str] = match bench.view.language {
+        Language::Python => &["or"],
+        Language::JavaScript | Language::TypeScript | Language::Tsx => &["||", "??"],
+        _ => return,
+    };
+    for (name, fit) in bench.candidates(node, 0).into_iter().filter(|(name, _)| *name != own.text).take(4) {
+        for operator in operators {
+            let new = Piece::binary(bench.view.words(), own, operator, &name_piece(&name));
+            bench.replace(EditKind::Extend, node, &new, 0.3 * fit * place);
+        }
     }
 }
 

@@ -234,7 +234,7 @@ pub(super) static DESCRIPTION: Description = Description {
         wrap("{} ?? []", NULLABLE | SEQ, SEQ, 0.4),
         wrap("{} || []", NULLABLE | SEQ, SEQ, 0.4),
         wrap("{} || 0", NULLABLE | NUM, NUM, 0.5),
-        wrap("{} ?? ''", NULLABLE | STR, STR, 0.3),
+        wrap("{} ?? ''", NULLABLE | STR, STR, 0.8),
         wrap("{} ?? null", NULLABLE, ANY, 0.3),
         wrap("{}.toString()", NUM, STR, 0.4),
         wrap("parseInt({}, 10)", STR, NUM, 0.6),

@@ -40,7 +40,14 @@ fn cases(text: &str) -> Vec<Case> {
     cases
 }
 
-const FILES: &[(&str, &str)] = &[("program.py", include_str!("pairs/python.txt"))];
+const FILES: &[(&str, &str)] = &[
+    ("program.py", include_str!("pairs/python.txt")),
+    ("program.js", include_str!("pairs/javascript.txt")),
+    ("program.ts", include_str!("pairs/typescript.txt")),
+    ("program.rs", include_str!("pairs/rust.txt")),
+    ("program.go", include_str!("pairs/go.txt")),
+    ("Program.java", include_str!("pairs/java.txt")),
+];
 
 /// Where the fix stands among the edits of the whole file, and how many there are.
 fn rank(file: &str, case: &Case) -> (Option<usize>, usize, f64) {
@@ -95,6 +102,31 @@ fn missing(which: usize) -> Vec<String> {
 #[test]
 fn each_fix_of_a_python_program_is_among_its_edits() {
     assert_eq!(missing(0), Vec::<String>::new());
+}
+
+#[test]
+fn each_fix_of_a_javascript_program_is_among_its_edits() {
+    assert_eq!(missing(1), Vec::<String>::new());
+}
+
+#[test]
+fn each_fix_of_a_typescript_program_is_among_its_edits() {
+    assert_eq!(missing(2), Vec::<String>::new());
+}
+
+#[test]
+fn each_fix_of_a_rust_program_is_among_its_edits() {
+    assert_eq!(missing(3), Vec::<String>::new());
+}
+
+#[test]
+fn each_fix_of_a_go_program_is_among_its_edits() {
+    assert_eq!(missing(4), Vec::<String>::new());
+}
+
+#[test]
+fn each_fix_of_a_java_program_is_among_its_edits() {
+    assert_eq!(missing(5), Vec::<String>::new());
 }
 
 /// `cargo nextest run --run-ignored all ranks --no-capture`
