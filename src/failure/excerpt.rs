@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut_and_memory_stays_flat() {
-        let mut endless = std::io::repeat(b'x').take(64 << 20);
+        let mut endless = std::io::repeat(b'x').take(8 << 20);
         let text = excerpt(&mut [("stdout", &mut endless)]);
         assert!(text.len() < 1000 && text.ends_with("…\n"), "{} bytes", text.len());
     }
@@ -326,6 +326,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn whatever_comes_the_bounds_hold(lines in proptest::collection::vec("(?s)(error: |E   |FAILED |)[^\n]{0,600}", 0..400)) {
             let text = of(lines.join("\n").as_bytes());

@@ -45,6 +45,19 @@ async fn a_missing_import_in_python() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_mistakes_of_different_kinds_are_mended_together() {
+    let project = python(
+        "def total(items):\n    return math.fsum(items)\n\n\ndef label(name):\n    return name.titel()\n",
+        &format!("{TEST}\n\ndef test_label():\n    from shop import label\n    assert label('a b') == 'A B'\n"),
+    );
+    let lines = healed(&project, pytest()).await;
+    assert!(
+        lines.contains(&"+import math".to_owned()) && lines.contains(&"+    return name.title()".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_colon_in_python() {
     let project = python("def total(items)\n    return sum(items)\n", TEST);
     assert_eq!(healed(&project, pytest()).await, ["-def total(items)", "+def total(items):"]);

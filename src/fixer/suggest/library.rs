@@ -68,6 +68,9 @@ const JAVA: [(&str, &str); 9] = [
 /// Methods of JavaScript's own types, for misspelt ones.
 pub const JAVASCRIPT_METHODS: &str = "at charAt charCodeAt codePointAt concat endsWith entries every fill filter find findIndex findLast flat flatMap forEach from fromEntries getTime has hasOwnProperty includes indexOf isArray isInteger join keys lastIndexOf localeCompare map match matchAll padEnd padStart parse pop push reduce reduceRight repeat replace replaceAll reverse search shift slice some sort splice split startsWith stringify substring test then toFixed toISOString toLowerCase toString toUpperCase trim trimEnd trimStart unshift values assign abs ceil floor max min pow random round sqrt trunc";
 
+/// Methods of Python's own types, for misspelt ones.
+pub const PYTHON_METHODS: &str = "add append capitalize casefold center clear copy count decode difference discard encode endswith extend find format fromkeys get index insert intersection isalnum isalpha isdigit islower isspace issubset issuperset isupper items join keys ljust lower lstrip partition pop popitem remove replace reverse rfind rjust rsplit rstrip setdefault sort split splitlines startswith strip swapcase title translate union update upper values zfill";
+
 fn has(list: &str, name: &str) -> bool {
     list.split(' ').any(|n| n == name)
 }

@@ -93,6 +93,7 @@ fn from_messages(case: &Case, scene: &Scene<'_>) -> Vec<Proposal> {
     }
     let mut product = None;
     let mut found: Vec<Proposal> = Vec::new();
+    let mut firsts: Vec<Proposal> = Vec::new();
     for text in &texts {
         let sites = proposal::sites(text, scene);
         let mut new = syntax::propose(text, &sites, scene);
@@ -100,6 +101,9 @@ fn from_messages(case: &Case, scene: &Scene<'_>) -> Vec<Proposal> {
             let product = product.get_or_insert_with(|| resolve::Product::read(scene));
             new.extend(resolve::propose(unknown, &sites, scene, product));
         }
+        new.retain(|p| parses_as_well(p, scene));
+        let best = new.iter().max_by(|a, b| a.rank.total_cmp(&b.rank)).cloned();
+        firsts.extend(best.filter(|b| !firsts.contains(b)));
         for proposal in new {
             match found.iter_mut().find(|p| p.files == proposal.files) {
                 // several tests that ask for the same are no accident
@@ -108,9 +112,22 @@ fn from_messages(case: &Case, scene: &Scene<'_>) -> Vec<Proposal> {
             }
         }
     }
-    found.retain(|p| parses_as_well(p, scene));
     found.sort_by(|a, b| b.rank.total_cmp(&a.rank));
+    // messages that ask for different things are different mistakes: only mended together they turn green
+    if firsts.len() > 1
+        && let Some(all) = all_at_once(&firsts, scene)
+    {
+        found.insert(0, all);
+    }
     found
+}
+
+/// The best proposal of every message in one, as far as they go together.
+fn all_at_once(firsts: &[Proposal], scene: &Scene<'_>) -> Option<Proposal> {
+    let (first, rest) = firsts.split_first()?;
+    let merge = |all: Proposal, next: &Proposal| proposal::merge(&all, next, |path| scene.text(path)).unwrap_or(all);
+    let all = rest.iter().fold(first.clone(), merge);
+    (all != *first).then_some(all)
 }
 
 /// No file gets more syntax errors than it had.

@@ -25,6 +25,45 @@ impl Proposal {
     }
 }
 
+/// Both proposals at once, when they do not change the same lines. `base` gives the texts before.
+pub fn merge(a: &Proposal, b: &Proposal, base: impl Fn(&str) -> Option<String>) -> Option<Proposal> {
+    let mut files = a.files.clone();
+    for (path, theirs) in &b.files {
+        let merged = match files.get(path) {
+            Some(ours) => merge_text(&base(path)?, ours, theirs)?,
+            None => theirs.clone(),
+        };
+        files.insert(path.clone(), merged);
+    }
+    Some(Proposal { files, idea: format!("{}; and {}", a.idea, b.idea), rank: a.rank.min(b.rank) })
+}
+
+fn merge_text(base: &str, ours: &str, theirs: &str) -> Option<String> {
+    let old: Vec<&str> = base.split_inclusive('\n').collect();
+    let edits = |new: &str| -> Vec<(std::ops::Range<usize>, String)> {
+        let new: Vec<&str> = new.split_inclusive('\n').collect();
+        let ops = similar::capture_diff_slices(similar::Algorithm::Patience, &old, &new);
+        let changed = ops.iter().filter(|op| op.tag() != similar::DiffTag::Equal);
+        changed.map(|op| (op.old_range(), new[op.new_range()].concat())).collect()
+    };
+    let mut all = edits(ours);
+    for edit in edits(theirs) {
+        if !all.contains(&edit) {
+            all.push(edit);
+        }
+    }
+    all.sort_by_key(|(range, _)| (range.start, range.end));
+    // lines that touch belong together: which text comes first would be a guess
+    if all.windows(2).any(|w| w[1].0.start < w[0].0.end || w[1].0.start == w[0].0.start) {
+        return None;
+    }
+    let mut out = old.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+    for (range, new) in all.into_iter().rev() {
+        out.splice(range, [new]);
+    }
+    Some(out.concat())
+}
+
 /// A place of the message that is a file of the tree.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -148,6 +187,15 @@ mod tests {
         assert_eq!(with_line("a\r\nb\n", 1, "x"), "x\r\nb\n");
         assert_eq!(insert_line("a\nb", 3, "c"), "a\nb\nc\n");
         assert_eq!(insert_line("a\nb\n", 1, "c"), "c\na\nb\n");
+    }
+
+    #[test]
+    fn proposals_for_different_lines_become_one_and_others_do_not() {
+        let base = |_: &str| Some("a\nb\nc\n".to_owned());
+        let of = |text: &str| Proposal::one("f", text.into(), "x", 0.5);
+        let both = merge(&of("x\na\nb\nc\n"), &of("a\nb\nC\n"), base).unwrap();
+        assert_eq!(both.files["f"], "x\na\nb\nC\n");
+        assert_eq!(merge(&of("a\nB\nc\n"), &of("a\nbb\nc\n"), base), None);
     }
 
     #[test]

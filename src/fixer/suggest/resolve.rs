@@ -123,9 +123,13 @@ fn meant(unknown: &Unknown, site: &Site, scene: &Scene<'_>, product: &Product) -
             names.extend(ranked(0.97, nearest(name, symbols, 2)));
             let own = identifiers(&text).into_iter().filter(|n| n != name);
             names.extend(ranked(0.95, nearest(name, own, 3)));
-            if unknown.kind == Kind::Member && !site.file.ends_with(".py") {
-                let methods = super::library::JAVASCRIPT_METHODS.split(' ');
-                names.extend(ranked(0.96, nearest(name, methods, 2)));
+            if unknown.kind == Kind::Member {
+                let methods = match site.file.rsplit('.').next() {
+                    Some("py") => super::library::PYTHON_METHODS,
+                    Some("js" | "mjs" | "cjs" | "jsx" | "ts" | "tsx") => super::library::JAVASCRIPT_METHODS,
+                    _ => "",
+                };
+                names.extend(ranked(0.96, nearest(name, methods.split(' '), 2)));
             }
             if unknown.kind == Kind::Bare && site.file.ends_with(".py") {
                 names.extend(ranked(0.9, nearest(name, PYTHON_BUILTINS.split(' '), 1)));

@@ -1,6 +1,7 @@
 //! A change taken apart into units that can be undone one by one, and put together again. Pure: texts in, texts out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use similar::{Algorithm, DiffTag};
 
@@ -28,6 +29,14 @@ pub enum Piece {
         /// After.
         new: Vec<u8>,
     },
+}
+
+impl Piece {
+    fn new_side(&self) -> &[u8] {
+        match self {
+            Piece::Same(text) | Piece::Changed { new: text, .. } => text,
+        }
+    }
 }
 
 /// What is up for undoing in one file.
@@ -207,6 +216,43 @@ impl Change {
         )
     }
 
+    /// Units in the regions of the new text that `regions` names (inline tests) are no units: they stay as they are. A
+    /// unit that reaches beyond is taken apart by `split` first.
+    pub fn without(
+        &self,
+        regions: impl Fn(&[u8], &[u8]) -> Vec<Range<usize>>,
+        split: impl Fn(&[u8], &[u8]) -> Vec<Piece>,
+    ) -> Self {
+        let mut files = self.files.clone();
+        for (path, body) in &mut files {
+            let Body::Text { pieces, .. } = body else { continue };
+            let text: Vec<u8> = pieces.iter().flat_map(|p| p.new_side().to_vec()).collect();
+            let kept = regions(path, &text);
+            if kept.is_empty() {
+                continue;
+            }
+            let mut at = 0;
+            let mut left = Vec::new();
+            for piece in std::mem::take(pieces) {
+                let end = at + piece.new_side().len();
+                let touches = kept.iter().any(|r| at < r.end && r.start < end.max(at + 1));
+                let inside = kept.iter().any(|r| r.start <= at && end <= r.end);
+                let parts = match &piece {
+                    Piece::Changed { old, new } if touches && !inside => split(old, new),
+                    _ => vec![piece],
+                };
+                for part in parts {
+                    let end = at + part.new_side().len();
+                    let touches = kept.iter().any(|r| at < r.end && r.start < end.max(at + 1));
+                    left.push(if touches { Piece::Same(part.new_side().to_vec()) } else { part });
+                    at = end;
+                }
+            }
+            *pieces = left;
+        }
+        Self { files }
+    }
+
     fn map_units(
         &self,
         change: impl Fn(usize, &[u8], &[u8]) -> Vec<Piece>,
@@ -335,6 +381,17 @@ mod tests {
             change.refine(&Set::from([1]), |old, new| vec![Piece::Changed { old: old.into(), new: new.into() }]);
         assert_eq!(finer.units().len(), 1);
         assert_eq!(finer.compose(&Set::from([0]))[&b"a"[..]], file("x\n2\n3\n"));
+    }
+
+    #[test]
+    fn units_in_inline_tests_are_no_units() {
+        let old = "a\nb\n#test\nt1\n";
+        let new = "A\nb\n#test\nt2\nt3\n";
+        let change = Change::between(&files(&[("f", file(old))]), &files(&[("f", file(new))]));
+        let tests = |_: &[u8], text: &[u8]| vec![4..text.len()];
+        let change = change.without(tests, |old, new| vec![Piece::Changed { old: old.into(), new: new.into() }]);
+        assert_eq!(change.units().len(), 1);
+        assert_eq!(change.compose(&Set::from([0]))[&b"f"[..]], file("a\nb\n#test\nt2\nt3\n"));
     }
 
     proptest! {

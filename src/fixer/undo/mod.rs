@@ -9,6 +9,8 @@ pub mod search;
 pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
 
 use futures::future::BoxFuture;
 
@@ -18,6 +20,8 @@ use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Label};
 use crate::patch::{FileContent, MODE_EXECUTABLE, MODE_FILE};
 use crate::repo::Sha;
 use crate::repo::minimise::{Answer, Minimiser};
+use crate::syntax::language::Language;
+use crate::syntax::regions::test_regions;
 use change::{Change, Files, Set, Unit};
 use search::{Known, Outcome, Step};
 use trial::{Refused, Trial};
@@ -99,7 +103,7 @@ async fn ends(case: &Case, trial: &mut Trial<'_>, notes: &mut Vec<String>) -> Re
     };
     if let Some(tree) = &known {
         let span = span(case, tree, &top)?;
-        if Change::between(&span.old, &span.new).units().len() <= MANY_HUNKS {
+        if span.change().units().len() <= MANY_HUNKS {
             return Ok(Some((tree.clone(), top)));
         }
     }
@@ -142,7 +146,7 @@ async fn nearest_green(case: &Case, trial: &mut Trial<'_>, notes: &mut Vec<Strin
 /// Is everything green with the product files of `tree`? `None`: budget or time are spent.
 async fn undone_is_green(case: &Case, trial: &mut Trial<'_>, tree: &Sha) -> Result<Option<bool>> {
     let span = span(case, tree, &case.snapshot.tree)?;
-    let change = Change::between(&span.old, &span.new);
+    let change = span.change();
     let units = change.units();
     let all: Set = (0..units.len()).collect();
     let pinned = pins::pinned(&units, &span.needed, &names_of(&span.old));
@@ -184,11 +188,30 @@ fn span(case: &Case, green: &Sha, top: &Sha) -> Result<Span> {
             span.needed.extend(has.difference(&had).cloned());
             span.protected.push(String::from_utf8_lossy(path).into_owned());
         } else {
+            let tests = |side: &Option<FileContent>| {
+                let text = side.as_ref().map(|c| c.bytes.as_slice()).unwrap_or_default();
+                inline_tests(path, text).into_iter().flat_map(|r| pins::names(&text[r])).collect::<BTreeSet<_>>()
+            };
+            span.needed.extend(tests(&new).difference(&tests(&old)).cloned());
             span.old.insert(path.clone(), old);
             span.new.insert(path.clone(), new);
         }
     }
     Ok(span)
+}
+
+impl Span {
+    /// The change as units, inline tests left out: they are protected like test files.
+    fn change(&self) -> Change {
+        Change::between(&self.old, &self.new).without(inline_tests, refine::segments)
+    }
+}
+
+/// Where a file's inline tests are.
+fn inline_tests(path: &[u8], text: &[u8]) -> Vec<Range<usize>> {
+    let name = String::from_utf8_lossy(path);
+    let Some(language) = Language::of(Path::new(name.as_ref())) else { return Vec::new() };
+    language.parse(text).map(|tree| test_regions(&tree, language, text)).unwrap_or_default()
 }
 
 /// The search over one change.
@@ -210,7 +233,7 @@ impl<'a> Hunt<'a> {
     }
 
     async fn go(&mut self) -> Result<Ended> {
-        let mut change = Change::between(&self.span.old, &self.span.new);
+        let mut change = self.span.change();
         let had = names_of(&self.span.old);
         let pinned = pins::pinned(&change.units(), &self.span.needed, &had);
         if change.units().is_empty() {

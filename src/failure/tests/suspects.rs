@@ -1,0 +1,116 @@
+//! Suspects of small projects: who leads the list, and why.
+
+use super::*;
+use crate::failure::ChangedLines;
+use crate::failure::scene::tests::suite;
+use crate::suite::Runner;
+use crate::suite::protected::Protected;
+
+struct World {
+    files: Vec<(&'static str, &'static str)>,
+    changed: ChangedLines,
+}
+
+impl World {
+    fn rank(&self, id: &str, message: &str) -> Vec<Suspect> {
+        let suite = suite(Runner::Pytest);
+        let paths: Vec<String> = self.files.iter().map(|(p, _)| (*p).to_string()).collect();
+        let read = |path: &str| self.files.iter().find(|(p, _)| *p == path).map(|(_, t)| t.as_bytes().to_vec());
+        let protected = Protected::new(&[]);
+        let scene = Scene { suite: &suite, paths: &paths, read: &read, changed: &self.changed, protected: &protected };
+        rank(&BTreeMap::from([(TestId(id.into()), message.into())]), &scene)
+    }
+}
+
+const CART: &str = "def tax(p):\n    return p * 0.2\n\n\ndef total(p):\n    return p + tax(p)\n\n\ndef label(p):\n    return 'cart of things'\n";
+const TEST: &str = "from shop.cart import total\n\n\ndef test_total():\n    assert total(10) == 12\n";
+
+fn shop() -> World {
+    World { files: vec![("shop/cart.py", CART), ("tests/test_cart.py", TEST)], changed: ChangedLines::default() }
+}
+
+#[test]
+fn the_innermost_product_frame_is_the_first_suspect() {
+    let trace = "tests/test_cart.py:5: in test_total\n    assert total(10) == 12\nshop/cart.py:6: in total\n    return p + tax(p)\nshop/cart.py:2: in tax\n    return p * 0.2\nE   TypeError: can't multiply";
+    let found = shop().rank("tests/test_cart.py::test_total", trace);
+    // total is on the stack and called by the assertion; tax is innermost: both lead, the test is last
+    let names: Vec<_> = found.iter().map(|s| s.symbol.as_deref().unwrap_or("-")).collect();
+    assert!(names[..2].contains(&"tax") && names[..2].contains(&"total"), "{found:?}");
+    assert_eq!(found[0].score, 1.0);
+    let test = found.iter().find(|s| s.file == "tests/test_cart.py").unwrap();
+    assert!(test.score < found[1].score);
+}
+
+#[test]
+fn an_assertion_without_trace_suspects_what_it_calls_not_its_neighbours() {
+    let found =
+        shop().rank("tests/test_cart.py::test_total", "tests/test_cart.py:5: in test_total\nE   assert 11 == 12");
+    assert_eq!((found[0].file.as_str(), found[0].symbol.as_deref()), ("shop/cart.py", Some("total")), "{found:?}");
+    assert_eq!((found[0].line, found[0].end_line), (5, 6));
+    assert!(!found.iter().any(|s| s.symbol.as_deref() == Some("label")));
+}
+
+#[test]
+fn changed_lines_raise_a_suspect_and_are_suspects_themselves() {
+    let mut world = shop();
+    world.changed.by_file.insert("shop/cart.py".into(), vec![(2, 2)]);
+    let found = world.rank("tests/test_other.py::test_nothing", "E   assert 1 == 2");
+    assert_eq!((found[0].symbol.as_deref(), found[0].reason.as_str()), (Some("tax"), "changed since base"));
+    world.changed.by_file.insert("shop/cart.py".into(), vec![(6, 6)]);
+    let found =
+        world.rank("tests/test_cart.py::test_total", "tests/test_cart.py:5: in test_total\nE   assert 11 == 12");
+    assert_eq!(found[0].symbol.as_deref(), Some("total"));
+    assert!(found[0].reason.ends_with("· changed since base"), "{}", found[0].reason);
+}
+
+#[test]
+fn a_compiler_error_names_its_code() {
+    let world =
+        World { files: vec![("src/lib.rs", "pub fn a() -> u8 {\n    b()\n}\n")], changed: ChangedLines::default() };
+    let found = world.rank("build", "error[E0425]: cannot find function `b` in this scope\n --> src/lib.rs:2:5\n  |");
+    assert_eq!(
+        (found[0].line, found[0].symbol.as_deref(), found[0].reason.as_str()),
+        (2, Some("a"), "compiler error E0425")
+    );
+}
+
+#[test]
+fn quoted_words_of_the_message_lead_to_their_line() {
+    let found = shop().rank("tests/test_cart.py::test_x", "E   assert 'cart of things' == 'basket'");
+    assert!(found.iter().any(|s| s.symbol.as_deref() == Some("label") && s.line == 10), "{found:?}");
+}
+
+#[test]
+fn names_are_taken_apart_into_words() {
+    assert_eq!(words_of("tests/a.py::test_totalWithDiscount[3]"), ["test", "total", "with", "discount"]);
+    assert!(spelled("with_discount", &words_of("test_total_with_discount")));
+    assert!(!spelled("with_tax", &words_of("test_total_with_discount")));
+}
+
+#[test]
+fn imports_of_every_language_are_seen() {
+    let table = [
+        ("from shop.cart import total", Some("shop.cart")),
+        ("import shop.cart as c", Some("shop.cart")),
+        ("import { a } from '../src/cart.js'", Some("src/cart")),
+        ("const c = require('./cart')", Some("cart")),
+        ("use crate::cart::total;", Some("cart::total")),
+        ("import static com.shop.Cart.total;", Some("com.shop.Cart.total")),
+        ("x = 1", None),
+    ];
+    for (line, wanted) in table {
+        assert_eq!(imported(line).as_deref(), wanted, "{line}");
+    }
+}
+
+#[test]
+fn at_most_thirty_suspects_are_kept_and_none_twice() {
+    let source: String = (0..60).map(|n| format!("def f{n}():\n    return {n}\n")).collect();
+    let trace: String =
+        (0..60).map(|n| format!("a.py:{}: in f{n}\na.py:{}: in f{n}\n", n * 2 + 2, n * 2 + 2)).collect();
+    let world = World { files: vec![("a.py", Box::leak(source.into_boxed_str()))], changed: ChangedLines::default() };
+    let found = world.rank("t", &trace);
+    assert!(found.len() <= MOST);
+    let keys: BTreeSet<_> = found.iter().map(|s| (&s.file, &s.symbol)).collect();
+    assert_eq!(keys.len(), found.len());
+}
