@@ -62,27 +62,11 @@ impl Triage<'_> {
         Ok(run)
     }
 
-    /// The red tests, run again on the snapshot.
+    /// The red tests, run again on the snapshot: side by side, each in a workspace of its own, as far as slots allow.
     async fn reruns(&self, red: &Selection) -> Result<Vec<Run>> {
-        let mut runs = Vec::new();
-        let workspace = self.lab.workspace(self.snapshot, "rerun").await?;
-        for n in 1..=self.reruns {
-            let subject = format!("{n}/{}", self.reruns);
-            self.recorder.record(Event::SuiteStarted {
-                purpose: Purpose::Rerun,
-                subject: subject.clone(),
-                selected: match red {
-                    Selection::All => None,
-                    Selection::Only(tests) => Some(tests.len()),
-                },
-            });
-            let run = self.lab.run(&workspace, self.suite, red, self.limits, self.cancel).await?;
-            record_run(self.recorder, Purpose::Rerun, &subject, &run);
-            runs.push(run);
-            if n < self.reruns {
-                workspace.reset()?;
-            }
-        }
+        let subjects: Vec<String> = (1..=self.reruns).map(|n| format!("{n}/{}", self.reruns)).collect();
+        let runs = subjects.iter().map(|subject| self.run_on(self.snapshot, Purpose::Rerun, subject, red));
+        let runs = futures::future::try_join_all(runs).await?;
         kill_point("after-rerun");
         Ok(runs)
     }

@@ -99,7 +99,7 @@ fn without_apply_nothing_in_the_repository_changes_and_the_exit_code_says_so() {
     assert_eq!(code, 10, "{document:#}");
     project.unchanged_since(&before);
     project.nothing_left();
-    let patch = document["patch_file"].as_str().unwrap();
+    let patch = document["heal"]["patch"].as_str().unwrap();
     project.git(&["apply", "--check", patch]);
 }
 
@@ -118,7 +118,7 @@ fn contradictory_tests_end_in_a_report_and_no_patch() {
     let (code, document) = project.heal(&["--time-limit", "40s"]);
     assert_eq!(code, 30, "{document:#}");
     project.unchanged_since(&before);
-    let report = std::fs::read_to_string(document["report_file"].as_str().unwrap()).unwrap();
+    let report = std::fs::read_to_string(document["report"].as_str().unwrap()).unwrap();
     assert!(report.contains("test_half_of_three_is_rounded_down"), "{report}");
     let (again, _) = project.heal(&[]);
     assert_eq!(again, 31, "a failure that did not heal is left alone for a while");

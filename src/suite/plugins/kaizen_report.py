@@ -129,8 +129,8 @@ class _Watch:
     loop. After the first cut the next ones come sooner: tests of one broken function hang together.
     """
 
-    COMPUTES_S = 20.0  # processor seconds; an honest slow test that runs before all others must not be cut
-    WAITS_S = 300.0  # seconds of wall time; tests that wait for services take minutes
+    COMPUTES_S = 10.0  # processor seconds: hardly a test computes that long, and waiting does not count
+    WAITS_S = 120.0  # seconds of wall time; tests that wait for services take a while
     SLOWEST = 20.0  # a test may take this many times what the slowest test took that passed
     LEAST_S = 1.0
     AGAIN_S = 0.5  # raised again and again: a bare `except` may have swallowed it
