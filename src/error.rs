@@ -23,6 +23,8 @@ pub enum Kind {
 pub enum Exit {
     /// The tests are green in the user's tree (they were already, or the heal was applied); or the command did what was asked.
     Ok = 0,
+    /// hook: the tests are red, so the push is stopped.
+    PushStopped = 1,
     /// A verified heal exists and was not applied.
     NotApplied = 10,
     /// Green candidates behave differently: a person has to choose, nothing was applied.
@@ -63,8 +65,9 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code there is, in order.
-    pub const ALL: [Exit; 19] = [
+    pub const ALL: [Exit; 20] = [
         Exit::Ok,
+        Exit::PushStopped,
         Exit::NotApplied,
         Exit::Ambiguous,
         Exit::Flaky,
@@ -113,6 +116,7 @@ impl Exit {
     pub fn name(self) -> &'static str {
         match self {
             Exit::Ok => "ok",
+            Exit::PushStopped => "push-stopped",
             Exit::NotApplied => "not-applied",
             Exit::Ambiguous => "ambiguous",
             Exit::Flaky => "flaky",
@@ -140,6 +144,7 @@ impl Exit {
             Exit::Ok => {
                 "The tests are green in your tree: they were already, or the heal was applied. Other commands: done."
             }
+            Exit::PushStopped => "hook: the tests of the pushed commit are red, so the push is stopped.",
             Exit::NotApplied => "A verified heal exists and was not applied.",
             Exit::Ambiguous => "Green candidates behave differently: a person has to choose; nothing was applied.",
             Exit::Flaky => "The red tests pass when run again: flaky. Nothing was changed.",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "how", content = "value")]
 pub enum End {
     /// It exited by itself with this code.
@@ -23,7 +23,7 @@ pub enum End {
 }
 
 /// A full object name in hexadecimal. Commits, trees and blobs are passed around as text: no lifetime, no lock.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Sha(pub String);
 
@@ -41,7 +41,7 @@ impl std::fmt::Display for Sha {
 }
 
 /// One commit, as reports name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Commit {
     /// Its name.
     pub sha: Sha,
@@ -58,7 +58,7 @@ pub struct Commit {
 /// The name of one test: unique in a suite, stable from run to run (`tests/test_cart.py::test_total[3]`,
 /// `kaizen-ci repo::tests::name` and `kaizen-ci::it suite::name` (nextest's names), `cart.test.js > total > with discount`).
 /// `(build)`, `(suite)` and `(crash)` stand for the suite as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct TestId(pub String);
 
@@ -69,7 +69,7 @@ impl std::fmt::Display for TestId {
 }
 
 /// A place in the code that may be at fault.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Suspect {
     /// File relative to the top of the tree, `/`-separated.
     pub file: String,
@@ -86,7 +86,7 @@ pub struct Suspect {
 }
 
 /// Why the run is red.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "blame")]
 pub enum Blame {
     /// Red tests pass when run again.
@@ -110,7 +110,7 @@ pub enum Blame {
 }
 
 /// A remark that travels with a candidate to the judge's ranking and the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
     /// Only deletes code.
@@ -124,7 +124,7 @@ pub enum Label {
 }
 
 /// Other green candidates that behave differently from the one proposed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Disagreement {
     /// How the rivals differ, in plain words: an input and what each answers.
     pub what: String,
@@ -133,7 +133,7 @@ pub struct Disagreement {
 }
 
 /// How a fixer's search ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "ended")]
 pub enum Ended {
     /// Nothing in this failure is for this fixer.
@@ -157,7 +157,7 @@ pub enum Ended {
 }
 
 /// What a fixer learned, kept also when it loses.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Findings {
     /// How it ended.
     pub ended: Ended,
@@ -170,7 +170,7 @@ pub struct Findings {
 }
 
 /// A candidate that was not good enough, as a hint for whoever tries next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Close {
     /// Unified diff against the snapshot.
     pub diff: String,
@@ -186,7 +186,7 @@ impl Findings {
 }
 
 /// What the judge says of a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every red test is green, every green one stayed green, none is missing; red again without the patch.
@@ -206,7 +206,7 @@ pub enum Verdict {
 }
 
 /// One reason of a verdict: a guard that spoke, a test, a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     /// Stable name: `guard.skip-added`, `test.still-red`, `test.missing`, …
     pub rule: String,
@@ -215,7 +215,7 @@ pub struct Reason {
 }
 
 /// What a run of the suite was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Is it red?

@@ -1,8 +1,14 @@
 //! `kaizen-ci hook`: a pre-push hook that offers a heal when the tests are red, beside any hook that is there.
 
+mod chain;
+mod push;
+
 use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
+
+use crate::cli::context::Context;
+use crate::error::{Exit, Result};
 
 /// Options of `hook`.
 #[derive(Debug, Clone, Args)]
@@ -29,4 +35,17 @@ pub enum Action {
         /// Its address, as git gives it
         url: Option<OsString>,
     },
+}
+
+/// Does it.
+///
+/// # Errors
+/// When we are in no repository, or another tool manages the hooks.
+pub fn run(context: &Context, args: &Hook) -> Result<Exit> {
+    match &args.action {
+        Action::Install => chain::install(context),
+        Action::Uninstall => chain::uninstall(context),
+        // A remote without a name is given by its address twice: one of them is enough to say where to.
+        Action::Run { remote, url } => push::run(context, remote.as_ref().or(url.as_ref())),
+    }
 }

@@ -14,7 +14,6 @@ pub mod judge;
 pub mod man;
 pub mod options;
 mod panics;
-pub mod replay;
 pub mod runs;
 pub mod schema;
 mod session;
@@ -78,8 +77,6 @@ pub enum Command {
     Runs(runs::Runs),
     /// Show a run again: its end, its events
     Show(show::Show),
-    /// Check a receipt again, offline
-    Replay(replay::Replay),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
     /// Offer a heal before a push whose tests are red
@@ -121,10 +118,17 @@ pub fn run_on(terminal: &Terminal, args: &[OsString]) -> Exit {
 fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
     match command {
         Command::Heal(args) => heal::run(context, args),
+        Command::Judge(args) => judge::run(context, args),
+        Command::Demo(args) => demo::run(context, args),
+        Command::Init(args) => init::run(context, args),
+        Command::Doctor(args) => doctor::run(context, args),
+        Command::Runs(args) => runs::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Clean(args) => clean::run(context, args),
+        Command::Hook(args) => hook::run(context, args),
         Command::Schema(args) => schema::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),
-        other => Err(crate::error::Error::internal(format!("{other:?} is not wired yet"))),
     }
 }
 

@@ -3,25 +3,44 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
+use crate::cli::judge;
 use crate::config::reference;
 use crate::error::{Context as _, Exit, Result};
+use crate::report::document;
+use crate::trajectory::Entry;
 
 /// Options of `schema`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci schema config > .kaizen.schema.json    (for your editor)\n  kaizen-ci schema heal"
+    after_help = "Examples:\n  kaizen-ci schema                                 of `heal --json`\n  kaizen-ci schema config > .kaizen.schema.json    for your editor"
 )]
 pub struct Schema {
     /// Of what
-    #[arg(value_enum, default_value = "config")]
+    #[arg(value_enum, default_value = "heal")]
     pub of: Of,
 }
 
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Of {
+    /// What `heal --json`, `show --json` and `report.json` hold
+    Heal,
+    /// What `judge --json` prints
+    Judge,
     /// `.kaizen.yml`
     Config,
+    /// One line of `show --events`
+    Events,
+}
+
+/// The schema.
+pub fn of(of: Of) -> serde_json::Value {
+    match of {
+        Of::Heal => document::schema(),
+        Of::Judge => judge::schema(),
+        Of::Config => reference::schema(),
+        Of::Events => schemars::schema_for!(Entry).to_value(),
+    }
 }
 
 /// Prints it.
@@ -29,10 +48,32 @@ pub enum Of {
 /// # Errors
 /// Never in practice.
 pub fn run(context: &Context, args: &Schema) -> Result<Exit> {
-    let schema = match args.of {
-        Of::Config => reference::schema(),
-    };
-    let text = serde_json::to_string_pretty(&schema).context(|| "can't write the schema".into())?;
+    let text = serde_json::to_string_pretty(&of(args.of)).context(|| "can't write the schema".into())?;
     context.terminal.out(&format!("{text}\n"));
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{all_recorded, recorded};
+
+    #[test]
+    fn every_recorded_event_is_valid_under_the_schema_of_events() {
+        let validator = jsonschema::validator_for(&of(Of::Events)).unwrap();
+        for name in all_recorded() {
+            for entry in recorded(&name) {
+                let json = serde_json::to_value(&entry).unwrap();
+                assert!(validator.is_valid(&json), "{name}: {json}");
+            }
+        }
+        assert!(!validator.is_valid(&serde_json::json!({"v": 1, "event": "no such event"})));
+    }
+
+    #[test]
+    fn every_schema_is_a_valid_schema() {
+        for kind in Of::value_variants() {
+            assert!(jsonschema::meta::is_valid(&of(*kind)), "{kind:?}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn named(value: &impl serde::Serialize) -> String {
 }
 
 /// How a command ended, in words.
-pub(super) fn end_words(end: End) -> String {
+pub fn end_words(end: End) -> String {
     match end {
         End::Exited(code) => format!("exit code {code}"),
         End::Signaled(signal) => format!("ended by signal {signal}"),
@@ -358,7 +358,8 @@ fn outcome(exit: Option<u8>, document: &Document) -> Outcome {
         Exit::Escalated => Outcome::Escalated,
         Exit::LeftAlone => Outcome::LeftAlone,
         Exit::Interrupted => Outcome::Interrupted,
-        Exit::StillRed
+        Exit::PushStopped
+        | Exit::StillRed
         | Exit::Regressed
         | Exit::Tampered
         | Exit::Unstable
@@ -466,6 +467,11 @@ fn hunk_lines(hunk: &str) -> (usize, usize) {
     let minus = parts.next().map_or(0, count);
     let plus = parts.next().map_or(0, |range| count(range.trim_start_matches('+')));
     (minus, plus)
+}
+
+/// The label's name, as it stands in documents.
+pub fn label_name(label: &Label) -> String {
+    named(label)
 }
 
 /// The verdict's name, as it stands in documents.

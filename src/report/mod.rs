@@ -17,5 +17,5 @@ mod write;
 pub(crate) mod tests;
 
 pub use document::{Document, Outcome};
-pub use fold::{file_deltas, verdict_name, verdict_words};
+pub use fold::{end_words, file_deltas, label_name, verdict_name, verdict_words};
 pub use write::{Written, write};

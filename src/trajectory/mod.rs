@@ -14,7 +14,7 @@ use crate::words::{Blame, Commit, Disagreement, End, Findings, Label, Reason, Su
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// [`SCHEMA_VERSION`] of the writer.
     pub v: u32,
@@ -23,6 +23,7 @@ pub struct Entry {
     /// Counts up within one writer.
     pub step: u64,
     /// When, RFC 3339 in UTC with milliseconds.
+    #[schemars(with = "String")]
     pub time: jiff::Timestamp,
     /// What happened.
     #[serde(flatten)]
@@ -30,7 +31,7 @@ pub struct Entry {
 }
 
 /// Everything that can happen. Loops speak in these; consoles, logs and reports are made from them alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// A run of kaizen-ci begins.
