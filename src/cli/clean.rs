@@ -78,7 +78,9 @@ mod tests {
             running,
         };
         let day = Duration::from_secs(24 * 60 * 60);
-        for (age_s, running, old) in [(10, false, false), (90_000, false, true), (90_000, true, false), (-50, false, false)] {
+        for (age_s, running, old) in
+            [(10, false, false), (90_000, false, true), (90_000, true, false), (-50, false, false)]
+        {
             assert_eq!(is_old(&run(age_s, running), now, day), old, "{age_s} {running}");
         }
         assert!(is_old(&run(0, false), now, Duration::ZERO));

@@ -158,7 +158,10 @@ impl Work<'_> {
             Err(error) => return Err(error),
         };
         let document = self.session.end(exit);
-        self.session.write_reports(self.context, &document);
+        // Tier 3 is the report for a person: without it nobody wants one about what did not heal.
+        if document.heal.is_some() || document.failure.is_none() || self.request.config.max_tier >= 3 {
+            self.session.write_reports(self.context, &document);
+        }
         self.show(&document)?;
         Ok(exit)
     }

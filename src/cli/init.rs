@@ -47,7 +47,11 @@ pub fn run(context: &Context, args: &Init) -> Result<Exit> {
     context.terminal.out(&format!("{} {}\n", style.good("wrote"), path.display()));
     for suite in &suites {
         let command = one_line(&suite.command.display(), 80);
-        context.terminal.out(&format!("  {:<12} {command} (found by {})\n", one_line(&suite.name, 40), one_line(&suite.found_by, 40)));
+        context.terminal.out(&format!(
+            "  {:<12} {command} (found by {})\n",
+            one_line(&suite.name, 40),
+            one_line(&suite.found_by, 40)
+        ));
     }
     if suites.is_empty() {
         context.terminal.out("  no test suite was found: write your test command behind `cmd:` in it\n");

@@ -272,7 +272,13 @@ impl Court<'_> {
         }
     }
 
-    fn document(&self, snapshot: &Snapshot, red: Option<&Run>, judgement: &Judgement, hash: Option<String>) -> Document {
+    fn document(
+        &self,
+        snapshot: &Snapshot,
+        red: Option<&Run>,
+        judgement: &Judgement,
+        hash: Option<String>,
+    ) -> Document {
         let name = verdict_name(judgement.verdict);
         let texts = |tests: &std::collections::BTreeSet<crate::words::TestId>| -> Vec<String> {
             tests.iter().map(ToString::to_string).collect()
@@ -338,7 +344,11 @@ fn screen(document: &Document, style: Style, quiet: bool) -> String {
         return out;
     }
     for reason in document.reasons.iter().take(20) {
-        out.push_str(&format!("  {} {}\n", style.dim(&format!("{:<24}", one_line(&reason.rule, 40))), one_line(&reason.what, 300)));
+        out.push_str(&format!(
+            "  {} {}\n",
+            style.dim(&format!("{:<24}", one_line(&reason.rule, 40))),
+            one_line(&reason.what, 300)
+        ));
     }
     let mut row = |name: &str, text: String| out.push_str(&format!("  {} {text}\n", style.dim(&format!("{name:<12}"))));
     if document.verdict.is_some() {

@@ -40,8 +40,7 @@ use context::Context;
                   and hands a person everything it learned when nothing works.",
     after_help = EXAMPLES,
     subcommand_required = true,
-    arg_required_else_help = false,
-    disable_help_subcommand = true
+    arg_required_else_help = false
 )]
 pub struct Cli {
     /// Options of every subcommand.
@@ -102,6 +101,7 @@ where
 
 /// The same on a given terminal.
 pub fn run_on(terminal: &Terminal, args: &[OsString]) -> Exit {
+    trace();
     panics::caught(terminal, |log_place| {
         let cli = match Cli::try_parse_from(args) {
             Ok(cli) => cli,
@@ -129,6 +129,14 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Schema(args) => schema::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),
+    }
+}
+
+/// `KAIZEN_LOG=debug`: what goes on inside, on standard error. For looking into kaizen-ci itself.
+fn trace() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("KAIZEN_LOG") {
+        // A second call of the program in one process keeps the first subscriber.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     }
 }
 

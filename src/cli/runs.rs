@@ -71,7 +71,12 @@ fn line(info: &RunInfo, style: Style) -> String {
         | Outcome::Unfinished => style.yellow(&words),
     };
     let began = info.started.strftime("%Y-%m-%d %H:%M");
-    format!("{}  {began}  {:<6} {words}  {}", info.id, one_line(&document.command, 8), style.dim(&seconds(document.duration_ms)))
+    format!(
+        "{}  {began}  {:<6} {words}  {}",
+        info.id,
+        one_line(&document.command, 8),
+        style.dim(&seconds(document.duration_ms))
+    )
 }
 
 fn as_json(info: &RunInfo) -> serde_json::Value {

@@ -387,11 +387,14 @@ impl<'a> Healing<'a> {
 
     /// Nobody could heal it: remembered, so that it is left alone for a while. The report is made from the events.
     fn escalate(&self, failure: &Failure, blame: &Blame) -> Result<Ending> {
-        let report = self.request.folder.join("report.md").display().to_string();
-        self.recorder.record(Event::TierStarted { tier: 3 });
-        self.recorder.record(Event::Escalated { report: report.clone() });
+        let wanted = self.request.config.max_tier >= 3;
+        let report = wanted.then(|| self.request.folder.join("report.md").display().to_string());
+        if let Some(report) = &report {
+            self.recorder.record(Event::TierStarted { tier: 3 });
+            self.recorder.record(Event::Escalated { report: report.clone() });
+        }
         let (run, now) = (self.recorder.run(), jiff::Timestamp::now());
-        self.request.memory.remember_failure(&failure.fingerprint, &run, "escalated", Some(&report), now)?;
+        self.request.memory.remember_failure(&failure.fingerprint, &run, "escalated", report.as_deref(), now)?;
         kill_point("memory-written");
         Ok(Ending::Escalated { broken_on_base: *blame == Blame::BrokenOnBase })
     }

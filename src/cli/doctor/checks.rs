@@ -55,8 +55,9 @@ fn git_version() -> Check {
         Ok((major, minor)) if (major, minor) >= FULL_GIT => Check::new(Level::Good, "git", format!("{major}.{minor}")),
         Ok((major, minor)) => Check::new(Level::Mind, "git", format!("{major}.{minor}"))
             .todo("2.40 or newer reverts without a working tree, which is faster"),
-        Err(error) => Check::new(Level::Bad, "git", error.what())
-            .todo(error.hint_text().unwrap_or("install git 2.31 or newer")),
+        Err(error) => {
+            Check::new(Level::Bad, "git", error.what()).todo(error.hint_text().unwrap_or("install git 2.31 or newer"))
+        }
     }
 }
 
@@ -65,7 +66,9 @@ fn head(repository: &Repository) -> Check {
     match (&repository.head, &repository.branch) {
         (None, _) => Check::new(Level::Mind, "repository", format!("{root}, without a commit"))
             .todo("git commit    (with a commit to compare with, undo and bisect have something to work on)"),
-        (Some(head), Some(branch)) => Check::new(Level::Good, "repository", format!("{root}, {branch}@{}", head.short())),
+        (Some(head), Some(branch)) => {
+            Check::new(Level::Good, "repository", format!("{root}, {branch}@{}", head.short()))
+        }
         (Some(head), None) => Check::new(Level::Good, "repository", format!("{root}, detached at {}", head.short())),
     }
 }
@@ -99,7 +102,8 @@ fn base(repository: &Repository, config: &Config) -> Check {
         }
         Ok(Some(at)) => Check::new(Level::Good, "base", format!("{name}, left at {}", at.short())),
         Ok(None) | Err(_) if repository.shallow => {
-            Check::new(Level::Mind, "base", format!("where your change leaves {name} is not in this clone")).todo(shallow)
+            Check::new(Level::Mind, "base", format!("where your change leaves {name} is not in this clone"))
+                .todo(shallow)
         }
         Ok(None) => Check::new(Level::Mind, "base", format!("your history and {name} have no commit in common"))
             .todo("name another base: kaizen-ci heal --base BRANCH"),
@@ -215,8 +219,12 @@ fn languages(repository: &Repository) -> Check {
 
 fn carried(repository: &Repository, config: &Config) -> Result<Vec<Check>> {
     let detected = choice::carried(repository, config)?;
-    let folders: Vec<_> =
-        detected.carry.folders.iter().map(|folder| format!("{} ({})", folder.path.display(), size(folder.bytes))).collect();
+    let folders: Vec<_> = detected
+        .carry
+        .folders
+        .iter()
+        .map(|folder| format!("{} ({})", folder.path.display(), size(folder.bytes)))
+        .collect();
     let found = if folders.is_empty() { "no ignored folders to carry".into() } else { folders.join(", ") };
     let mut checks = vec![Check::new(Level::Good, "carried", found)];
     // A list of every ignored file helps nobody.
@@ -231,7 +239,8 @@ fn disk() -> Check {
     let free = choice::free_bytes(&place);
     let found = format!("{} free at {}", size(free), place.display());
     if free < LITTLE_SPACE_BYTES {
-        return Check::new(Level::Mind, "disk", found).todo("free some space, or set KAIZEN_TMP to a folder on a larger disk");
+        return Check::new(Level::Mind, "disk", found)
+            .todo("free some space, or set KAIZEN_TMP to a folder on a larger disk");
     }
     Check::new(Level::Good, "disk", found)
 }
@@ -239,7 +248,9 @@ fn disk() -> Check {
 fn supervision(context: &Context) -> Result<Check> {
     let argv = ["sh".to_owned(), "-c".to_owned(), "exit 7".to_owned()];
     Ok(match try_out(context, &argv, Path::new("/"), &[]) {
-        Ok(End::Exited(7)) => Check::new(Level::Good, "processes", "tests run supervised: whole process trees are stopped"),
+        Ok(End::Exited(7)) => {
+            Check::new(Level::Good, "processes", "tests run supervised: whole process trees are stopped")
+        }
         Ok(end) => Check::new(Level::Bad, "processes", format!("a test command ended unexpectedly: {end:?}"))
             .todo("check that `sh` is on the PATH"),
         Err(error) => Check::new(Level::Bad, "processes", error.what()).todo("check limits on processes (ulimit -u)"),
@@ -248,7 +259,9 @@ fn supervision(context: &Context) -> Result<Check> {
 
 fn sandbox() -> Check {
     match landlock_abi() {
-        Some(abi) => Check::new(Level::Good, "sandbox", format!("tests run with your rights; Landlock ABI {abi} is there")),
+        Some(abi) => {
+            Check::new(Level::Good, "sandbox", format!("tests run with your rights; Landlock ABI {abi} is there"))
+        }
         None => Check::new(Level::Mind, "sandbox", "tests run with your rights; this kernel has no Landlock")
             .todo("heal only code that you would run yourself"),
     }
@@ -259,7 +272,8 @@ fn sandbox() -> Check {
 fn landlock_abi() -> Option<i64> {
     const VERSION: libc::c_uint = 1;
     // SAFETY: with a null pointer, size 0 and this flag the call only returns a number.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) };
+    let abi =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) };
     (abi > 0).then_some(abi)
 }
 

@@ -35,9 +35,12 @@ impl Place {
             let path = repository.root.join(path);
             if path.canonicalize().ok() != own.canonicalize().ok() {
                 let shown = path.join("pre-push");
-                return Err(Error::usage(format!("another tool manages the hooks (core.hooksPath is {})", path.display()))
-                    .why("what we wrote there would be committed, or written over by that tool")
-                    .hint(format!("add this line to {}:\nkaizen-ci hook run \"$@\" || exit 1", shown.display())));
+                return Err(Error::usage(format!(
+                    "another tool manages the hooks (core.hooksPath is {})",
+                    path.display()
+                ))
+                .why("what we wrote there would be committed, or written over by that tool")
+                .hint(format!("add this line to {}:\nkaizen-ci hook run \"$@\" || exit 1", shown.display())));
             }
         }
         Ok(Self { hook: own.join("pre-push"), chained: own.join(CHAINED) })
@@ -64,8 +67,7 @@ pub fn install(context: &Context) -> Result<Exit> {
     std::fs::create_dir_all(folder).context(|| format!("can't make {}", folder.display()))?;
     let ours = staged(folder, &script(&program))?;
     if there && !again {
-        std::fs::rename(&place.hook, &place.chained)
-            .context(|| format!("can't put {} aside", place.hook.display()))?;
+        std::fs::rename(&place.hook, &place.chained).context(|| format!("can't put {} aside", place.hook.display()))?;
     }
     if let Err(error) = ours.persist(&place.hook) {
         // Without ours, theirs must be back in its place.
@@ -99,7 +101,10 @@ pub fn uninstall(context: &Context) -> Result<Exit> {
     if place.hook.symlink_metadata().is_ok() && !is_ours(&place.hook) {
         return Err(Error::usage(format!("{} is not ours", place.hook.display()))
             .why("somebody has changed or replaced it since it was installed")
-            .hint(format!("look at it; what was there before the install, if anything, is {}", place.chained.display())));
+            .hint(format!(
+                "look at it; what was there before the install, if anything, is {}",
+                place.chained.display()
+            )));
     }
     if place.chained.symlink_metadata().is_ok() {
         std::fs::rename(&place.chained, &place.hook)

@@ -51,10 +51,15 @@ pub fn run(context: &Context, remote: Option<&std::ffi::OsString>) -> Result<Exi
     let (Ok(_), Some(commit)) = (read, commits.first()) else { return Ok(Exit::Ok) };
     let repository = context.repository()?;
     let loaded = context.config(&repository, &[])?;
-    let to = remote.map_or_else(|| "the remote".into(), |remote: &std::ffi::OsString| one_line(&OsStr::to_string_lossy(remote), 60));
+    let to = remote.map_or_else(
+        || "the remote".into(),
+        |remote: &std::ffi::OsString| one_line(&OsStr::to_string_lossy(remote), 60),
+    );
     context.terminal.err(&format!("kaizen-ci: testing {} before it goes to {to}\n", commit.short()));
     if commits.len() > 1 {
-        context.terminal.err(&format!("kaizen-ci: of {}, only the first is tested\n", count(commits.len(), "pushed commit")));
+        context
+            .terminal
+            .err(&format!("kaizen-ci: of {}, only the first is tested\n", count(commits.len(), "pushed commit")));
     }
     let run = test(context, &repository, &loaded.config, commit)?;
     let (passed, failed, _) = run.counts();
@@ -161,7 +166,10 @@ mod tests {
             (format!("(delete) {zero} refs/heads/x {a}\n"), vec![]),
             (format!("refs/tags/v1 {a} refs/tags/v1 {zero}\n"), vec![]),
             (format!("refs/heads/x {a} refs/heads/x {b}\nrefs/heads/y {a} refs/heads/y {b}\n"), vec![a.as_str()]),
-            (format!("HEAD {a} refs/for/main {b}\nrefs/heads/y {b} refs/heads/y {zero}\n"), vec![a.as_str(), b.as_str()]),
+            (
+                format!("HEAD {a} refs/for/main {b}\nrefs/heads/y {b} refs/heads/y {zero}\n"),
+                vec![a.as_str(), b.as_str()],
+            ),
             ("nonsense\n\n".into(), vec![]),
             (String::new(), vec![]),
         ] {
