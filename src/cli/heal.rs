@@ -110,6 +110,8 @@ pub fn run(context: &Context, args: &Heal) -> Result<Exit> {
 /// As [`run`].
 pub fn run_in(context: &Context, repository: &Repository, loaded: &Loaded, args: &Heal, command: &str) -> Result<Exit> {
     let seed = args.seed.unwrap_or_else(fresh_seed);
+    // A base that does not exist is told before minutes are spent.
+    repository.base_branch(loaded.config.base.as_deref())?;
     let fixers = registry::by_names(&loaded.config.fixers)?;
     let (suite, others) = choice::pick(repository, &loaded.config, args.suites.suite.as_deref())?;
     let carry = choice::carried(repository, &loaded.config)?.carry;

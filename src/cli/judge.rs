@@ -287,7 +287,7 @@ impl Court<'_> {
         Document {
             schema: "kaizen-ci/judge/v1".into(),
             run: self.session.run.id.clone(),
-            exit: exit_of(judgement.verdict).code(),
+            exit: Exit::of_verdict(judgement.verdict).code(),
             headline: format!("{} (judged in {time})", verdict_words(Some(&name))),
             verdict: Some(name),
             reasons: judgement
@@ -317,19 +317,6 @@ impl Court<'_> {
             headline: format!("nothing is red: {passed} passed without the patch, so there is nothing to heal"),
             ..self.document(snapshot, Some(run), &judgement, None)
         }
-    }
-}
-
-/// The exit code of a verdict.
-pub fn exit_of(verdict: Verdict) -> Exit {
-    match verdict {
-        Verdict::Healed => Exit::Ok,
-        Verdict::StillRed => Exit::StillRed,
-        Verdict::Regressed => Exit::Regressed,
-        Verdict::Tampered => Exit::Tampered,
-        Verdict::Unstable => Exit::Unstable,
-        Verdict::DoesNotApply => Exit::DoesNotApply,
-        Verdict::TimedOut => Exit::TimedOut,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod judge;
 pub mod man;
 pub mod options;
 mod panics;
+pub mod replay;
 pub mod runs;
 pub mod schema;
 mod session;
@@ -76,6 +77,8 @@ pub enum Command {
     Runs(runs::Runs),
     /// Show a run again: its end, its events
     Show(show::Show),
+    /// Check a receipt again, offline
+    Replay(replay::Replay),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
     /// Offer a heal before a push whose tests are red
@@ -124,6 +127,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(context, args),
         Command::Runs(args) => runs::run(context, args),
         Command::Show(args) => show::run(context, args),
+        Command::Replay(args) => replay::run(context, args),
         Command::Clean(args) => clean::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Schema(args) => schema::run(context, args),

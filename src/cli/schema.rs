@@ -6,6 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::judge;
 use crate::config::reference;
 use crate::error::{Context as _, Exit, Result};
+use crate::judge::receipt;
 use crate::report::document;
 use crate::trajectory::Entry;
 
@@ -31,6 +32,8 @@ pub enum Of {
     Config,
     /// One line of `show --events`
     Events,
+    /// The receipt of a heal
+    Receipt,
 }
 
 /// The schema.
@@ -39,6 +42,7 @@ pub fn of(of: Of) -> serde_json::Value {
         Of::Heal => document::schema(),
         Of::Judge => judge::schema(),
         Of::Config => reference::schema(),
+        Of::Receipt => receipt::schema(),
         Of::Events => schemars::schema_for!(Entry).to_value(),
     }
 }

@@ -1,4 +1,4 @@
-//! Colours.
+//! Colours: on where the terminal has them and nobody switched them off, else the plain text.
 
 /// Colours on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

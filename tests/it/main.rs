@@ -1,6 +1,7 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
 mod case;
+mod cli;
 mod heal;
 mod judge;
 mod kill;
