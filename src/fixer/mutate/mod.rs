@@ -16,12 +16,13 @@ use futures::future::BoxFuture;
 use crate::error::Result;
 use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings, Fixer};
 use crate::patch::{FileChange, FileContent, MODE_FILE, Patch};
-use crate::suite::TestId;
+use crate::suite::{Runner, TestId};
 use crate::syntax::language::Language;
 use crate::words::Disagreement;
 
 use edits::Project;
 use localise::{Clues, Place, places};
+use probe::cold::ColdProbe;
 use probe::python::PythonProbe;
 use probe::{Change, Probe};
 use queue::Queue;
@@ -56,31 +57,38 @@ impl Fixer for Mutate {
 
 async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let began = Instant::now();
-    let Some(first) = languages(case)?.into_iter().next() else {
+    if languages(case)?.is_empty() {
         let why = "no file in a language that mutate knows".to_owned();
         return Ok(Findings::ended(Ended::NothingToDo { why }));
-    };
-    let _ = first;
+    }
     let mut notes = Vec::new();
-    let probe = match PythonProbe::start(case).await {
+    let probe = match start(case, desk, &mut notes).await {
         Ok(probe) => probe,
-        Err(error) => {
-            let why = error.to_string();
-            return Ok(Findings::ended(Ended::NothingToDo { why }));
-        }
+        Err(error) => return Ok(Findings::ended(Ended::NothingToDo { why: error.to_string() })),
     };
-    notes.push(probe.about());
+    notes.push(format!("candidates are tried by: {}", probe.about()));
     let coverage = probe.coverage().await;
     let loaded = coverage.iter().flat_map(|c| c.traceable.keys().cloned()).collect();
     let project = load(case, &loaded)?;
     let found_places = localise(case, &project, coverage.as_ref(), probe.roster().red.as_slice());
     notes.extend(looked_at(&found_places, coverage.is_some()));
     let limit = case.time_left.saturating_sub(began.elapsed());
-    let search = Search::new(case, desk, &project, &probe, Queue::new(found_places), limit);
+    let search = Search::new(desk, &project, probe.as_ref(), Queue::new(found_places), limit);
     let found = search.run().await;
-    let findings = finish(case, desk, &project, &probe, found, notes).await;
+    let findings = finish(case, desk, &project, probe.as_ref(), found, notes).await;
     probe.stop().await;
     findings
+}
+
+/// The fastest way to try candidates that sees what the red run saw.
+async fn start(case: &Case, desk: &Desk, notes: &mut Vec<String>) -> Result<Box<dyn Probe>> {
+    if matches!(case.suite.runner, Runner::Pytest | Runner::Unittest) {
+        match PythonProbe::start(case).await {
+            Ok(probe) => return Ok(Box::new(probe)),
+            Err(error) => notes.push(format!("no warm runner: {error}")),
+        }
+    }
+    Ok(Box::new(ColdProbe::start(case, &desk.cancel).await?))
 }
 
 /// Languages of the editable files.
@@ -232,16 +240,10 @@ async fn behaviours(case: &Case, probe: &dyn Probe, greens: &[Green]) -> (Rivals
     if greens.len() < 2 {
         return (Rivals { list: greens.iter().map(|g| plain(g, Vec::new())).collect(), own: 0 }, Vec::new());
     }
-    let inputs = {
-        let _permit = case.lab.slot().await;
-        probe.inputs(&greens[0].changes, case.seed).await
-    };
+    let inputs = probe.inputs(&greens[0].changes, case.seed).await;
     let ask = |(at, green): (usize, &Green)| {
         let (inputs, changes) = (&inputs, green.changes.clone());
-        async move {
-            let _permit = case.lab.slot().await;
-            probe.behaviour(at % probe.slots(), &changes, inputs).await
-        }
+        async move { probe.behaviour(at % probe.slots(), &changes, inputs).await }
     };
     let mut answers = Vec::new();
     for chunk in greens.iter().enumerate().collect::<Vec<_>>().chunks(probe.slots()) {

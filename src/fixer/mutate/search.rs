@@ -8,7 +8,7 @@ use super::edits::Project;
 use super::probe::{Ask, Change, Probe, Probed};
 use super::queue::{Queue, Try};
 use crate::error::Result;
-use crate::fixer::{Case, Desk};
+use crate::fixer::Desk;
 use crate::trajectory::Event;
 
 /// A candidate that turned everything green.
@@ -87,7 +87,6 @@ struct State {
 
 /// One search over one project with one probe.
 pub struct Search<'a> {
-    case: &'a Case,
     desk: &'a Desk,
     project: &'a Project,
     probe: &'a dyn Probe,
@@ -98,14 +97,7 @@ pub struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// A search of at most `limit`.
-    pub fn new(
-        case: &'a Case,
-        desk: &'a Desk,
-        project: &'a Project,
-        probe: &'a dyn Probe,
-        queue: Queue,
-        limit: Duration,
-    ) -> Self {
+    pub fn new(desk: &'a Desk, project: &'a Project, probe: &'a dyn Probe, queue: Queue, limit: Duration) -> Self {
         let began = Instant::now();
         let state = State {
             queue,
@@ -117,7 +109,7 @@ impl<'a> Search<'a> {
             broken: 0,
             told: began,
         };
-        Self { case, desk, project, probe, began, limit, state: Mutex::new(state) }
+        Self { desk, project, probe, began, limit, state: Mutex::new(state) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -205,7 +197,6 @@ impl<'a> Search<'a> {
     }
 
     async fn ask(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
-        let _permit = self.case.lab.slot().await?;
         self.probe.probe(slot, changes, ask).await
     }
 

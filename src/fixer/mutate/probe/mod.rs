@@ -1,5 +1,6 @@
 //! Probes: how a candidate is tried. Warm forks for Python, a waiting pool for node, reused workspaces for the rest.
 
+pub mod cold;
 pub mod command;
 pub mod python;
 pub mod server;

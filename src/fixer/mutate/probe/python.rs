@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -14,6 +15,7 @@ use super::server::Server;
 use super::{Answer, Ask, Change, Coverage, Inputs, Patience, Probe, Probed, Roster, patience};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
+use crate::lab::Lab;
 use crate::repo::Workspace;
 use crate::suite::Scope;
 
@@ -41,6 +43,7 @@ struct Slot {
 /// Tries Python candidates in forks of warm processes.
 #[derive(Debug)]
 pub struct PythonProbe {
+    lab: Arc<Lab>,
     slots: Vec<Mutex<Slot>>,
     roster: Roster,
     /// Duration of each test without a patch; tests that were cut have none.
@@ -76,12 +79,12 @@ impl PythonProbe {
         };
         let planted = futures::future::join_all((0..case.lab.parallel).map(plant)).await;
         let planted: Vec<Planted> = planted.into_iter().collect::<Result<_>>()?;
-        let mut probe = Self::from_planted(planted)?;
+        let mut probe = Self::from_planted(Arc::clone(&case.lab), planted)?;
         probe.settle(case).await?;
         Ok(probe)
     }
 
-    fn from_planted(planted: Vec<Planted>) -> Result<Self> {
+    fn from_planted(lab: Arc<Lab>, planted: Vec<Planted>) -> Result<Self> {
         let first = planted.first().ok_or_else(|| Error::internal("no slots"))?;
         let strings = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap_or_default() };
         let names = strings(&first.found["collected"]);
@@ -93,6 +96,7 @@ impl PythonProbe {
         let version = first.version.clone();
         let hot = first.found.get("cold").is_none() && first.found.get("collected").is_some();
         Ok(Self {
+            lab,
             slots: planted.into_iter().map(|p| Mutex::new(p.slot)).collect(),
             roster: Roster { names, ..Roster::default() },
             durations: BTreeMap::new(),
@@ -191,6 +195,7 @@ impl PythonProbe {
             all.extend(more.clone());
         }
         let mut slot = self.slots[slot % self.slots.len()].lock().await;
+        let _permit = self.lab.slot().await?;
         let answer = slot.server.ask(&request, limit).await?;
         if answer["lost"] == true {
             slot.workspace.reset()?;
@@ -220,7 +225,7 @@ impl PythonProbe {
         };
         let limit = stages.iter().filter_map(|s| s["wall"].as_f64()).sum::<f64>();
         let limit = Duration::from_secs_f64(limit * 2.0) + IMPORT * 3;
-        let answer = self.run(slot, changes, stages, json!({"hot": hot}), limit).await?;
+        let answer = self.run(slot, changes, stages, json!({"hot": hot, "quick": true}), limit).await?;
         Ok(self.read(&answer, ask))
     }
 
@@ -466,6 +471,7 @@ impl Probe for PythonProbe {
             let request = json!({"op": "behave", "changes": pairs(changes), "calls": inputs.calls, "each": each,
                 "cpu": 8.0, "wall": 12.0, "memory": MEMORY_BYTES});
             let mut slot = self.slots[slot % self.slots.len()].lock().await;
+            let Ok(_permit) = self.lab.slot().await else { return answers };
             let Ok(answer) = slot.server.ask(&request, Duration::from_secs(30)).await else { return answers };
             for row in answer["results"].as_array().map(Vec::as_slice).unwrap_or_default() {
                 let (Some(n), Some(kind)) = (row[0].as_u64(), row[1].as_str()) else { continue };

@@ -714,6 +714,26 @@ class PytestBench:
     def run(self, item, following, name, report):
         return self.plugin.run(item, following, name, report)
 
+    def learn_simple(self):
+        """Finds the tests that are nothing but a function and values: they can be called without the framework, which
+        takes longer than they do. What is green that way is run again by the framework before it counts."""
+        self.simple = {}
+        hooks = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown",
+                 "pytest_runtest_makereport", "pytest_pyfunc_call", "pytest_fixture_setup")
+        for item in self.items.values():
+            manager = item.ihook
+            try:
+                for hook in hooks:
+                    for implementation in getattr(manager, hook).get_hookimpls():
+                        module = getattr(implementation.function, "__module__", "")
+                        if not module.startswith("_pytest.") and module != "__main__" and not harmless(module):
+                            raise LookupError
+                call = simple_call(item)
+                if call is not None:
+                    self.simple[item.nodeid] = call
+            except Exception:
+                continue
+
     @staticmethod
     def session(conf, loop, wanted=None, paths=None, about=None):
         """Collects, then calls `loop(bench)` in place of running the tests."""
@@ -729,6 +749,53 @@ class PytestBench:
                 args += ["--rootdir", about["rootdir"]]
             args += paths
         return pytest.main(args, plugins=[plugin.hooks()])
+
+
+def harmless(module):
+    """Plug-ins that do nothing to a test that does not ask for them."""
+    return module.split(".")[0] in {"anyio", "pytest_asyncio", "pytest_mock", "pytest_cov", "xdist", "pytest_timeout",
+                                    "hypothesis", "_hypothesis_pytestplugin", "pytest_randomly", "faker", "typeguard"}
+
+
+def simple_call(item):
+    """(function, values) when the item is a plain function, or method, with values of its own."""
+    import inspect
+
+    import pytest
+
+    if type(item) is not pytest.Function or any(m.name != "parametrize" for m in item.iter_markers()):
+        return None
+    function = item.obj
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        return None
+    callspec = getattr(item, "callspec", None)
+    values = {}
+    for name in item._fixtureinfo.names_closure:
+        definitions = item._fixtureinfo.name2fixturedefs.get(name)
+        if callspec is None or name not in callspec.params and name not in getattr(callspec, "funcargs", {}):
+            return None
+        if definitions and definitions[-1].func.__name__ != "get_direct_param_fixture_func":
+            return None
+        values[name] = callspec.params[name] if name in callspec.params else callspec.funcargs[name]
+    wanted = {n: values[n] for n in item._fixtureinfo.argnames}
+    return function, wanted
+
+
+def run_simple(call, name, report):
+    """Runs a simple test and reports it; its outcome."""
+    function, values = call
+    report.line("S", name)
+    start, outcome, message = time.perf_counter(), "p", None
+    try:
+        function(**values)
+    except BaseException as error:
+        outcome, message = "f", message_of(error)
+        if type(error).__name__ == "Skipped":
+            outcome = "s"
+        elif type(error).__name__ == "XFailed":
+            outcome = "x"
+    report.line("R", [name, outcome, round((time.perf_counter() - start) * 1000, 2), message])
+    return outcome
 
 
 class UnittestBench:
@@ -885,6 +952,10 @@ class Bud:
         threading.setprofile(None)
         self.bench = bench
         self.names = list(bench.items)
+        self.simple = {}
+        if isinstance(bench, PytestBench):
+            bench.learn_simple()
+            self.simple = {number: bench.simple.get(name) for number, name in enumerate(self.names)}
         self.items = {number: bench.items[name] for number, name in enumerate(self.names)}
         self.swapper = Swapper(self.imported.keys)
         root = os.path.realpath(TOP) + os.sep
@@ -933,7 +1004,7 @@ class Bud:
         def work(report):
             for function, code in pairs:
                 function.__code__ = code
-            execute(self.bench, self.items, request, report)
+            execute(self.bench, self.items, request, report, self.simple if request.get("quick") else {})
 
         fork = Fork(work, self.channel, set(), request.get("memory"))
         fork.wait(request["stages"][0]["wall"])
@@ -942,12 +1013,19 @@ class Bud:
         return answer
 
 
-def execute(bench, items, request, report):
+def execute(bench, items, request, report, simple=None):
     """What a fork with a collected session does for a request."""
+
+    def run(item, following, name, report):
+        call = simple.get(name) if simple else None
+        if call is not None:
+            return run_simple(call, name, report)
+        return bench.run(item, following, name, report)
+
     tracer = Tracer() if request.get("cover") else None
     recorder = Recorder(request["record"]) if request.get("record") else None
     listener = tracer or recorder
-    end = run_stages(items, request["stages"], bench.run, report, listener)
+    end = run_stages(items, request["stages"], run, report, listener)
     if bench.broken:
         report.line("D", {"broken": bench.broken})
     if tracer is not None:

@@ -1,0 +1,175 @@
+//! The cold probe: the suite's own command in a few workspaces that are used again, so that builds stay incremental.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ask, Change, Probe, Probed, Roster};
+use crate::error::{Context as _, Error, Result};
+use crate::fixer::Case;
+use crate::lab::{Lab, Limits};
+use crate::repo::Workspace;
+use crate::suite::{Run, Scope, Selection, Status, Suite, TestId};
+use crate::words::End;
+
+/// A build and a test run of a candidate may take this many times what they took without it.
+const QUICK_TIMES: f64 = 3.0;
+/// The same for a second look.
+const PATIENT_TIMES: f64 = 10.0;
+/// Nothing is cut below this: linking on a busy machine takes seconds.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// Runs the suite's command for each candidate.
+#[derive(Debug)]
+pub struct ColdProbe {
+    lab: Arc<Lab>,
+    suite: Suite,
+    /// For a whole run.
+    limits: Limits,
+    slots: Vec<Mutex<Workspace>>,
+    roster: Roster,
+    red: BTreeSet<TestId>,
+    /// What is red is the build or a file, not a test: nothing can be selected.
+    whole: bool,
+    /// One run of the red tests in a workspace that was built before.
+    warm: Duration,
+    cancel: CancellationToken,
+}
+
+impl ColdProbe {
+    /// Makes the workspaces, and runs the red tests once in each: builds what can be built before the first candidate,
+    /// and shows how long a run takes.
+    ///
+    /// # Errors
+    /// When workspaces can't be made.
+    pub async fn start(case: &Case, cancel: &CancellationToken) -> Result<Self> {
+        let make = |n: usize| async move {
+            case.lab.workspace(&case.snapshot, &format!("mutate-cold-{n}")).await.map(Mutex::new)
+        };
+        let slots = futures::future::join_all((0..case.lab.parallel).map(make)).await;
+        let red = case.failure.red.clone();
+        let green = case.red.passed();
+        let names: Vec<String> = red.iter().chain(&green).map(|id| id.0.clone()).collect();
+        let roster = Roster { red: (0..red.len()).collect(), green: (red.len()..names.len()).collect(), names };
+        let is_whole = |id: &TestId| case.red.tests.get(id).is_some_and(|r| r.scope != Scope::Test);
+        let mut probe = Self {
+            lab: Arc::clone(&case.lab),
+            suite: case.suite.clone(),
+            limits: case.limits,
+            slots: slots.into_iter().collect::<Result<_>>()?,
+            roster,
+            whole: red.iter().any(is_whole),
+            red,
+            warm: case.red.duration,
+            cancel: cancel.clone(),
+        };
+        probe.warm = probe.warm_up(case.red.duration).await?;
+        Ok(probe)
+    }
+
+    /// Builds in every slot, then measures one more run in the first.
+    async fn warm_up(&self, red: Duration) -> Result<Duration> {
+        let limits = Limits { time: self.limits.time.min(red * 3 + LEAST * 4), ..self.limits };
+        let runs = (0..self.slots.len()).map(|slot| self.run(slot, &[], true, limits));
+        for run in futures::future::join_all(runs).await {
+            let run = run?;
+            if run.is_green() && !run.tests.is_empty() {
+                return Err(Error::internal("the red tests are green in mutate's workspace"));
+            }
+        }
+        Ok(self.run(0, &[], true, limits).await?.duration)
+    }
+
+    async fn run(&self, slot: usize, changes: &[Change], only_red: bool, limits: Limits) -> Result<Run> {
+        let workspace = self.slots[slot % self.slots.len()].lock().await;
+        put(&workspace, changes)?;
+        let selection = if only_red && !self.whole { Selection::Only(self.red.clone()) } else { Selection::All };
+        let run = self.lab.run(&workspace, &self.suite, &selection, limits, &self.cancel).await;
+        // the candidate's files, and everything that its tests left behind
+        workspace.reset()?;
+        run
+    }
+
+    fn limits(&self, ask: Ask) -> Limits {
+        let time = match ask {
+            Ask::Quick => LEAST.max(self.warm.mul_f64(QUICK_TIMES)),
+            Ask::Patient => (LEAST * 2).max(self.warm.mul_f64(PATIENT_TIMES)),
+            Ask::Whole => self.limits.time,
+        };
+        Limits { time: time.min(self.limits.time), ..self.limits }
+    }
+
+    async fn try_one(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
+        let run = self.run(slot, changes, ask != Ask::Whole, self.limits(ask)).await?;
+        if run.end == End::Cancelled {
+            return Err(Error::interrupted());
+        }
+        Ok(self.read(&run, ask))
+    }
+
+    fn read(&self, run: &Run, ask: Ask) -> Probed {
+        let broken = run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test);
+        let status = |n: &usize| run.tests.get(&TestId(self.roster.names[*n].clone())).map(|r| r.status);
+        let healed = |n: &usize| match status(n) {
+            Some(status) => status == Status::Passed,
+            // the build, or a file, is healed when it is not there any more and everything passes
+            None => self.whole && run.is_green(),
+        };
+        let mut probed = Probed {
+            still_red: self.roster.red.iter().copied().filter(|n| !healed(n)).collect(),
+            timed_out: run.end == End::TimedOut,
+            unbuildable: broken && !self.whole,
+            ..Probed::default()
+        };
+        let failed =
+            |n: &usize| status(n) != Some(Status::Passed) && (ask == Ask::Whole || status(n) == Some(Status::Failed));
+        probed.broke = self.roster.green.iter().copied().filter(failed).collect();
+        if ask == Ask::Whole && !run.is_green() && probed.is_green() {
+            // something that was not there before is red
+            probed.broke.extend(self.roster.green.first().or(self.roster.red.first()));
+        }
+        let first = run.tests.values().find(|r| r.status == Status::Failed).and_then(|r| r.message.as_ref());
+        probed.message = first.map(|m| m.lines().next().unwrap_or_default().to_owned());
+        probed
+    }
+}
+
+fn put(workspace: &Workspace, changes: &[Change]) -> Result<()> {
+    for change in changes {
+        let path = workspace.at(&change.path);
+        // a new time stamp, so that build tools notice
+        std::fs::write(&path, &change.text).context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+impl Probe for ColdProbe {
+    fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn about(&self) -> String {
+        format!(
+            "{} in {} workspaces, {:.1} s a run",
+            self.suite.command.display(),
+            self.slots.len(),
+            self.warm.as_secs_f64()
+        )
+    }
+
+    fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>> {
+        Box::pin(self.try_one(slot, changes, ask))
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
