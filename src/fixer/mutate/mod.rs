@@ -23,6 +23,7 @@ use crate::words::Disagreement;
 use edits::Project;
 use localise::{Clues, Place, places};
 use probe::cold::ColdProbe;
+use probe::node::NodeProbe;
 use probe::python::PythonProbe;
 use probe::{Change, Probe};
 use queue::Queue;
@@ -84,6 +85,12 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
 async fn start(case: &Case, desk: &Desk, notes: &mut Vec<String>) -> Result<Box<dyn Probe>> {
     if matches!(case.suite.runner, Runner::Pytest | Runner::Unittest) {
         match PythonProbe::start(case).await {
+            Ok(probe) => return Ok(Box::new(probe)),
+            Err(error) => notes.push(format!("no warm runner: {error}")),
+        }
+    }
+    if case.suite.runner == Runner::NodeTest {
+        match NodeProbe::start(case, &desk.cancel).await {
             Ok(probe) => return Ok(Box::new(probe)),
             Err(error) => notes.push(format!("no warm runner: {error}")),
         }

@@ -45,8 +45,18 @@ impl ColdProbe {
     /// and shows how long a run takes.
     ///
     /// # Errors
-    /// When workspaces can't be made.
+    /// When workspaces can't be made, or the red tests are green in them.
     pub async fn start(case: &Case, cancel: &CancellationToken) -> Result<Self> {
+        let mut probe = Self::idle(case, cancel).await?;
+        probe.warm = probe.warm_up(case.red.duration).await?;
+        Ok(probe)
+    }
+
+    /// Makes the workspaces and runs nothing yet.
+    ///
+    /// # Errors
+    /// When workspaces can't be made.
+    pub async fn idle(case: &Case, cancel: &CancellationToken) -> Result<Self> {
         let make = |n: usize| async move {
             case.lab.workspace(&case.snapshot, &format!("mutate-cold-{n}")).await.map(Mutex::new)
         };
@@ -56,7 +66,7 @@ impl ColdProbe {
         let names: Vec<String> = red.iter().chain(&green).map(|id| id.0.clone()).collect();
         let roster = Roster { red: (0..red.len()).collect(), green: (red.len()..names.len()).collect(), names };
         let is_whole = |id: &TestId| case.red.tests.get(id).is_some_and(|r| r.scope != Scope::Test);
-        let mut probe = Self {
+        Ok(Self {
             lab: Arc::clone(&case.lab),
             suite: case.suite.clone(),
             limits: case.limits,
@@ -66,9 +76,7 @@ impl ColdProbe {
             red,
             warm: case.red.duration,
             cancel: cancel.clone(),
-        };
-        probe.warm = probe.warm_up(case.red.duration).await?;
-        Ok(probe)
+        })
     }
 
     /// Builds in every slot, then measures one more run in the first.

@@ -2,6 +2,7 @@
 
 pub mod cold;
 pub mod command;
+pub mod node;
 pub mod python;
 pub mod server;
 
@@ -140,7 +141,7 @@ pub struct Patience {
 
 /// Red programs often stop early, so the red run says little about how long a right one takes; green tests of the same
 /// suite say more. Nothing is cut below this: a start-up hiccup on a busy machine takes as long.
-const LEAST_QUICK_MS: f64 = 250.0;
+const LEAST_QUICK_MS: f64 = 150.0;
 /// A right program may be this many times slower than what was measured.
 const QUICK_TIMES: f64 = 5.0;
 /// The same for a second, patient look.
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn limits_are_multiples_of_what_was_measured_and_never_tiny() {
-        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3).cpu, Duration::from_millis(250));
+        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3).cpu, Duration::from_millis(150));
         assert_eq!(patience(Ask::Quick, 400.0, 1.0, 3).cpu, Duration::from_secs(2));
         assert_eq!(patience(Ask::Quick, 1.0, 50.0, 10).cpu, Duration::from_millis(2500));
         assert_eq!(patience(Ask::Patient, 400.0, 1.0, 3).cpu, Duration::from_secs(8));

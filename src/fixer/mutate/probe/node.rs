@@ -1,0 +1,301 @@
+//! The warm runner for `node --test`: one server per slot; see `warm_node.mjs`. Whole runs go through the suite's own command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::cold::ColdProbe;
+use super::server::Server;
+use super::{Ask, Change, Coverage, Probe, Probed, Roster, patience};
+use crate::error::{Context as _, Error, Result};
+use crate::fixer::Case;
+use crate::lab::Lab;
+use crate::repo::Workspace;
+
+const SCRIPT: &str = include_str!("warm_node.mjs");
+
+/// Starting a worker and loading the tests comes on top of the tests' own time.
+const LOAD: Duration = Duration::from_millis(150);
+
+/// Nobody answers later than this after the limits.
+const OVERTIME: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+struct Slot {
+    server: Server,
+    workspace: Workspace,
+}
+
+/// Tries JavaScript candidates in worker threads of waiting processes.
+#[derive(Debug)]
+pub struct NodeProbe {
+    lab: Arc<Lab>,
+    slots: Vec<Mutex<Slot>>,
+    cold: ColdProbe,
+    roster: Roster,
+    numbers: BTreeMap<String, usize>,
+    /// Test files, relative to the suite's folder.
+    files: Vec<String>,
+    /// Duration of each test without a patch; a test that hangs has none.
+    durations: BTreeMap<usize, f64>,
+    version: String,
+}
+
+/// What came back: outcome, duration and message by test, and how it ended.
+struct Seen {
+    results: BTreeMap<usize, (bool, f64, Option<String>)>,
+    end: String,
+    current: Option<usize>,
+    coverage: Value,
+    error: Option<String>,
+}
+
+impl NodeProbe {
+    /// Starts warm runners and checks that they see what the red run saw.
+    ///
+    /// # Errors
+    /// With the reason when they don't: then candidates have to be tried cold.
+    pub async fn start(case: &Case, cancel: &CancellationToken) -> Result<Self> {
+        let cold = ColdProbe::idle(case, cancel).await?;
+        let planted = futures::future::join_all((0..case.lab.parallel).map(|n| plant(case, n))).await;
+        let planted: Vec<(Slot, String)> = planted.into_iter().collect::<Result<_>>()?;
+        let version = planted.first().map(|p| p.1.clone()).unwrap_or_default();
+        let roster = cold.roster().clone();
+        let numbers = roster.names.iter().enumerate().map(|(n, id)| (id.clone(), n)).collect();
+        let file = |id: &String| id.split(" > ").next().unwrap_or_default().to_owned();
+        let files: BTreeSet<String> = roster.names.iter().map(file).filter(|f| !f.is_empty()).collect();
+        let slots = planted.into_iter().map(|p| Mutex::new(p.0)).collect();
+        let lab = Arc::clone(&case.lab);
+        let files = files.into_iter().collect();
+        let mut probe = Self { lab, slots, cold, roster, numbers, files, durations: BTreeMap::new(), version };
+        probe.settle().await?;
+        Ok(probe)
+    }
+
+    /// Runs everything once without a patch and compares with the red run.
+    async fn settle(&mut self) -> Result<()> {
+        let mut left: Vec<usize> = (0..self.roster.names.len()).collect();
+        let mut passed = BTreeSet::new();
+        for cut in 0..8 {
+            let cpu = if cut == 0 { 5.0 } else { 1.5 };
+            let seen = self.run(0, &[], &left, cpu, false, false).await?;
+            for (n, (good, ms, _)) in &seen.results {
+                self.durations.insert(*n, *ms);
+                if *good {
+                    passed.insert(*n);
+                }
+            }
+            left.retain(|n| !seen.results.contains_key(n) && Some(*n) != seen.current);
+            if seen.end == "done" || left.is_empty() || seen.current.is_none() {
+                break;
+            }
+        }
+        if let Some(n) = self.roster.red.iter().find(|n| passed.contains(n)) {
+            return Err(Error::internal(format!("{} is not red in the warm runner", self.roster.names[*n])));
+        }
+        let missing = self.roster.green.iter().filter(|n| !passed.contains(n)).count();
+        if missing > 0 {
+            return Err(Error::internal(format!("{missing} green tests are red in the warm runner")));
+        }
+        let ran = |n: &&usize| self.durations.contains_key(n) || !left.contains(n);
+        if self.roster.red.iter().any(|n| !ran(&n)) {
+            return Err(Error::internal("a red test does not run in the warm runner"));
+        }
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        slot: usize,
+        changes: &[Change],
+        tests: &[usize],
+        cpu: f64,
+        stop: bool,
+        cover: bool,
+    ) -> Result<Seen> {
+        let names: Vec<&str> = tests.iter().map(|n| self.roster.names[*n].as_str()).collect();
+        let wanted = |f: &&String| names.iter().any(|n| n.starts_with(f.as_str()));
+        let files: Vec<&String> = self.files.iter().filter(wanted).collect();
+        let pairs: Vec<(String, &str)> =
+            changes.iter().map(|c| (String::from_utf8_lossy(&c.path).into_owned(), c.text.as_str())).collect();
+        let wall = cpu * 4.0 + 2.0;
+        let request = json!({"op": "run", "changes": pairs, "files": files, "tests": names, "cpu": cpu, "wall": wall,
+            "stop": stop, "cover": cover});
+        let mut slot = self.slots[slot % self.slots.len()].lock().await;
+        let _permit = self.lab.slot().await?;
+        let answer = slot.server.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await?;
+        if answer["lost"] == true {
+            slot.workspace.reset()?;
+        }
+        Ok(self.read(&answer))
+    }
+
+    fn read(&self, answer: &Value) -> Seen {
+        let rows: Vec<(String, String, f64, Option<String>)> =
+            serde_json::from_value(answer["results"].clone()).unwrap_or_default();
+        let number = |id: &str| self.numbers.get(id).copied();
+        let stray = rows.iter().find(|r| number(&r.0).is_none() && r.1 == "f").and_then(|r| r.3.clone());
+        let results = rows.into_iter().filter_map(|(id, o, ms, m)| Some((number(&id)?, (o == "p", ms, m)))).collect();
+        Seen {
+            results,
+            end: answer["end"].as_str().unwrap_or_default().to_owned(),
+            current: answer["current"].as_str().and_then(number),
+            coverage: answer["coverage"].clone(),
+            error: stray.or_else(|| answer["error"].as_str().map(str::to_owned)),
+        }
+    }
+
+    /// Seconds of the processor for these tests.
+    fn cpu(&self, ask: Ask, tests: &[usize]) -> f64 {
+        let measured = tests.iter().filter_map(|n| self.durations.get(n)).sum();
+        (patience(ask, measured, 0.5, tests.len()).cpu + LOAD).as_secs_f64()
+    }
+
+    async fn try_red(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
+        let red = &self.roster.red;
+        let seen = self.run(slot, changes, red, self.cpu(ask, red), false, false).await?;
+        let good = |n: &usize| seen.results.get(n).is_some_and(|r| r.0);
+        let mut probed = Probed {
+            still_red: red.iter().copied().filter(|n| !good(n)).collect(),
+            timed_out: seen.end == "timeout",
+            unbuildable: seen.results.is_empty() && seen.end == "done",
+            message: seen.results.values().find_map(|r| r.2.clone()).or(seen.error),
+            ..Probed::default()
+        };
+        if probed.still_red.is_empty() && !probed.timed_out {
+            let green = &self.roster.green;
+            let seen = self.run(slot, changes, green, self.cpu(Ask::Patient, green), true, false).await?;
+            let bad = |n: &&usize| !seen.results.get(n).is_some_and(|r| r.0);
+            probed.broke = green.iter().filter(bad).copied().collect();
+            probed.timed_out = seen.end == "timeout";
+        }
+        Ok(probed)
+    }
+}
+
+/// Starts a server in a workspace of its own.
+async fn plant(case: &Case, n: usize) -> Result<(Slot, String)> {
+    let workspace = case.lab.workspace(&case.snapshot, &format!("mutate-node-{n}")).await?;
+    let scratch = case.lab.scratch("mutate")?;
+    let script = scratch.join("warm_node.mjs");
+    std::fs::write(&script, SCRIPT).context(|| format!("can't write {}", script.display()))?;
+    let cwd = workspace.path.join(&case.suite.dir);
+    let mut env = case.lab.environment();
+    env.insert("TMPDIR".into(), scratch.into());
+    env.insert("NODE_NO_WARNINGS".into(), "1".into());
+    let argv = ["node".into(), "--experimental-vm-modules".into(), script.into()];
+    let mut server = Server::start(&argv, &cwd, &env)?;
+    let start = json!({"op": "start", "top": workspace.path, "cwd": cwd});
+    let ready = server.ask(&start, Duration::from_secs(20)).await?;
+    match ready["ready"].as_str() {
+        Some(version) => Ok((Slot { server, workspace }, version.to_owned())),
+        None => Err(Error::internal(format!("node can't run the tests warm: {}", ready["error"]))),
+    }
+}
+
+/// Lines (from 1) inside functions, and those of them that were executed, from a function's ranges in the order that V8
+/// gives them: outer ones first, inner ones overrule them. Offsets count UTF-16 units.
+fn lines(text: &str, functions: &[Vec<(usize, usize, u64)>]) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for line in text.split('\n') {
+        let blank = line.chars().take_while(|c| c.is_whitespace()).map(char::len_utf16).sum::<usize>();
+        let length = line.encode_utf16().count();
+        starts.push((blank < length).then_some(at + blank));
+        at += length + 1;
+    }
+    let (mut inside, mut executed) = (BTreeSet::new(), BTreeSet::new());
+    for (n, start) in starts.iter().enumerate() {
+        let Some(start) = start else { continue };
+        let covering = |f: &&Vec<(usize, usize, u64)>| f.first().is_some_and(|r| (r.0..r.1).contains(start));
+        // the innermost function decides
+        let inner = functions.iter().filter(covering).min_by_key(|f| f[0].1 - f[0].0);
+        let Some(ranges) = inner else { continue };
+        inside.insert(n + 1);
+        if ranges.iter().rfind(|r| (r.0..r.1).contains(start)).is_some_and(|r| r.2 > 0) {
+            executed.insert(n + 1);
+        }
+    }
+    (inside, executed)
+}
+
+/// Functions of a file with their ranges: start, end, how often.
+type Functions = Vec<Vec<(usize, usize, u64)>>;
+
+impl Probe for NodeProbe {
+    fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn about(&self) -> String {
+        format!("a warm runner in node {}", self.version)
+    }
+
+    fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>> {
+        Box::pin(async move {
+            match ask {
+                Ask::Whole => self.cold.probe(slot, changes, ask).await,
+                Ask::Quick | Ask::Patient => self.try_red(slot, changes, ask).await,
+            }
+        })
+    }
+
+    fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
+        Box::pin(async move {
+            // a test that hangs gives no coverage: those that end have to do
+            let tests: Vec<usize> = self.durations.keys().copied().take(400).collect();
+            let cpu = self.cpu(Ask::Patient, &tests);
+            let seen = self.run(0, &[], &tests, cpu, false, true).await.ok()?;
+            let by_name: BTreeMap<String, BTreeMap<String, Functions>> = serde_json::from_value(seen.coverage).ok()?;
+            let slot = self.slots[0].lock().await;
+            let mut coverage = Coverage::default();
+            let mut texts: BTreeMap<String, String> = BTreeMap::new();
+            for (name, files) in by_name {
+                let Some(test) = self.numbers.get(&name) else { continue };
+                for (file, functions) in files {
+                    let text = texts.entry(file.clone()).or_insert_with(|| {
+                        std::fs::read_to_string(slot.workspace.path.join(&file)).unwrap_or_default()
+                    });
+                    let (inside, executed) = lines(text, &functions);
+                    coverage.traceable.entry(file.clone()).or_default().extend(inside);
+                    coverage.by_test.entry(*test).or_default().insert(file, executed);
+                }
+            }
+            let some_red = self.roster.red.iter().any(|n| coverage.by_test.contains_key(n));
+            some_red.then_some(coverage)
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            futures::future::join_all(self.slots.iter().map(|slot| async { slot.lock().await.server.stop().await }))
+                .await;
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_become_lines_and_inner_ranges_overrule_outer_ones() {
+        let text = "const a = 1;\nfunction f(é) {\n  if (é) {\n    return 1;\n  }\n  return 2;\n}\n";
+        let start = text.find("function").unwrap();
+        let end = text.find("\n}\n").unwrap();
+        // one unit less than bytes for each é
+        let block = (text.find("{\n    return 1").unwrap() - 2, text.find("}\n  return 2").unwrap() - 2, 0);
+        let (inside, executed) = lines(text, &[vec![(start, end, 3), block]]);
+        assert_eq!(inside, BTreeSet::from([2, 3, 4, 5, 6]));
+        assert_eq!(executed, BTreeSet::from([2, 3, 5, 6]));
+    }
+}

@@ -1,0 +1,538 @@
+// A warm runner for `node --test` suites, for kaizen-ci's search-based repair. Started once per core; speaks JSON lines.
+//
+// The main thread keeps time and the workspace; a worker thread loads the project's modules anew for every candidate
+// (with loaders of our own, so that nothing of the one before is left) and calls the test functions that a stand-in for
+// `node:test` collects. A worker that hangs, exits, or finds its globals changed is thrown away. What is green here is
+// run again by the suite's own command before it counts.
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { createRequire, builtinModules } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import vm from "node:vm";
+
+const SKIP = new Set([".git", "node_modules", ".nyc_output", "coverage"]);
+const KEEP_FILE_BYTES = 1 << 20;
+const MOST_FILES = 3000;
+const WORKER_RUNS = 150;
+
+// ---------------------------------------------------------------- the worker: one candidate after the other
+
+/** A stand-in for `node:test` that collects tests in place of running them. */
+function collector(file, report) {
+  const top = { name: null, suite: true, entries: [], before: [], after: [], beforeEach: [], afterEach: [], parent: null };
+  let here = top;
+  const tidy = (name, options, fn) => {
+    if (typeof name === "function") [name, options, fn] = [name.name, {}, name];
+    else if (name !== null && typeof name === "object") [name, options, fn] = [options?.name ?? "", name, options];
+    if (typeof options === "function") [options, fn] = [{}, options];
+    return { name: String(name ?? fn?.name ?? "<anonymous>") || "<anonymous>", options: options ?? {}, fn };
+  };
+  const add = (forced, suite) => (a, b, c) => {
+    const { name, options, fn } = tidy(a, b, c);
+    const entry = { name, fn, suite, parent: here, entries: [], before: [], after: [], beforeEach: [], afterEach: [],
+      off: Boolean(options.skip || options.todo || forced || !fn) };
+    here.entries.push(entry);
+    if (suite && fn && !entry.off) {
+      here = entry;
+      try {
+        const result = fn({ name });
+        if (result && typeof result.then === "function") entry.pending = result;
+      } catch (error) {
+        entry.broken = error;
+      } finally {
+        here = entry.parent;
+      }
+    }
+    return Promise.resolve();
+  };
+  const kind = (suite) => Object.assign(add(false, suite), { skip: add(true, suite), todo: add(true, suite), only: add(false, suite) });
+  const hook = (name) => (fn) => { here[name].push(fn); };
+  const test = kind(false), suite = kind(true);
+  const api = { test, it: test, describe: suite, suite };
+  for (const name of ["before", "after", "beforeEach", "afterEach"]) api[name] = hook(name);
+  Object.assign(test, api);
+
+  const seen = new Map();
+  const idOf = (entry) => {
+    const names = [];
+    for (let at = entry; at.parent; at = at.parent) names.unshift(at.name);
+    const id = [file, ...names].join(" > ");
+    const count = (seen.get(id) ?? 0) + 1;
+    seen.set(id, count);
+    return count === 1 ? id : `${id} #${count}`;
+  };
+  const outer = (entry) => { const all = []; for (let at = entry; at; at = at.parent) all.unshift(at); return all; };
+
+  async function runTest(entry, real) {
+    const id = idOf(entry);
+    if (entry.off || !report.wants(id)) return true;
+    report.start(id);
+    let failure = null;
+    const own = { after: [], beforeEach: [], afterEach: [] };
+    const t = {
+      name: entry.name, signal: new AbortController().signal, mock: real.mock, assert: real.assert,
+      diagnostic() {}, plan() {}, skip() {}, todo() {}, runOnly() {}, before: (fn) => fn(t),
+      after: (fn) => own.after.push(fn), beforeEach: (fn) => own.beforeEach.push(fn), afterEach: (fn) => own.afterEach.push(fn),
+      async test(a, b, c) {
+        const { name, options, fn } = tidy(a, b, c);
+        const inner = { name, fn, parent: entry, off: Boolean(options.skip || options.todo || !fn), beforeEach: [], afterEach: [] };
+        for (const before of own.beforeEach) await before(t);
+        if (!(await runTest(inner, real))) failure ??= new Error("a subtest failed");
+        for (const after of own.afterEach) await after(t);
+      },
+    };
+    try {
+      for (const level of outer(entry)) for (const fn of level.beforeEach ?? []) await call(fn, t);
+      await call(entry.fn, t);
+    } catch (error) {
+      failure ??= error ?? new Error("thrown nothing");
+    }
+    try {
+      for (const level of outer(entry).reverse()) for (const fn of level.afterEach ?? []) await call(fn, t);
+      for (const fn of own.after) await call(fn, t);
+    } catch (error) {
+      failure ??= error ?? new Error("thrown nothing");
+    }
+    real.mock?.reset?.();
+    failure ??= report.stray();
+    report.end(id, failure);
+    await report.settle?.(id);
+    return failure === null;
+  }
+
+  const call = (fn, t) => fn.length < 2 ? fn(t) : new Promise((yes, no) => fn(t, (error) => (error ? no(error) : yes())));
+
+  async function runSuite(entry, real) {
+    if (entry.off) return;
+    await entry.pending;
+    let broken = entry.broken ?? null;
+    try {
+      for (const fn of entry.before) await fn({});
+    } catch (error) {
+      broken ??= error;
+    }
+    for (const inner of entry.entries) {
+      if (report.over()) return;
+      if (broken) inner.fn = () => { throw broken; };
+      if (inner.suite) await runSuite(inner, real);
+      else await runTest(inner, real);
+    }
+    for (const fn of entry.after) await fn({});
+  }
+
+  return { api, run: (real) => runSuite(top, real) };
+}
+
+/** Loads project modules anew, everything else as node does. */
+class Loader {
+  constructor(top, api, realTest) {
+    this.top = top + path.sep;
+    this.api = api;
+    this.realTest = realTest;
+    this.modules = new Map();
+    this.required = new Map();
+    this.types = new Map();
+  }
+
+  mine(file) {
+    return file.startsWith(this.top) && !file.includes(`${path.sep}node_modules${path.sep}`);
+  }
+
+  isModule(file) {
+    if (file.endsWith(".mjs")) return true;
+    if (!file.endsWith(".js")) return false;
+    let folder = path.dirname(file);
+    for (;;) {
+      if (!this.types.has(folder)) {
+        let type = null;
+        try {
+          type = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")).type ?? "commonjs";
+        } catch { /* no package here */ }
+        this.types.set(folder, type);
+      }
+      const type = this.types.get(folder);
+      if (type !== null) return type === "module";
+      const up = path.dirname(folder);
+      if (up === folder) return false;
+      folder = up;
+    }
+  }
+
+  /** A builtin's name, a file, or null for what node has to find itself. */
+  resolve(specifier, from) {
+    const bare = specifier.replace(/^node:/, "");
+    if (specifier.startsWith("node:") || builtinModules.includes(bare)) return { builtin: `node:${bare}` };
+    if (specifier.startsWith("file:")) return { file: fileURLToPath(specifier) };
+    if (specifier.startsWith(".") || specifier.startsWith("/")) {
+      const file = path.resolve(path.dirname(from), specifier);
+      if (fs.existsSync(file) && fs.statSync(file).isFile()) return { file };
+    }
+    return { file: createRequire(from).resolve(specifier) };
+  }
+
+  synthetic(values) {
+    const names = [...new Set([...Object.keys(values), "default"])];
+    const module = new vm.SyntheticModule(names, () => {
+      for (const name of names) module.setExport(name, name === "default" && !("default" in values) ? values : values[name]);
+    });
+    return module;
+  }
+
+  async import(specifier, from) {
+    const found = this.resolve(specifier, from);
+    const key = found.builtin ?? found.file;
+    if (!this.modules.has(key)) this.modules.set(key, this.make(found));
+    return this.modules.get(key);
+  }
+
+  async make({ builtin, file }) {
+    if (builtin === "node:test") return this.synthetic({ ...this.realTest, ...this.api, default: this.api.test });
+    if (builtin) return this.synthetic({ ...(await import(builtin)) });
+    if (!this.mine(file)) return this.synthetic({ ...(await import(pathToFileURL(file).href)) });
+    if (!this.isModule(file)) {
+      const exports = this.require(file);
+      const named = exports !== null && (typeof exports === "object" || typeof exports === "function") ? exports : {};
+      return this.synthetic({ ...named, default: exports });
+    }
+    const url = pathToFileURL(file).href;
+    return new vm.SourceTextModule(fs.readFileSync(file, "utf8"), {
+      identifier: url,
+      initializeImportMeta: (meta) => Object.assign(meta, { url, filename: file, dirname: path.dirname(file), main: false }),
+      importModuleDynamically: async (specifier) => {
+        const module = await this.import(specifier, file);
+        await this.ready(module);
+        return module;
+      },
+    });
+  }
+
+  async ready(module) {
+    const link = (specifier, from) => this.import(specifier, fileURLToPath(from.identifier));
+    if (module.status === "unlinked") await module.link(link);
+    if (module.status === "linked" || module.status === "evaluated") await module.evaluate();
+    if (module.status === "errored") throw module.error;
+  }
+
+  /** CommonJS. */
+  require(file) {
+    if (this.required.has(file)) return this.required.get(file).exports;
+    const real = createRequire(file);
+    if (!this.mine(file) || file.endsWith(".node")) return real(file);
+    if (file.endsWith(".json")) return JSON.parse(fs.readFileSync(file, "utf8"));
+    const module = { exports: {}, id: file, filename: file, loaded: false, children: [], paths: [] };
+    this.required.set(file, module);
+    const require = (specifier) => {
+      const found = this.resolve(specifier, file);
+      if (found.builtin === "node:test") return Object.assign(this.api.test, this.realTest, this.api);
+      return found.builtin ? real(found.builtin) : this.require(found.file);
+    };
+    Object.assign(require, { resolve: real.resolve, cache: {}, main: undefined });
+    const text = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
+    const code = vm.compileFunction(text, ["exports", "require", "module", "__filename", "__dirname"], {
+      filename: pathToFileURL(file).href,
+      importModuleDynamically: async (specifier) => {
+        const inner = await this.import(specifier, file);
+        await this.ready(inner);
+        return inner;
+      },
+    });
+    code.call(module.exports, module.exports, require, module, file, path.dirname(file));
+    module.loaded = true;
+    return module.exports;
+  }
+
+  async start(file) {
+    if (!this.isModule(file)) return void this.require(file);
+    await this.ready(await this.import(file, file));
+  }
+}
+
+const shape = () => [globalThis, Object.prototype, Array.prototype, String.prototype, Number.prototype, Function.prototype,
+  Map.prototype, Set.prototype, Promise.prototype, Math, JSON, process.env]
+  .map((thing) => Reflect.ownKeys(thing).map(String).join()).join(";");
+
+async function workerMain() {
+  const realTest = await import("node:test");
+  const { Session } = await import("node:inspector/promises");
+  let strayError = null;
+  const caught = (error) => { strayError ??= error ?? new Error("thrown nothing"); };
+  process.on("uncaughtException", caught);
+  process.on("unhandledRejection", caught);
+  const timers = new Set();
+  for (const name of ["setTimeout", "setInterval", "setImmediate"]) {
+    const real = globalThis[name];
+    const kept = (...args) => { const timer = real(...args); timers.add(timer); return timer; };
+    for (const key of Reflect.ownKeys(real)) if (!(key in kept)) Object.defineProperty(kept, key, Object.getOwnPropertyDescriptor(real, key));
+    globalThis[name] = kept;
+  }
+  const fresh = shape();
+  parentPort.on("message", async (request) => {
+    const results = [];
+    const coverage = {};
+    let stop = false, session = null, began = 0;
+    if (request.cover) {
+      session = new Session();
+      session.connect();
+      await session.post("Profiler.enable");
+      await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
+    }
+    const wanted = request.tests ? new Set(request.tests) : null;
+    const parents = wanted && [...wanted];
+    for (const file of request.files) {
+      const absolute = path.join(request.cwd, file);
+      strayError = null;
+      const report = {
+        over: () => stop,
+        wants: (id) => !wanted || wanted.has(id) || parents.some((w) => w.startsWith(`${id} > `)),
+        start: (id) => { began = performance.now(); parentPort.postMessage({ start: id }); },
+        stray: () => { const error = strayError; strayError = null; return error; },
+        end: (id, failure) => {
+          const message = failure === null ? null : `${failure?.name ?? "Error"}: ${String(failure?.message ?? failure).slice(0, 300)}`;
+          results.push([id, failure === null ? "p" : "f", performance.now() - began, message]);
+          if (failure !== null && request.stop) stop = true;
+        },
+      };
+      const { api, run } = collector(file, report);
+      try {
+        await new Loader(request.top, api, realTest).start(absolute);
+        if (session) {
+          report.settle = async (id) => { coverage[id] = await take(session, request.top); };
+          await take(session, request.top);
+        }
+        await run(realTest);
+      } catch (error) {
+        const syntax = error?.name === "SyntaxError";
+        results.push([file, "f", 0, `${error?.name ?? "Error"}: ${String(error?.message ?? error).slice(0, 300)}`]);
+        if (syntax) parentPort.postMessage({ build: true });
+      }
+      if (stop) break;
+    }
+    if (session) session.disconnect();
+    for (const timer of timers) { clearTimeout(timer); clearInterval(timer); clearImmediate(timer); }
+    timers.clear();
+    parentPort.postMessage({ done: true, results, coverage, stale: shape() !== fresh });
+  });
+  parentPort.postMessage({ ready: true });
+}
+
+/** What was executed since the last call, by file of which anything was: each function's ranges as [start, end, count]. */
+async function take(session, top) {
+  const { result } = await session.post("Profiler.takePreciseCoverage");
+  const files = {};
+  const prefix = pathToFileURL(top).href + "/";
+  for (const script of result) {
+    if (!script.url.startsWith(prefix) || script.url.includes("/node_modules/")) continue;
+    const name = decodeURI(script.url.slice(prefix.length));
+    const functions = script.functions.filter((f) => f.functionName !== "" || f.ranges[0].startOffset > 0);
+    if (functions.some((f) => f.ranges[0].count > 0)) files[name] = functions.map((f) => f.ranges.map((r) => [r.startOffset, r.endOffset, r.count]));
+  }
+  return files;
+}
+
+// ---------------------------------------------------------------- the main thread
+
+class Tree {
+  constructor(top) {
+    this.top = top;
+    this.files = new Map();
+    this.lost = false;
+    for (const [file, info] of this.walk()) {
+      const content = info.size <= KEEP_FILE_BYTES && info.isFile() ? fs.readFileSync(file) : null;
+      this.files.set(file, { info, content });
+    }
+  }
+
+  *walk(folder = this.top) {
+    let entries = [];
+    try {
+      entries = fs.readdirSync(folder, { withFileTypes: true });
+    } catch { /* gone */ }
+    for (const entry of entries) {
+      if (SKIP.has(entry.name)) continue;
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) yield* this.walk(file);
+      else {
+        try {
+          yield [file, fs.lstatSync(file)];
+        } catch { /* gone */ }
+      }
+    }
+  }
+
+  put(changes) {
+    for (const [name, text] of changes) fs.writeFileSync(path.join(this.top, name), text);
+  }
+
+  restore() {
+    let changed = 0;
+    const found = new Set();
+    for (const [file, info] of this.walk()) {
+      found.add(file);
+      const known = this.files.get(file);
+      if (!known) {
+        fs.rmSync(file, { force: true, recursive: true });
+        changed += 1;
+      } else if (info.mtimeMs !== known.info.mtimeMs || info.size !== known.info.size || info.mode !== known.info.mode) {
+        this.write(file, known);
+        changed += 1;
+      }
+    }
+    for (const [file, known] of this.files) {
+      if (!found.has(file)) {
+        this.write(file, known);
+        changed += 1;
+      }
+    }
+    return changed;
+  }
+
+  write(file, { info, content }) {
+    if (content === null) {
+      this.lost = true;
+      return;
+    }
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, content);
+    fs.chmodSync(file, info.mode & 0o777);
+    fs.utimesSync(file, info.atimeMs / 1000, info.mtimeMs / 1000);
+    this.files.set(file, { info: fs.lstatSync(file), content });
+  }
+}
+
+/** Every process below us. */
+function descendants(pid = process.pid) {
+  const found = [];
+  try {
+    for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
+      const text = fs.readFileSync(`/proc/${pid}/task/${task}/children`, "utf8");
+      for (const child of text.split(" ").filter(Boolean).map(Number)) found.push(child, ...descendants(child));
+    }
+  } catch { /* not Linux, or gone */ }
+  return found;
+}
+
+function killChildren() {
+  for (const pid of descendants()) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch { /* gone */ }
+  }
+}
+
+class Bench {
+  constructor(config) {
+    this.config = config;
+    this.tree = new Tree(config.top);
+    this.worker = null;
+    this.runs = 0;
+  }
+
+  async ready() {
+    if (this.worker && this.runs < WORKER_RUNS) return;
+    await this.drop();
+    this.runs = 0;
+    this.worker = new Worker(fileURLToPath(import.meta.url), {
+      workerData: { kaizen: true }, stdout: true, stderr: true, env: { ...process.env },
+      resourceLimits: { maxOldGenerationSizeMb: 1024 },
+    });
+    this.worker.stdout.resume();
+    this.worker.stderr.resume();
+    await new Promise((yes, no) => {
+      this.worker.once("message", yes);
+      this.worker.once("error", no);
+      this.worker.once("exit", () => no(new Error("the worker ended")));
+    });
+  }
+
+  async drop() {
+    const worker = this.worker;
+    this.worker = null;
+    if (worker) await worker.terminate();
+  }
+
+  async run(request) {
+    await this.ready();
+    this.runs += 1;
+    this.tree.put(request.changes ?? []);
+    const answer = await this.attend(request);
+    if (answer.end !== "done" || answer.stale) await this.drop();
+    killChildren();
+    answer.dirty = this.tree.restore();
+    if (this.tree.lost) {
+      this.tree.lost = false;
+      answer.lost = true;
+    }
+    return answer;
+  }
+
+  attend(request) {
+    const worker = this.worker, cpu = process.cpuUsage(), began = performance.now();
+    return new Promise((resolve) => {
+      let current = null, build = false;
+      const finish = (answer) => {
+        clearInterval(clock);
+        worker.removeAllListeners("message");
+        worker.removeAllListeners("error");
+        worker.removeAllListeners("exit");
+        worker.on("error", () => {});
+        resolve({ results: [], current, build, ...answer });
+      };
+      const clock = setInterval(() => {
+        const used = process.cpuUsage(cpu);
+        const busy = (used.user + used.system) / 1e6, waited = (performance.now() - began) / 1000;
+        if (busy > request.cpu || waited > request.wall) finish({ end: "timeout" });
+      }, 15);
+      worker.on("message", (message) => {
+        if (message.start) current = message.start;
+        else if (message.build) build = true;
+        else if (message.done) finish({ end: "done", results: message.results, coverage: message.coverage, stale: message.stale });
+      });
+      worker.on("error", (error) => finish({ end: "crash", error: String(error?.message ?? error) }));
+      worker.on("exit", () => finish({ end: "crash", error: "the process would have ended" }));
+      const { cwd, top } = this.config;
+      worker.postMessage({ files: request.files, tests: request.tests, stop: request.stop, cover: request.cover, cwd, top });
+    });
+  }
+}
+
+async function main() {
+  let bench = null, buffer = "";
+  const requests = [];
+  let wake = null;
+  process.stdin.setEncoding("utf8");
+  process.stdin.on("data", (data) => {
+    buffer += data;
+    for (let at = buffer.indexOf("\n"); at >= 0; at = buffer.indexOf("\n")) {
+      requests.push(JSON.parse(buffer.slice(0, at)));
+      buffer = buffer.slice(at + 1);
+    }
+    wake?.();
+  });
+  const leave = () => {
+    killChildren();
+    process.exit(0);
+  };
+  process.stdin.on("end", leave);
+  process.stdin.on("error", leave);
+  const answer = (message) => fs.writeSync(1, JSON.stringify(message) + "\n");
+  for (;;) {
+    while (requests.length === 0) await new Promise((yes) => { wake = yes; });
+    const request = requests.shift();
+    try {
+      if (request.op === "start") {
+        bench = new Bench(request);
+        if (bench.tree.files.size > MOST_FILES) answer({ error: "too many files" });
+        else {
+          await bench.ready();
+          answer({ ready: process.version });
+        }
+      } else answer(await bench.run(request));
+    } catch (error) {
+      answer({ end: "crash", results: [], error: String(error?.message ?? error) });
+    }
+  }
+}
+
+if (isMainThread) await main();
+else if (workerData?.kaizen) await workerMain();
