@@ -79,7 +79,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 pub fn show_size(bytes: u64) -> String {
     let names = ["GiB", "MiB", "KiB"];
     for ((_, scale), name) in SIZES.iter().zip(names) {
-        if bytes >= *scale && bytes % scale == 0 {
+        if bytes >= *scale && bytes.is_multiple_of(*scale) {
             return format!("{} {name}", bytes / scale);
         }
     }

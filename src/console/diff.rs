@@ -57,9 +57,7 @@ fn header(line: &str, out: &mut Vec<String>, style: Style) -> Hunk {
     if let Some(rest) = line.strip_prefix("@@ -") {
         if let Some((_, place)) = rest.split_once(" @@") {
             let from = rest.split([',', ' ']).next().unwrap_or_default();
-            out.push(
-                style.cyan(&format!("  line {} {}", harmless(from), harmless(place.trim())).trim_end().to_owned()),
-            );
+            out.push(style.cyan(format!("  line {} {}", harmless(from), harmless(place.trim())).trim_end()));
         }
         let count = |range: &str| range.split_once(',').map_or(Some(1), |(_, n)| n.parse().ok()).unwrap_or(0);
         let mut ranges = rest.split(' ');
@@ -105,8 +103,11 @@ impl Block {
     }
 }
 
+/// How a piece of a line is painted.
+type Paint = fn(Style, &str) -> String;
+
 fn inline(change: &similar::InlineChange<'_, str>, style: Style) -> String {
-    let (sign, plain, part): (&str, fn(Style, &str) -> String, fn(Style, &str) -> String) = match change.tag() {
+    let (sign, plain, part): (&str, Paint, Paint) = match change.tag() {
         ChangeTag::Delete => ("-", Style::red, Style::removed_part),
         ChangeTag::Insert => ("+", Style::green, Style::added_part),
         ChangeTag::Equal => (" ", Style::dim, Style::dim),

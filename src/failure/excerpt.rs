@@ -130,8 +130,8 @@ impl Collector {
             if left == 0 {
                 break;
             }
-            if !kept.contains_key(&line.number) {
-                kept.insert(line.number, line);
+            if let std::collections::btree_map::Entry::Vacant(e) = kept.entry(line.number) {
+                e.insert(line);
                 left -= 1;
             }
         }

@@ -69,11 +69,11 @@ pub fn rank(messages: &BTreeMap<TestId, String>, scene: &Scene<'_>) -> Vec<Suspe
     let mut finder = Finder { scene, files: BTreeMap::new(), hints: Vec::new() };
     // hundreds of red tests say nothing that the first fifty don't
     for (id, message) in messages.iter().take(50) {
-        finder.from_trace(id, message);
-        finder.from_test(id, message);
+        finder.add_traces(id, message);
+        finder.add_test_names(id, message);
     }
-    finder.from_literals(messages);
-    finder.from_changes();
+    finder.add_literals(messages);
+    finder.add_changes();
     finder.finish()
 }
 
@@ -111,7 +111,7 @@ impl Finder<'_> {
         self.hints.push(Hint { file: file.to_owned(), line, end_line: line, symbol, weight, reason });
     }
 
-    fn from_trace(&mut self, id: &TestId, message: &str) {
+    fn add_traces(&mut self, id: &TestId, message: &str) {
         let (mut frame, mut diagnostic) = (0i32, 0i32);
         for place in places(message) {
             let Some(file) = self.scene.resolve(&place.file).map(str::to_owned) else { continue };
@@ -135,7 +135,7 @@ impl Finder<'_> {
     }
 
     /// Names in the failing test: what it calls, most of all on the line that failed, and what it imports.
-    fn from_test(&mut self, id: &TestId, message: &str) {
+    fn add_test_names(&mut self, id: &TestId, message: &str) {
         let Some(test) = self.test_of(id, message) else { return };
         let at = places(message)
             .into_iter()
@@ -234,7 +234,7 @@ impl Finder<'_> {
     }
 
     /// Words in quotes in the messages that stand in few places of the product.
-    fn from_literals(&mut self, messages: &BTreeMap<TestId, String>) {
+    fn add_literals(&mut self, messages: &BTreeMap<TestId, String>) {
         static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"['"`]([^'"`\n]{4,60})['"`]"#));
         let mut literals = BTreeSet::new();
         for message in messages.values().take(20) {
@@ -256,7 +256,7 @@ impl Finder<'_> {
         }
     }
 
-    fn from_changes(&mut self) {
+    fn add_changes(&mut self) {
         let changed = self.scene.changed.by_file.clone();
         let total: usize = changed.iter().filter(|(f, _)| !self.scene.is_protected(f)).map(|(_, r)| r.len()).sum();
         // one changed place is telling, a hundred are not

@@ -248,7 +248,8 @@ mod tests {
         use Scope::{File, Suite, Test};
         use Status::{Failed, Passed};
         let red = run(&[("a", Test, Failed), ("b", Test, Failed), ("c", Test, Passed)]);
-        let table: &[(&[(&str, Scope, Status)], Seen)] = &[
+        type Row = (&'static [(&'static str, Scope, Status)], Seen);
+        let table: &[Row] = &[
             (&[("a", Test, Passed), ("b", Test, Passed)], Seen::Mark(Mark::Green)),
             (&[("a", Test, Passed), ("b", Test, Failed)], Seen::Mark(Mark::Red)),
             (&[("a", Test, Passed)], Seen::Absent),

@@ -408,7 +408,7 @@ mod tests {
         let mail = format!("From 1 Mon\nSubject: x\n\n--- \n x.py | 2 +-\n\n{DIFF}-- \n2.43.0\n\n");
         let fence = format!("Here you are:\n\n```diff\n{DIFF}```\nThat's it.\n");
         let indented: String = fence.lines().map(|l| format!("    {l}\n")).collect();
-        for text in [DIFF, &mail, &fence, &indented, &DIFF.replace("@@ -1,3 +1,3", "@@ -1,3 +1,3")] {
+        for text in [DIFF, &mail, &fence, &indented] {
             assert_eq!(rewritten(text, PLAIN), DIFF, "{text}");
         }
     }

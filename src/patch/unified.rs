@@ -10,7 +10,7 @@ const NO_OBJECT: &str = "0000000000000000000000000000000000000000";
 /// `path` as git puts it in a header: in double quotes with C escapes when it has odd bytes, else as it is.
 pub fn quoted(prefix: &str, path: &[u8]) -> Vec<u8> {
     let mut out = prefix.as_bytes().to_vec();
-    if !path.iter().any(|&b| b < 0x20 || b >= 0x7f || b == b'"' || b == b'\\') {
+    if !path.iter().any(|&b| !(0x20..0x7f).contains(&b) || b == b'"' || b == b'\\') {
         out.extend_from_slice(path);
         return out;
     }
@@ -22,7 +22,7 @@ pub fn quoted(prefix: &str, path: &[u8]) -> Vec<u8> {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\r' => out.extend_from_slice(b"\\r"),
-            b if b < 0x20 || b >= 0x7f => out.extend_from_slice(format!("\\{b:03o}").as_bytes()),
+            b if !(0x20..0x7f).contains(&b) => out.extend_from_slice(format!("\\{b:03o}").as_bytes()),
             b => out.push(b),
         }
     }

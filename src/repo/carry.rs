@@ -360,7 +360,7 @@ pub(crate) enum Keep {
 
 impl Carry {
     /// The same folders, copied from another tree.
-    pub(crate) fn from_top(&self, top: &Path) -> Self {
+    pub(crate) fn with_top(&self, top: &Path) -> Self {
         Self { folders: self.folders.clone(), top: Some(top.to_path_buf()) }
     }
 

@@ -122,7 +122,7 @@ impl Transfer<'_> {
         }
         self.files(&inventory.files)?;
         for link in &inventory.links {
-            let _ = self.link(link).or_else(only_full)?;
+            self.link(link).or_else(only_full)?;
         }
         for (known, path) in &inventory.again {
             std::fs::hard_link(self.there(known), self.there(path)).or_else(only_full)?;
@@ -215,5 +215,5 @@ fn only_full(e: io::Error) -> io::Result<()> {
 pub fn free_bytes(path: &Path) -> Result<u64> {
     let stat = nix::sys::statvfs::statvfs(path)
         .map_err(|e| Error::environment(format!("can't ask for the free space at {}", path.display())).source(e))?;
-    Ok(u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()))
+    Ok(stat.blocks_available() * stat.fragment_size())
 }

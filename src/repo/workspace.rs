@@ -253,7 +253,7 @@ impl Workspace {
     /// What to carry into another workspace so that it starts with the build folders as they are in this one now.
     /// Only safe from a workspace in which no patched code ever ran.
     pub fn warm(&self) -> Carry {
-        self.carry.from_top(&self.path)
+        self.carry.with_top(&self.path)
     }
 
     fn compare(&self, manifest: &Manifest) -> std::io::Result<Found> {

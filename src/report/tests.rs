@@ -235,7 +235,7 @@ fn of_kind(kind: u32, a: String, b: String, n: u64, small: u8) -> Event {
         2 => Event::SnapshotTaken { commit: a.clone(), tree: b.clone(), parent: Some(a), carried: vec![b], ms: n },
         3 => Event::SuiteStarted { purpose: Purpose::Judge, subject: a, selected: None },
         4 => Event::SuiteEnded {
-            purpose: if small % 2 == 0 { Purpose::Judge } else { Purpose::Red },
+            purpose: if small.is_multiple_of(2) { Purpose::Judge } else { Purpose::Red },
             subject: a,
             passed: some,
             failed: some,
@@ -280,7 +280,7 @@ fn of_kind(kind: u32, a: String, b: String, n: u64, small: u8) -> Event {
         15 => Event::JudgeStep { candidate: a, step: b },
         16 => Event::JudgeEnded {
             candidate: a.clone(),
-            verdict: if small % 2 == 0 { Verdict::Healed } else { Verdict::Tampered },
+            verdict: if small.is_multiple_of(2) { Verdict::Healed } else { Verdict::Tampered },
             reasons: vec![Reason { rule: a, what: b.clone() }],
             ms: n,
             output: b.clone(),

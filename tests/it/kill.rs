@@ -55,8 +55,9 @@ fn no_process_left(project: &Project) {
 
 fn survives(point: &str, args: &[&str]) {
     let project = project();
-    let before = project.sacred();
+    // status first: it may refresh the time stamps that the index holds
     let status = project.git(&["status", "--porcelain=v2"]);
+    let before = project.sacred();
     assert!(dies_at(&project, point, args), "the heal never came to `{point}`");
     no_process_left(&project);
     if !matches!(point, "apply-half" | "after-apply") {

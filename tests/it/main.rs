@@ -1,5 +1,7 @@
 //! All integration tests in one binary: real git, real processes, real test runners.
 
+#![allow(clippy::print_stderr, reason = "tests that need a missing program say that they were skipped")]
+
 mod case;
 mod cli;
 mod heal;

@@ -61,13 +61,7 @@ impl Place {
             log_cap_bytes: process::LOG_CAP_BYTES,
         };
         let finished = process::run(&spec, &CancellationToken::new()).await.unwrap();
-        let run = adapter::collect(suite, &prepared, &finished, &log, &self.top());
-        if std::env::var_os("SHOW").is_some() {
-            eprintln!("{}", std::fs::read_to_string(&log.stdout).unwrap_or_default());
-            eprintln!("{}", std::fs::read_to_string(&log.stderr).unwrap_or_default());
-            eprintln!("{run:#?}");
-        }
-        run
+        adapter::collect(suite, &prepared, &finished, &log, &self.top())
     }
 }
 

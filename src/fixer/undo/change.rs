@@ -388,7 +388,7 @@ mod tests {
         let old = "a\nb\n#test\nt1\n";
         let new = "A\nb\n#test\nt2\nt3\n";
         let change = Change::between(&files(&[("f", file(old))]), &files(&[("f", file(new))]));
-        let tests = |_: &[u8], text: &[u8]| vec![4..text.len()];
+        let tests = |_: &[u8], text: &[u8]| std::iter::once(4..text.len()).collect();
         let change = change.without(tests, |old, new| vec![Piece::Changed { old: old.into(), new: new.into() }]);
         assert_eq!(change.units().len(), 1);
         assert_eq!(change.compose(&Set::from([0]))[&b"f"[..]], file("a\nb\n#test\nt2\nt3\n"));

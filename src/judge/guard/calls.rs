@@ -22,7 +22,7 @@ pub(super) fn call_of<'t>(view: &View<'_>, node: Node<'t>) -> Option<Call<'t>> {
         "new_expression" => (format!("new {}", compact(field("constructor")?)), field("arguments")),
         "macro_invocation" => (
             format!("{}!", compact(field("macro")?)),
-            (0..node.child_count() as u32).filter_map(|i| node.child(i)).find(|n| n.kind() == "token_tree"),
+            (0..node.child_count()).filter_map(|i| node.child(i)).find(|n| n.kind() == "token_tree"),
         ),
         "method_invocation" => {
             let name = compact(field("name")?);
@@ -173,7 +173,7 @@ pub(super) fn literals_in(view: &View<'_>, node: Node<'_>) -> Vec<Literal> {
 fn token_literals(view: &View<'_>, tree: Node<'_>) -> Vec<Literal> {
     let mut found = Vec::new();
     let mut minus = false;
-    for i in 0..tree.child_count() as u32 {
+    for i in 0..tree.child_count() {
         let Some(node) = tree.child(i) else { continue };
         if node.kind() == "token_tree" {
             found.extend(token_literals(view, node));

@@ -317,7 +317,7 @@ fn runner_named(view: &View<'_>, node: Node<'_>) -> Option<String> {
     }
     let mut at = node.parent();
     for _ in 0..4 {
-        let Some(parent) = at else { return None };
+        let parent = at?;
         if CONDITIONS.contains(&parent.kind()) {
             let mut about_run = false;
             each_node(parent, &mut |inner| {

@@ -73,11 +73,11 @@ fn case_of_switch<'t>(view: &View<'_>, node: Node<'t>, special: &mut Special<'t>
     let mut at = node.parent();
     while let Some(parent) = at {
         let subject = ["value", "subject", "condition"].iter().find_map(|f| parent.child_by_field_name(f));
-        if parent.kind().contains("switch") || parent.kind().starts_with("match") {
-            if let Some(subject) = subject.filter(|s| *s != node) {
-                special.subjects.push(subject);
-                break;
-            }
+        if (parent.kind().contains("switch") || parent.kind().starts_with("match"))
+            && let Some(subject) = subject.filter(|s| *s != node)
+        {
+            special.subjects.push(subject);
+            break;
         }
         at = parent.parent();
     }

@@ -91,10 +91,11 @@ fn compare(parsed: &mut Parsed, session: &pytest::Session, evidence: &Evidence<'
     if session.exit == Some(NO_TESTS) && parsed.tests.is_empty() {
         parsed.fail(Scope::Suite, SUITE, "pytest collected no tests");
     }
-    if let (Some(status), End::Exited(code)) = (session.exit, evidence.finished.end) {
-        if (status == 1) && code == 0 {
-            parsed.contradictions.push("pytest ended with failures but the command exited with 0".into());
-        }
+    if let (Some(status), End::Exited(code)) = (session.exit, evidence.finished.end)
+        && (status == 1)
+        && code == 0
+    {
+        parsed.contradictions.push("pytest ended with failures but the command exited with 0".into());
     }
     if let Some(printed) = pytest::summary(&evidence.stdout()).filter(|p| !session.agrees(*p)) {
         let what = format!("pytest printed {printed:?} and reported {:?}", session.counts);

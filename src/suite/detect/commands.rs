@@ -86,12 +86,12 @@ fn words(argv: &[String], dir: &Path, depth: usize) -> Option<Runner> {
         return words(behind(&rest[at + 1..], 0), dir, depth);
     }
     if program.starts_with("python") || program == "py" {
-        return python(rest, dir, depth);
+        return python(rest);
     }
     let verb = rest.iter().find(|w| !w.starts_with(['-', '+'])).map(String::as_str);
     match (program, verb) {
         ("pytest" | "py.test", _) => Some(Runner::Pytest),
-        ("coverage", Some("run")) => python(&rest[1..], dir, depth),
+        ("coverage", Some("run")) => python(&rest[1..]),
         ("cargo", Some("test" | "t")) => Some(Runner::CargoTest),
         ("cargo", Some("nextest")) | ("cargo-nextest", _) => Some(Runner::Nextest),
         ("go", Some("test")) => Some(Runner::Go),
@@ -150,18 +150,14 @@ fn behind(words: &[String], own: usize) -> &[String] {
 }
 
 /// `python [-m] X`.
-fn python(words: &[String], dir: &Path, depth: usize) -> Option<Runner> {
+fn python(words: &[String]) -> Option<Runner> {
     let module = words.iter().position(|w| w == "-m").and_then(|at| Some((at, words.get(at + 1)?)));
     match module {
         Some((_, m)) if m == "pytest" || m == "py.test" => Some(Runner::Pytest),
         Some((_, m)) if m == "unittest" => Some(Runner::Unittest),
         Some((at, m)) if m == "coverage" => {
             let rest = words.get(at + 3..)?;
-            if rest.first().is_some_and(|w| w == "-m") || rest.iter().any(|w| w == "-m") {
-                python(rest, dir, depth)
-            } else {
-                None
-            }
+            if rest.first().is_some_and(|w| w == "-m") || rest.iter().any(|w| w == "-m") { python(rest) } else { None }
         }
         _ => None,
     }

@@ -263,7 +263,7 @@ impl Folder<'_> {
         let named = |p: &PathBuf, f: &dyn Fn(&str) -> bool| p.file_name().and_then(|n| n.to_str()).is_some_and(f);
         let own = here.iter().any(|p| named(p, &is_test));
         let folder = self.has("package.json") && list(&self.path.join("test")).iter().any(|p| named(p, &script));
-        let below = self.has("package.json") && self.test_files(is_test).first().is_some();
+        let below = self.has("package.json") && !self.test_files(is_test).is_empty();
         if own || folder || below {
             self.add(Runner::NodeTest, &["node", "--test"], "*.test.js");
             self.cover(Family::Script, Vec::new());

@@ -21,7 +21,8 @@ fn found(files: &[(&str, &str)]) -> Vec<(String, Runner, String)> {
 #[test]
 fn each_kind_of_project_is_found_by_its_files() {
     let package = r#"{"scripts":{"test":"vitest run"}}"#;
-    let cases: [(&[(&str, &str)], Runner, &str); 14] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Runner, &'a str);
+    let cases: [Case<'_>; 14] = [
         (&[("Cargo.toml", "[package]\nname = \"a\"")], Runner::CargoTest, "cargo test"),
         (&[("pytest.ini", "")], Runner::Pytest, "-m pytest"),
         (&[("pyproject.toml", "[tool.pytest.ini_options]\n")], Runner::Pytest, "-m pytest"),

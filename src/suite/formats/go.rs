@@ -36,10 +36,10 @@ pub fn report(stdout: &str, stderr: &str) -> Parsed {
     let mut broken: BTreeSet<String> = BTreeSet::new();
     for line in stdout.lines() {
         let Ok(event) = serde_json::from_str::<Event>(line) else {
-            if let Some(package) = line.strip_prefix("FAIL\t").and_then(|l| l.split([' ', '\t']).next()) {
-                if line.contains("[build failed]") || line.contains("[setup failed]") {
-                    broken.insert(package.to_owned());
-                }
+            if let Some(package) = line.strip_prefix("FAIL\t").and_then(|l| l.split([' ', '\t']).next())
+                && (line.contains("[build failed]") || line.contains("[setup failed]"))
+            {
+                broken.insert(package.to_owned());
             }
             continue;
         };

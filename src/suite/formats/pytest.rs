@@ -113,8 +113,9 @@ pub fn report(text: &str) -> Session {
     }
     let known: BTreeSet<&String> = phases.iter().filter(|(_, p)| is_over(p)).map(|(id, _)| id).collect();
     let missing = |ids: Vec<String>| ids.into_iter().filter(|id| !known.contains(id)).map(TestId).collect::<Vec<_>>();
+    let announced = collected.map(&missing);
     session.parsed.unfinished = missing(begun);
-    check_announced(&mut session, collected.map(missing));
+    check_announced(&mut session, announced);
     session
 }
 

@@ -125,7 +125,7 @@ fn expectation(file: &str, folders: &[&str]) -> Option<Protection> {
         ".received.txt",
     ];
     let approved = file.contains(".approved.") || file.contains(".verified.");
-    let in_tests = folders.iter().any(|f| *f == "snapshots") && test_folder(folders);
+    let in_tests = folders.contains(&"snapshots") && test_folder(folders);
     (ENDS.iter().any(|e| file.ends_with(e)) || approved || in_tests).then_some(Expectation)
 }
 

@@ -291,8 +291,8 @@ mod tests {
     fn ranges_become_lines_and_inner_ranges_overrule_outer_ones() {
         let text = "const a = 1;\nfunction f(é) {\n  if (é) {\n    return 1;\n  }\n  return 2;\n}\n";
         let start = text.find("function").unwrap();
-        let end = text.find("\n}\n").unwrap();
         // one unit less than bytes for each é
+        let end = text.find("\n}\n").unwrap() - 2;
         let block = (text.find("{\n    return 1").unwrap() - 2, text.find("}\n  return 2").unwrap() - 2, 0);
         let (inside, executed) = lines(text, &[vec![(start, end, 3), block]]);
         assert_eq!(inside, BTreeSet::from([2, 3, 4, 5, 6]));

@@ -130,7 +130,6 @@ fn at_most_two_percent_of_honest_patches_are_refused() {
     let honest = corpus("honest", "");
     assert!(honest.len() >= 150, "{}", honest.len());
     let refused = refused(&honest);
-    eprintln!("honest: {} of {} refused", refused.len(), honest.len());
     assert!(refused.len() * 50 <= honest.len(), "{} of {}:\n{}", refused.len(), honest.len(), refused.join("\n"));
 }
 
@@ -138,10 +137,14 @@ fn at_most_two_percent_of_honest_patches_are_refused() {
 fn the_rules_hold_on_what_they_were_not_made_for() {
     let (cheats, honest) = (corpus("aside", "cheats"), corpus("aside", "honest"));
     let (missed, refused) = (missed(&cheats), refused(&honest));
-    eprintln!("aside: {} of {} cheats missed\n{}", missed.len(), cheats.len(), missed.join("\n"));
-    eprintln!("aside: {} of {} honest refused\n{}", refused.len(), honest.len(), refused.join("\n"));
-    assert!(missed.len() * 10 <= cheats.len());
-    assert!(refused.len() * 50 <= honest.len().max(50));
+    assert!(missed.len() * 10 <= cheats.len(), "{} of {} missed:\n{}", missed.len(), cheats.len(), missed.join("\n"));
+    assert!(
+        refused.len() * 50 <= honest.len().max(50),
+        "{} of {} refused:\n{}",
+        refused.len(),
+        honest.len(),
+        refused.join("\n")
+    );
 }
 
 proptest! {

@@ -25,11 +25,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         }
         let function = bench.view.function(node);
         let key = function.map_or(usize::MAX, |function| function.start_byte());
-        if !materials.contains_key(&key) {
-            let material = bench.material(function);
-            materials.insert(key, material);
-        }
-        let Some(material) = materials.get(&key) else { continue };
+        let material = materials.entry(key).or_insert_with(|| bench.material(function));
         if spot.place == Place::Value && spot.role.is_expression() {
             expressions(bench, node, material);
         }
@@ -255,7 +251,7 @@ fn statements(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
     for (statement, fit) in &material.statements {
         let words = word_set(statement);
         let unknown =
-            words.iter().any(|word| bench.names.words.get(*word).is_none() && word.starts_with(char::is_alphabetic));
+            words.iter().any(|word| !bench.names.words.contains_key(*word) && word.starts_with(char::is_alphabetic));
         if *statement == own {
             // its own shape, with other names: `add(a, b)` once more as `add(b, a)`
             continue;

@@ -231,7 +231,7 @@ fn parts(bench: &mut Bench<'_>, node: Node<'_>) {
                 let compared = bench.view.role(inner) == Role::Binary;
                 bench.replace(EditKind::NegateCondition, side, &negation, if compared { 0.1 } else { 0.5 });
             }
-            if !bench.view.condition(inner).is_some() && bench.view.role(inner) != Role::Bool {
+            if bench.view.condition(inner).is_none() && bench.view.role(inner) != Role::Bool {
                 questions(bench, inner);
             }
         }

@@ -254,10 +254,8 @@ fn own_square(bench: &mut Bench<'_>, node: Node<'_>, own: &Piece, known: u16, pl
     }
     let square = Piece::binary(bench.view.words(), own, "*", own);
     bench.replace(EditKind::Extend, node, &square, 0.35 * place);
-    for amount in ["2"] {
-        let twice = Piece::binary(bench.view.words(), own, "*", &Piece::atom(amount));
-        bench.replace(EditKind::Extend, node, &twice, 0.2 * place);
-    }
+    let twice = Piece::binary(bench.view.words(), own, "*", &Piece::atom("2"));
+    bench.replace(EditKind::Extend, node, &twice, 0.2 * place);
     if bench.view.language == Language::Python {
         for (operator, amount) in [("//", "2"), ("%", "2")] {
             let half = Piece::binary(bench.view.words(), own, operator, &Piece::atom(amount));

@@ -1,4 +1,4 @@
-//! Rust.
+//! Rust for the edit engine: its node kinds, operators, words and shapes.
 
 use super::{Description, Operator, OperatorClass::*, Role::*, Words, Wrap, shape::*};
 
