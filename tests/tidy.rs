@@ -56,6 +56,11 @@ fn room_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
+/// A file or folder of unit tests: tests may look wherever they like.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|c| c.as_os_str() == "tests") || path.file_name().is_some_and(|n| n == "tests.rs")
+}
+
 /// Everything before the unit tests: tests may look wherever they like.
 fn product_part(text: &str) -> &str {
     text.find("#[cfg(test)]").map_or(text, |at| &text[..at])
@@ -68,7 +73,7 @@ fn imports_point_down_the_floors() {
     let mut wrong = Vec::new();
     for file in sources() {
         let room = room_of(&file);
-        if matches!(room.as_str(), "lib" | "main") || file.components().any(|c| c.as_os_str() == "tests") {
+        if matches!(room.as_str(), "lib" | "main") || is_test(&file) {
             continue;
         }
         let from =
@@ -113,7 +118,7 @@ fn only_the_console_prints() {
     let printing: Vec<_> = sources()
         .into_iter()
         .filter(|f| !matches!(room_of(f).as_str(), "console"))
-        .filter(|f| !f.components().any(|c| c.as_os_str() == "tests"))
+        .filter(|f| !is_test(f))
         .filter(|f| {
             let text = fs::read_to_string(f).unwrap();
             product_part(&text).lines().any(|l| {
