@@ -202,7 +202,7 @@ async fn finish(
 /// Proposes the best of the green candidates; what is worth noting about the choice.
 async fn offer(case: &Case, desk: &Desk, project: &Project, probe: &dyn Probe, greens: &[Green]) -> Vec<String> {
     let mut notes = vec![format!("{} green candidates", greens.len())];
-    let (rivals, asked) = behaviours(case, probe, greens).await;
+    let (rivals, asked) = behaviours(case, project, probe, greens).await;
     let choice = choose(&rivals.list, rivals.own, None);
     if asked.len() > rivals.own {
         let further = asked.len() - rivals.own;
@@ -237,11 +237,11 @@ struct Rivals {
 }
 
 /// What the green candidates answer to further inputs, and how each input reads.
-async fn behaviours(case: &Case, probe: &dyn Probe, greens: &[Green]) -> (Rivals, Vec<String>) {
+async fn behaviours(case: &Case, project: &Project, probe: &dyn Probe, greens: &[Green]) -> (Rivals, Vec<String>) {
     let plain = |green: &Green, answers| Rival {
         weight: green.what.priority,
         labelled: green.what.label().is_some(),
-        size: green.what.size(),
+        size: green.what.size(project),
         answers,
     };
     if greens.len() < 2 {

@@ -49,10 +49,21 @@ impl Try {
         self.edits.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
-    /// Bytes that go and come.
-    pub fn size(&self) -> usize {
-        self.edits.iter().map(|e| e.range.len() + e.replacement.len()).sum()
+    /// Bytes that go and come, without those at both ends that stay.
+    pub fn size(&self, project: &Project) -> usize {
+        let one = |e: &Edit| {
+            let old = project.source(&e.path).and_then(|s| s.text.get(e.range.clone())).unwrap_or_default();
+            differing(old.as_bytes(), e.replacement.as_bytes())
+        };
+        self.edits.iter().map(one).sum()
     }
+}
+
+/// Bytes of both texts between what they share at the front and at the end.
+fn differing(old: &[u8], new: &[u8]) -> usize {
+    let front = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let end = old[front..].iter().rev().zip(new[front..].iter().rev()).take_while(|(a, b)| a == b).count();
+    old.len() + new.len() - 2 * (front + end)
 }
 
 #[derive(Debug)]

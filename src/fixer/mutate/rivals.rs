@@ -74,12 +74,22 @@ fn worth(rival: &Rival) -> f64 {
     rival.weight * if rival.labelled { LABELLED } else { 1.0 }
 }
 
-/// The group's member to propose: not labelled, then the most probable, then the smallest.
+/// Members of a group behave alike, so the smallest edit reads best: `low <= high` rather than `low - 1 < high`. Those
+/// of less than this share of the greatest weight are no match for it, however small. An estimate.
+const A_MATCH: f64 = 0.3;
+
+/// The group's member to propose: not labelled, among those of comparable weight the smallest, then the most probable.
 fn best_of(rivals: &[Rival], members: &[usize]) -> usize {
+    let greatest = members.iter().map(|m| worth(&rivals[*m])).fold(0.0, f64::max);
     let mut sorted = members.to_vec();
     sorted.sort_by(|a, b| {
         let (x, y) = (&rivals[*a], &rivals[*b]);
-        x.labelled.cmp(&y.labelled).then(y.weight.total_cmp(&x.weight)).then(x.size.cmp(&y.size)).then(a.cmp(b))
+        let far = |rival: &Rival| worth(rival) < greatest * A_MATCH;
+        (x.labelled, far(x))
+            .cmp(&(y.labelled, far(y)))
+            .then(x.size.cmp(&y.size))
+            .then(y.weight.total_cmp(&x.weight))
+            .then(a.cmp(b))
     });
     sorted[0]
 }
@@ -185,11 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn within_a_group_the_probable_and_small_edit_is_proposed() {
+    fn within_a_group_the_smallest_of_the_probable_edits_is_proposed() {
         let mut long = rival(0.9, &["1"]);
         long.size = 20;
-        let choice = choose(&[rival(0.2, &["1"]), long, rival(0.9, &["1"])], 1, None);
-        assert_eq!(choice.winner, 2);
+        let choice = choose(&[rival(0.2, &["1"]), long, rival(0.5, &["1"]), rival(0.6, &["1"])], 1, None);
+        assert_eq!(choice.winner, 3);
         assert_eq!(choice.groups.len(), 1);
     }
 }
