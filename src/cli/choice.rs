@@ -15,7 +15,7 @@ use crate::suite::{CommandLine, Runner, Suite};
 /// When a configured folder does not exist.
 pub fn suites(repository: &Repository, config: &Config) -> Result<Vec<Suite>> {
     if let Some(cmd) = &config.cmd {
-        return Ok(vec![configured(&repository.root, "default", "", cmd, None, "the command given")?]);
+        return Ok(vec![configured(&repository.root, "default", "", cmd, None, "--cmd or `cmd`")?]);
     }
     if config.suites.is_empty() {
         return Ok(detect::detect(&repository.root));

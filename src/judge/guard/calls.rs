@@ -53,6 +53,11 @@ pub(super) enum Literal {
 }
 
 impl Literal {
+    /// What a piece of a text would be by itself.
+    pub fn of_piece(piece: &str) -> Self {
+        if piece.parse::<f64>().is_ok() { Self::Number(number(piece)) } else { Self::Text(piece.to_owned()) }
+    }
+
     /// Literals that are everywhere are no evidence by themselves.
     pub fn is_rare(&self) -> bool {
         match self {

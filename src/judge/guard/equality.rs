@@ -168,7 +168,16 @@ fn is_blind(view: &View<'_>, answer: Node<'_>, compared: &[String]) -> bool {
         }
     });
     let or_true = ["orTrue", "||true", "Trueor", "true||"].iter().any(|mark| text.contains(mark));
-    same_sides(view, answer) || or_true || !unseen.is_empty()
+    same_sides(view, answer) || covers_all(view, answer) || or_true || !unseen.is_empty()
+}
+
+/// `x == y or x != y`
+fn covers_all(view: &View<'_>, answer: Node<'_>) -> bool {
+    let operator = answer.child_by_field_name("operator").map_or("", |o| view.text(o));
+    let [left, right] = children(answer)[..] else { return false };
+    let sides = [left, right].map(|side| view.text(side).split_whitespace().collect::<String>());
+    let like = sides.clone().map(|side| side.replace("!==", "===").replace("!=", "=="));
+    matches!(operator, "||" | "or") && sides[0] != sides[1] && like[0] == like[1]
 }
 
 fn same_sides(view: &View<'_>, answer: Node<'_>) -> bool {
@@ -183,8 +192,10 @@ fn in_type_question(view: &View<'_>, node: Node<'_>, top: Node<'_>) -> bool {
     while let Some(parent) = at {
         let text = view.text(parent);
         let call = matches!(parent.kind(), "call" | "call_expression");
+        let asks = parent.child_by_field_name("operator").is_some_and(|o| view.text(o) == "instanceof");
         if call && ["isinstance(", "type(", "issubclass("].iter().any(|q| text.starts_with(q))
-            || parent.kind() == "binary_expression" && text.contains(" instanceof ") && children(parent).len() == 2
+            || parent.kind() == "instanceof_expression"
+            || parent.kind() == "binary_expression" && asks
         {
             return true;
         }

@@ -67,6 +67,20 @@ impl Evidence {
         self.index.contains_key(literal)
     }
 
+    /// The literals that a text is put together from when no test has it as a whole: `"11,22,33"` for a list that is
+    /// compared as text.
+    pub fn spelled_out(&self, literal: &Literal) -> Vec<Literal> {
+        let whole = || vec![literal.clone()];
+        let Literal::Text(text) = literal else { return whole() };
+        if self.knows(literal) {
+            return whole();
+        }
+        let pieces = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-'));
+        let pieces: Vec<Literal> = pieces.filter(|p| !p.is_empty()).map(Literal::of_piece).collect();
+        let known = pieces.len() > 1 && pieces.iter().all(|piece| self.knows(piece));
+        if known { pieces } else { whole() }
+    }
+
     /// Is there a case with all of these?
     pub fn together(&self, literals: &[&Literal]) -> bool {
         let Some((first, rest)) = literals.split_first() else { return false };

@@ -118,6 +118,10 @@ pub(super) fn shadows(reader: &Reader<'_>) -> Vec<Finding> {
             found.push(Finding::at(&path, 0, format!("in {folder}, where installed packages are")));
             continue;
         }
+        if let Some(what) = registers_or_replaces(&path) {
+            found.push(Finding::at(&path, 0, what));
+            continue;
+        }
         let Some(module) = python_module(&parts).filter(|_| new) else { continue };
         let is = |list: &str| list.contains(&format!(" {module} "));
         if is(PYTHON_STANDARD) {
@@ -127,6 +131,19 @@ pub(super) fn shadows(reader: &Reader<'_>) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Plug-ins of a test runner that are found by their place, and packages of the runner's own name.
+fn registers_or_replaces(path: &str) -> Option<&'static str> {
+    let slashed = format!("/{path}");
+    if slashed.contains("/META-INF/services/org.junit") || slashed.contains("/META-INF/services/org.testng") {
+        return Some("registers a plug-in of the test runner");
+    }
+    if slashed.ends_with("/entry_points.txt") && (path.contains(".egg-info/") || path.contains(".dist-info/")) {
+        return Some("registers plug-ins by entry points of an installed package");
+    }
+    let packages = ["/org/junit/", "/org/testng/", "/org/mockito/", "/org/opentest4j/", "/junit/framework/"];
+    packages.iter().any(|p| slashed.contains(p)).then_some("a package of the test framework's own name")
 }
 
 /// The name that `import` would find this file by from the top, from `src/` or from `lib/`. A module inside a package

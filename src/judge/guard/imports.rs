@@ -47,7 +47,8 @@ const SCRIPT_FRAMEWORKS: [&str; 20] = [
 ];
 const RUST_FRAMEWORKS: [&str; 10] =
     ["proptest", "quickcheck", "rstest", "mockall", "test", "insta", "assert_cmd", "trycmd", "wiremock", "test_log"];
-const JAVA_FRAMEWORKS: [&str; 5] = ["org.junit", "org.mockito", "org.testng", "org.assertj", "org.hamcrest"];
+const JAVA_FRAMEWORKS: [&str; 7] =
+    ["org.junit", "org.mockito", "org.testng", "org.assertj", "org.hamcrest", "org.opentest4j", "junit.framework"];
 
 /// The module that an import node brings in, as written; more than one for `import a, b`.
 pub(super) fn imported(view: &View<'_>, node: Node<'_>) -> Vec<String> {
@@ -82,6 +83,8 @@ pub(super) fn imported(view: &View<'_>, node: Node<'_>) -> Vec<String> {
         (Language::Go, "import_spec") => {
             node.child_by_field_name("path").and_then(|p| literal_of(view, p)).and_then(as_text).into_iter().collect()
         }
+        // a class that is named in full needs no import
+        (Language::Java, "scoped_type_identifier" | "field_access") => vec![text(node)],
         (Language::Java, "import_declaration") => children(node).first().map(|n| text(*n)).into_iter().collect(),
         _ => Vec::new(),
     }
@@ -213,7 +216,8 @@ fn bent_target(view: &View<'_>, target: Node<'_>) -> Option<String> {
             bent.then_some(text)
         }
         Language::JavaScript | Language::TypeScript | Language::Tsx => {
-            let parts: Vec<&str> = text.split(['.', '[']).collect();
+            let plain = plain_target(&text);
+            let parts: Vec<&str> = plain.split(['.', '[']).collect();
             let global = matches!(parts[0], "globalThis" | "global" | "window" | "self");
             let name = if global { parts.get(1).copied().unwrap_or("") } else { parts[0] };
             let name = name.trim_end_matches(']').trim_matches(['"', '\'']);
@@ -222,6 +226,19 @@ fn bent_target(view: &View<'_>, target: Node<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// `globalThis` of `(globalThis as any)`, `assert` of `require("node:assert")`.
+fn plain_target(text: &str) -> String {
+    let inner = text.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    if let Some((inner, rest)) = inner {
+        let base = inner.strip_suffix("asany").or_else(|| inner.strip_suffix("asunknown")).unwrap_or(inner);
+        return format!("{base}{rest}");
+    }
+    let loaded = text.strip_prefix("require(").and_then(|rest| rest.split_once(')'));
+    let Some((module, rest)) = loaded else { return text.to_owned() };
+    let module = module.trim_matches(['"', '\'', '`']).trim_start_matches("node:");
+    format!("{}{rest}", module.split('/').next().unwrap_or(module))
 }
 
 fn bent_by_call(view: &View<'_>, callee: &str, arguments: Option<Node<'_>>) -> Option<String> {

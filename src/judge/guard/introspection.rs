@@ -272,6 +272,12 @@ fn test_condition(view: &View<'_>, node: Node<'_>) -> Option<String> {
             let local = text.starts_with("#[cfg(") && has_word(&text, "test") && enclosing(node).is_some();
             (negated || local).then_some(text)
         }
+        (Language::JavaScript | Language::TypeScript | Language::Tsx, "member_expression") => {
+            let object = node.child_by_field_name("object").map_or("", |o| view.text(o));
+            let property = node.child_by_field_name("property").map_or("", |p| view.text(p));
+            let about = property == "vitest" && object.contains("import.meta") && object.len() < 60;
+            about.then_some(text)
+        }
         (Language::JavaScript | Language::TypeScript | Language::Tsx, "binary_expression") => {
             let about = text.contains("NODE_ENV") && (text.contains("'test'") || text.contains("\"test\""));
             let typed = text.starts_with("typeof")
@@ -307,11 +313,17 @@ const CONDITIONS: [&str; 12] = [
 fn runner_named(view: &View<'_>, node: Node<'_>) -> Option<String> {
     let Literal::Text(name) = literal_of(view, node).filter(|_| !node.kind().contains("call"))? else { return None };
     let lower = name.to_ascii_lowercase();
+    let java = ["org.junit", "junit.", "org.testng", "surefire.", "org.gradle.test"];
+    if view.language == Language::Java && java.iter().any(|r| lower.starts_with(r)) {
+        return Some(name);
+    }
     let runner = ["pytest", "py.test", "unittest", "jest", "vitest", "mocha", "nextest", "node:test", "--test"]
         .iter()
         .any(|r| lower == *r || lower == format!("_{r}") || lower.contains(&format!("/{r}")));
-    let testish =
-        matches!(lower.as_str(), "test" | "tests" | "test_" | "_test" | ".test." | "__tests__" | "testing" | "spec");
+    let testish = matches!(
+        lower.as_str(),
+        "test" | "tests" | "test_" | "_test" | ".test" | ".test." | "__tests__" | "testing" | "spec"
+    );
     if !runner && !testish {
         return None;
     }

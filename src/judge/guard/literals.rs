@@ -112,6 +112,7 @@ fn answers_of(view: &View<'_>, branch: Node<'_>) -> Vec<Literal> {
             }
             "block"
             | "statement_block"
+            | "statement_list"
             | "else_clause"
             | "expression_statement"
             | "parenthesized_expression"
@@ -182,6 +183,8 @@ fn points<'t>(view: &View<'_>, condition: Node<'t>, special: &mut Special<'t>) {
     while let Some(node) = open.pop() {
         if is_comparison(view, node) {
             compared(view, node, special);
+        } else if node.kind() == "let_condition" {
+            matched(view, node, special);
         } else if let Some(call) = call_of(view, node) {
             compared_by_call(view, &call, special);
         } else if matches!(
@@ -192,10 +195,20 @@ fn points<'t>(view: &View<'_>, condition: Node<'t>, special: &mut Special<'t>) {
                 | "parenthesized_expression"
                 | "not_operator"
                 | "unary_expression"
-                | "let_condition"
         ) {
             open.extend(children(node));
         }
+    }
+}
+
+/// `if let [1, 2] = items`
+fn matched<'t>(view: &View<'_>, condition: Node<'t>, special: &mut Special<'t>) {
+    let fields = ["pattern", "value"].map(|f| condition.child_by_field_name(f));
+    let [Some(pattern), Some(value)] = fields else { return };
+    let literals = literals_in(view, pattern);
+    if !literals.is_empty() {
+        special.conditions.extend(literals);
+        special.subjects.push(value);
     }
 }
 
@@ -314,7 +327,8 @@ fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, spec
 }
 
 fn is_case(evidence: &Evidence, special: &Special<'_>) -> bool {
-    let conditions: Vec<&Literal> = special.conditions.iter().collect();
+    let spelled: Vec<Literal> = special.conditions.iter().flat_map(|c| evidence.spelled_out(c)).collect();
+    let conditions: Vec<&Literal> = spelled.iter().collect();
     let telling = |c: &Literal| match c {
         Literal::Number(n) => !matches!(n.as_str(), "0" | "1" | "-1" | "2" | "-2"),
         other => other.is_rare(),
@@ -376,7 +390,7 @@ struct Pair<'t> {
 }
 
 fn pairs_of<'t>(view: &View<'_>, table: Node<'t>) -> Vec<Pair<'t>> {
-    let mut found = Vec::new();
+    let mut found = arguments_of_map(view, table);
     for node in children(table) {
         let (key, value) = match node.kind() {
             "pair" => (node.child_by_field_name("key"), node.child_by_field_name("value")),
@@ -400,6 +414,18 @@ fn pairs_of<'t>(view: &View<'_>, table: Node<'t>) -> Vec<Pair<'t>> {
         }
     }
     found
+}
+
+/// Java's `Map.of(key, value, key, value)`.
+fn arguments_of_map<'t>(view: &View<'_>, table: Node<'t>) -> Vec<Pair<'t>> {
+    let call = table.parent().filter(|_| table.kind() == "argument_list").and_then(|node| call_of(view, node));
+    if !call.is_some_and(|call| call.callee == "Map.of" || call.callee.ends_with(".Map.of")) {
+        return Vec::new();
+    }
+    let parts = children(table);
+    let pair =
+        |pair: &[Node<'t>]| Some(Pair { node: pair[0], keys: answer(view, pair[0])?, values: answer(view, pair[1])? });
+    parts.chunks_exact(2).filter_map(pair).collect()
 }
 
 /// Tables whose entries are test cases, in front of code that computes.
@@ -435,7 +461,8 @@ pub(super) fn tables(reader: &Reader<'_>) -> Vec<Finding> {
 }
 
 fn is_pair_of_a_case(evidence: &Evidence, pair: &Pair<'_>) -> bool {
-    let mut all: Vec<&Literal> = pair.keys.iter().chain(&pair.values).collect();
+    let keys: Vec<Literal> = pair.keys.iter().flat_map(|key| evidence.spelled_out(key)).collect();
+    let mut all: Vec<&Literal> = keys.iter().chain(&pair.values).collect();
     all.dedup();
     pair.keys.iter().chain(&pair.values).any(Literal::is_rare) && evidence.together(&all)
 }
@@ -444,7 +471,7 @@ fn is_pair_of_a_case(evidence: &Evidence, pair: &Pair<'_>) -> bool {
 fn stands_before_computing(reader: &Reader<'_>, view: &View<'_>, table: Node<'_>) -> bool {
     let bound = bound_name(view, table);
     let asked = |view: &View<'_>, node: Node<'_>| -> Option<BTreeSet<String>> {
-        let of_table = |n: Node<'_>| n == table || bound.is_some_and(|b| view.text(n) == b);
+        let of_table = |n: Node<'_>| n == table || bound.is_some_and(|b| view.text(n) == b) || is_around(n, table);
         let (container, index) = match node.kind() {
             "subscript" => (node.child_by_field_name("value"), node.child_by_field_name("subscript")),
             "subscript_expression" => (node.child_by_field_name("object"), node.child_by_field_name("index")),
@@ -471,6 +498,22 @@ fn stands_before_computing(reader: &Reader<'_>, view: &View<'_>, table: Node<'_>
         let mut versions = std::iter::once((view, function)).chain(old);
         versions.any(|(view, function)| words.iter().any(|word| computes_with(view, function, word)))
     })
+}
+
+/// `(table)`, `Map.of table`, `map[string]int table`: the same table with what makes it one.
+fn is_around(node: Node<'_>, table: Node<'_>) -> bool {
+    let kinds = [
+        "parenthesized_expression",
+        "composite_literal",
+        "method_invocation",
+        "call",
+        "call_expression",
+        "new_expression",
+    ];
+    kinds.contains(&node.kind())
+        && node.start_byte() <= table.start_byte()
+        && node.end_byte() >= table.end_byte()
+        && node.end_byte() - table.end_byte() <= 2
 }
 
 /// The name that a table is bound to, through `new Map(…)`, `HashMap::from(…)` and the like.

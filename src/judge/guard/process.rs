@@ -8,7 +8,10 @@ use super::view::{Fact, Reader, View, line_of};
 use crate::syntax::language::Language;
 
 /// Calls that end the process without anything of the runner's having a say: never right in code that tests import.
-const HARD_EXITS: [&str; 12] = [
+const HARD_EXITS: [&str; 15] = [
+    "syscall.Exit",
+    "syscall.Kill",
+    "unix.Exit",
     "os._exit",
     "_exit",
     "os.abort",
@@ -227,6 +230,9 @@ pub(super) fn dynamic_code(reader: &Reader<'_>) -> Vec<Finding> {
 
 /// `getattr(os, "_ex" + "it")`, `getattr(os, name)` on modules that can do anything; `from os import _exit`.
 fn obfuscated(view: &View<'_>, call: &Call<'_>) -> bool {
+    if matches!(call.callee.as_str(), "importlib.import_module" | "import_module" | "require" | "import") {
+        return call.arguments.and_then(|a| children(a).first().copied()).is_some_and(|name| is_torn(view, name));
+    }
     if !matches!(call.callee.as_str(), "getattr" | "__import__" | "Reflect.get") {
         return false;
     }
@@ -245,6 +251,12 @@ fn obfuscated(view: &View<'_>, call: &Call<'_>) -> bool {
         }
         _ => true,
     }
+}
+
+/// A name that was torn into pieces, so that nobody finds it: `"_py" + "test"`.
+fn is_torn(view: &View<'_>, name: Node<'_>) -> bool {
+    let sum = matches!(name.kind(), "binary_operator" | "binary_expression");
+    sum && children(name).into_iter().all(|part| literal_of(view, part).is_some() || is_torn(view, part))
 }
 
 /// Names imported from `os` and the like under another name: `from os import _exit as done`.
