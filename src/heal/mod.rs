@@ -333,10 +333,19 @@ impl<'a> Healing<'a> {
         race::race(case, fixers, docket, self.recorder, self.cancel, time, &mut self.seen).await
     }
 
-    /// Half of what is left when another tier may follow, everything otherwise.
+    /// Half of what is left when another tier may follow, everything otherwise: without history there is nothing to
+    /// revert.
     fn time_for_first_tier(&self) -> Duration {
         let left = self.time_left();
-        if self.request.config.max_tier < 2 { left } else { left.mul_f64(0.5) }
+        if self.request.config.max_tier < 2 || !self.has_history() { left } else { left.mul_f64(0.5) }
+    }
+
+    /// HEAD has a parent, or the tree differs from HEAD: something could be reverted.
+    fn has_history(&self) -> bool {
+        let Some(head) = &self.snapshot.parent else { return false };
+        let is_first = self.request.repository.commit(head).is_ok_and(|head| head.parents.is_empty());
+        let is_clean = self.lab.store.snapshot_of(head).is_ok_and(|head| head.tree == self.snapshot.tree);
+        !(is_first && is_clean)
     }
 
     fn time_left(&self) -> Duration {

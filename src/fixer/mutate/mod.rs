@@ -9,7 +9,7 @@ pub mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
@@ -37,6 +37,23 @@ pub struct Mutate;
 /// No more files than this are read and parsed; those that suspects name and tests load come first.
 const MOST_FILES: usize = 400;
 
+/// After it was cancelled, the search has this long to say what it found.
+const LAST_WORDS: Duration = Duration::from_millis(800);
+
+/// Comparing green candidates takes about this long, and starting the judge's workspace.
+const CHOOSING: Duration = Duration::from_secs(3);
+
+/// The judge runs the suite about so many times before it lets a patch pass.
+const JUDGE_RUNS: u32 = 4;
+
+/// The search never gives away more than this part of its time.
+const RESERVE_PART: f64 = 0.3;
+
+/// How much of `left` is kept for choosing and judging, so that what the search found last still counts.
+fn reserve(left: Duration, red_run: Duration) -> Duration {
+    (CHOOSING + red_run * JUDGE_RUNS).min(left.mul_f64(RESERVE_PART))
+}
+
 impl Fixer for Mutate {
     fn name(&self) -> &'static str {
         "mutate"
@@ -48,9 +65,13 @@ impl Fixer for Mutate {
 
     fn propose<'a>(&'a self, case: &'a Case, desk: &'a Desk) -> BoxFuture<'a, Result<Findings>> {
         Box::pin(async move {
+            let given_up = async {
+                desk.cancel.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            };
             tokio::select! {
                 findings = propose(case, desk) => findings,
-                () = desk.cancel.cancelled() => Ok(Findings::ended(Ended::Cancelled)),
+                () = given_up => Ok(Findings::ended(Ended::Cancelled)),
             }
         })
     }
@@ -73,7 +94,8 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let project = load(case, &loaded)?;
     let found_places = localise(case, &project, coverage.as_ref(), probe.roster().red.as_slice());
     notes.extend(looked_at(&found_places, coverage.is_some()));
-    let limit = case.time_left.saturating_sub(began.elapsed());
+    let kept = reserve(case.time_left, case.red.duration);
+    let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let search = Search::new(desk, &project, probe.as_ref(), Queue::new(found_places), limit);
     let found = search.run().await;
     let findings = finish(case, desk, &project, probe.as_ref(), found, notes).await;
@@ -239,7 +261,7 @@ struct Rivals {
 /// What the green candidates answer to further inputs, and how each input reads.
 async fn behaviours(case: &Case, project: &Project, probe: &dyn Probe, greens: &[Green]) -> (Rivals, Vec<String>) {
     let plain = |green: &Green, answers| Rival {
-        weight: green.what.priority,
+        weight: green.what.natural,
         labelled: green.what.label().is_some(),
         size: green.what.size(project),
         answers,
@@ -280,4 +302,17 @@ fn patch_of(case: &Case, project: &Project, changes: &[Change]) -> Patch {
         })
         .collect();
     Patch { files }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_for_the_judge_is_kept_but_never_more_than_a_part() {
+        let s = Duration::from_secs;
+        assert_eq!(reserve(s(60), s(1)), s(7));
+        assert_eq!(reserve(s(60), s(30)), s(18));
+        assert_eq!(reserve(s(0), s(30)), s(0));
+    }
 }

@@ -14,8 +14,10 @@ use crate::words::Label;
 pub struct Try {
     /// One or two edits.
     pub edits: Vec<Edit>,
-    /// Suspicion × prior.
+    /// Suspicion × prior, times what was learned on the way: the order of trying.
     pub priority: f64,
+    /// Suspicion × prior alone: what speaks for it among other green ones, whenever it was tried.
+    pub natural: f64,
     /// It was cut for its time and gets a patient look now.
     pub patient: bool,
 }
@@ -190,9 +192,9 @@ impl Queue {
         let score = self.score.get(&(edit.path.clone(), edit.line)).copied().unwrap_or(found_at);
         let near = if self.boosted.contains(&(edit.path.clone(), edit.line)) { NEAR_PROGRESS } else { 1.0 };
         let label = if edit.label.is_some() { LABELLED } else { 1.0 };
-        let priority = score * edit.weight * label * near;
+        let natural = score * edit.weight * label;
         self.singles.push(edit.clone());
-        self.push(Try { edits: vec![edit], priority, patient: false });
+        self.push(Try { edits: vec![edit], priority: natural * near, natural, patient: false });
     }
 
     fn push(&mut self, what: Try) {
@@ -256,8 +258,8 @@ impl Queue {
             .into_iter()
             .filter_map(|((i, j), bonus)| {
                 let pair = edits::pair(&all[i], &all[j])?;
-                let priority = pair.weight * bonus * scored(self, &all[i]) * scored(self, &all[j]);
-                Some(Try { edits: pair.edits.to_vec(), priority, patient: false })
+                let natural = pair.weight * scored(self, &all[i]) * scored(self, &all[j]);
+                Some(Try { edits: pair.edits.to_vec(), priority: natural * bonus, natural, patient: false })
             })
             .collect();
         pairs.sort_by(|a, b| b.priority.total_cmp(&a.priority));

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cold::ColdProbe;
 use super::server::Server;
-use super::{Ask, Change, Coverage, Probe, Probed, Roster, patience};
+use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
@@ -24,6 +24,12 @@ const LOAD: Duration = Duration::from_millis(150);
 
 /// Nobody answers later than this after the limits.
 const OVERTIME: Duration = Duration::from_secs(15);
+
+/// Further inputs to compare green candidates on.
+const VARIANTS: usize = 150;
+
+/// One call on a further input may take this much of the processor.
+const CALL_SECONDS: f64 = 0.4;
 
 #[derive(Debug)]
 struct Slot {
@@ -121,10 +127,8 @@ impl NodeProbe {
         let names: Vec<&str> = tests.iter().map(|n| self.roster.names[*n].as_str()).collect();
         let wanted = |f: &&String| names.iter().any(|n| n.starts_with(f.as_str()));
         let files: Vec<&String> = self.files.iter().filter(wanted).collect();
-        let pairs: Vec<(String, &str)> =
-            changes.iter().map(|c| (String::from_utf8_lossy(&c.path).into_owned(), c.text.as_str())).collect();
         let wall = cpu * 4.0 + 2.0;
-        let request = json!({"op": "run", "changes": pairs, "files": files, "tests": names, "cpu": cpu, "wall": wall,
+        let request = json!({"op": "run", "changes": pairs(changes), "files": files, "tests": names, "cpu": cpu, "wall": wall,
             "stop": stop, "cover": cover});
         let mut slot = self.slots[slot % self.slots.len()].lock().await;
         let _permit = self.lab.slot().await?;
@@ -176,6 +180,10 @@ impl NodeProbe {
         }
         Ok(probed)
     }
+}
+
+fn pairs(changes: &[Change]) -> Vec<(String, &str)> {
+    changes.iter().map(|c| (String::from_utf8_lossy(&c.path).into_owned(), c.text.as_str())).collect()
 }
 
 /// Starts a server in a workspace of its own.
@@ -272,6 +280,56 @@ impl Probe for NodeProbe {
             }
             let some_red = self.roster.red.iter().any(|n| coverage.by_test.contains_key(n));
             some_red.then_some(coverage)
+        })
+    }
+
+    fn inputs<'a>(&'a self, changes: &'a [Change], seed: u64) -> BoxFuture<'a, Inputs> {
+        Box::pin(async move {
+            let tests: Vec<usize> = self.durations.keys().copied().take(400).collect();
+            let names: Vec<&str> = tests.iter().map(|n| self.roster.names[*n].as_str()).collect();
+            let cpu = self.cpu(Ask::Patient, &tests);
+            let wall = cpu * 4.0 + 2.0;
+            let request = json!({"op": "run", "changes": pairs(changes), "files": self.files, "tests": names, "cpu": cpu,
+                "wall": wall, "record": {"variants": VARIANTS, "seed": seed as u32}});
+            let mut slot = self.slots[0].lock().await;
+            let Ok(_permit) = self.lab.slot().await else { return Inputs::default() };
+            let Ok(answer) = slot.server.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await else {
+                return Inputs::default();
+            };
+            let list = |name: &str| -> Vec<String> {
+                serde_json::from_value(answer["recorded"][name].clone()).unwrap_or_default()
+            };
+            let mut calls = list("base");
+            let own = calls.len();
+            calls.extend(list("further"));
+            Inputs { calls, own }
+        })
+    }
+
+    fn behaviour<'a>(
+        &'a self,
+        slot: usize,
+        changes: &'a [Change],
+        inputs: &'a Inputs,
+    ) -> BoxFuture<'a, Vec<Option<(String, Answer)>>> {
+        Box::pin(async move {
+            let mut answers = vec![None; inputs.calls.len()];
+            if answers.is_empty() {
+                return answers;
+            }
+            let request = json!({"op": "behave", "changes": pairs(changes), "calls": inputs.calls,
+                "cpu": CALL_SECONDS, "wall": CALL_SECONDS * 6.0});
+            let mut slot = self.slots[slot % self.slots.len()].lock().await;
+            let Ok(_permit) = self.lab.slot().await else { return answers };
+            let Ok(answer) = slot.server.ask(&request, OVERTIME * 2).await else { return answers };
+            for row in answer["results"].as_array().map(Vec::as_slice).unwrap_or_default() {
+                let text = |at: usize| row[at].as_str().unwrap_or_default().to_owned();
+                let Some(place) = row[0].as_u64().and_then(|n| answers.get_mut(n as usize)) else { continue };
+                let kind = text(1);
+                let answer = Answer { digest: text(2), raised: kind == "!", endless: kind == "~", text: text(4) };
+                *place = Some((text(3), answer));
+            }
+            answers
         })
     }
 

@@ -10,6 +10,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import vm from "node:vm";
+import v8 from "node:v8";
+import { inspect } from "node:util";
 
 const SKIP = new Set([".git", "node_modules", ".nyc_output", "coverage"]);
 const KEEP_FILE_BYTES = 1 << 20;
@@ -126,7 +128,8 @@ function collector(file, report) {
 
 /** Loads project modules anew, everything else as node does. */
 class Loader {
-  constructor(top, api, realTest) {
+  constructor(top, api, realTest, recorder = null) {
+    this.recorder = recorder;
     this.top = top + path.sep;
     this.api = api;
     this.realTest = realTest;
@@ -181,6 +184,15 @@ class Loader {
 
   async import(specifier, from) {
     const found = this.resolve(specifier, from);
+    if (this.recorder?.listens(from, found.file) && this.mine(found.file) && this.isModule(found.file)) {
+      const real = await this.load(found);
+      await this.ready(real);
+      return this.synthetic(this.recorder.wrapped(found.file, { ...real.namespace }));
+    }
+    return this.load(found);
+  }
+
+  load(found) {
     const key = found.builtin ?? found.file;
     if (!this.modules.has(key)) this.modules.set(key, this.make(found));
     return this.modules.get(key);
@@ -225,7 +237,9 @@ class Loader {
     const require = (specifier) => {
       const found = this.resolve(specifier, file);
       if (found.builtin === "node:test") return Object.assign(this.api.test, this.realTest, this.api);
-      return found.builtin ? real(found.builtin) : this.require(found.file);
+      if (found.builtin) return real(found.builtin);
+      const exports = this.require(found.file);
+      return this.recorder?.listens(file, found.file) && this.mine(found.file) ? this.recorder.wrapped(found.file, exports) : exports;
     };
     Object.assign(require, { resolve: real.resolve, cache: {}, main: undefined });
     const text = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
@@ -248,6 +262,263 @@ class Loader {
   }
 }
 
+/** Records the calls that test files make into other files of the project: arguments as they were. */
+class Recorder {
+  constructor(top, tests) {
+    this.top = top;
+    this.tests = tests;
+    this.calls = [];
+    this.seen = new Set();
+  }
+
+  listens(from, to) {
+    return to !== undefined && this.tests.has(from) && !this.tests.has(to);
+  }
+
+  wrapped(file, exports) {
+    const name = path.relative(this.top, file);
+    if (typeof exports === "function") return this.wrap(name, "", exports);
+    if (exports === null || typeof exports !== "object") return exports;
+    const out = {};
+    for (const key of Object.keys(exports)) out[key] = this.wrap(name, key, exports[key]);
+    return out;
+  }
+
+  wrap(file, key, value) {
+    if (typeof value !== "function" || /^class\b/.test(Function.prototype.toString.call(value))) return value;
+    const recorder = this;
+    const kept = function (...args) {
+      recorder.note(file, key, args);
+      return new.target ? Reflect.construct(value, args) : value.apply(this, args);
+    };
+    Object.defineProperty(kept, "name", { value: value.name });
+    Object.defineProperty(kept, "length", { value: value.length });
+    return Object.assign(kept, value);
+  }
+
+  note(file, key, args) {
+    if (this.calls.length >= RECORD_CALLS) return;
+    try {
+      const packed = pack(file, key, args);
+      if (this.seen.has(packed)) return;
+      this.seen.add(packed);
+      this.calls.push({ file, key, args: unpack(packed).args, packed });
+    } catch { /* functions and the like can't be kept */ }
+  }
+}
+
+const RECORD_CALLS = 120, RECORD_BYTES = 1 << 16;
+
+function pack(file, key, args) {
+  const data = v8.serialize(args);
+  if (data.length > RECORD_BYTES) throw new RangeError("too long");
+  return JSON.stringify([file, key, data.toString("base64")]);
+}
+
+function unpack(packed) {
+  const [file, key, data] = JSON.parse(packed);
+  return { file, key, args: v8.deserialize(Buffer.from(data, "base64")) };
+}
+
+/** A generator of numbers below 1 that depends on nothing but the seed. */
+function random(seed) {
+  let state = (Number(seed) ^ 0x9e3779b9) >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+const copied = (value) => v8.deserialize(v8.serialize(value));
+const kindOf = (value) => value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+const leaves = (value, depth = 0) => value !== null && typeof value === "object" && depth < 5
+  ? Object.values(value).flatMap((inner) => leaves(inner, depth + 1)) : [value];
+const inOrder = (list) => list.every((value, at) => at === 0 || list[at - 1] <= value);
+
+/** What all values of one argument in the tests have in common; a further input keeps it. */
+class Shape {
+  constructor(values) {
+    this.kinds = new Set(values.map(kindOf));
+    const numbers = values.flatMap((v) => leaves(v)).filter((v) => typeof v === "number" && Number.isFinite(v));
+    this.least = Math.min(...numbers);
+    this.most = Math.max(...numbers);
+    this.whole = numbers.every(Number.isInteger);
+    this.strings = values.flatMap((v) => leaves(v)).filter((v) => typeof v === "string");
+    this.letters = [...new Set(this.strings.join(""))].sort();
+    const sized = values.filter((v) => typeof v === "string" || Array.isArray(v));
+    this.filled = sized.length > 0 && sized.every((v) => v.length > 0);
+    const long = values.filter((v) => Array.isArray(v) && v.length > 1);
+    this.sorted = long.length > 0 && long.every(inOrder);
+    this.distinct = long.length > 0 && long.every((v) => new Set(v.map((x) => inspect(x))).size === v.length);
+  }
+
+  fits(value) {
+    if (!this.kinds.has(kindOf(value))) return false;
+    for (const leaf of leaves(value)) {
+      if (typeof leaf === "number" && Number.isFinite(this.least)) {
+        if ((this.least >= 1 && leaf < 1) || (this.least >= 0 && leaf < 0) || (this.whole && !Number.isInteger(leaf))) return false;
+        if (Math.abs(leaf) > 4 * Math.max(Math.abs(this.most), Math.abs(this.least), 8)) return false;
+      }
+      if (typeof leaf === "string" && this.letters.length > 0 && [...leaf].some((letter) => !this.letters.includes(letter))) return false;
+    }
+    if (this.filled && (typeof value === "string" || Array.isArray(value)) && value.length === 0) return false;
+    if (Array.isArray(value)) {
+      if (this.sorted && !inOrder(value)) return false;
+      if (this.distinct && new Set(value.map((x) => inspect(x))).size !== value.length) return false;
+    }
+    return true;
+  }
+}
+
+/** What holds between two arguments in every call of the tests. */
+function together(calls) {
+  const rules = [];
+  const size = calls[0].length;
+  const known = [
+    (a, b) => Array.isArray(a) && Array.isArray(b) && a.length === b.length,
+    (a, b) => typeof a === "number" && (Array.isArray(b) || typeof b === "string") && a <= b.length,
+    (a, b) => typeof a === "number" && typeof b === "number" && a <= b,
+  ];
+  if (calls.length < 2) return () => true;
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) {
+      for (const rule of known) if (i !== j && calls.every((call) => rule(call[i], call[j]))) rules.push([rule, i, j]);
+    }
+  }
+  return (args) => rules.every(([rule, i, j]) => rule(args[i], args[j]));
+}
+
+/** A value like `value`, a little different. */
+function mutated(value, rng, shape, depth = 0) {
+  const pick = (list) => list[Math.floor(rng() * list.length)];
+  const below = (n) => Math.floor(rng() * n);
+  switch (kindOf(value)) {
+    case "boolean": return !value;
+    case "number": {
+      const pool = [value + 1, value - 1, 0, 1, -value, value * 2, value + 2 + below(7), Math.floor(value / 2)];
+      if (shape && Number.isFinite(shape.least)) {
+        for (let n = 0; n < 4; n++) pool.push(shape.least + below(Math.floor(shape.most - shape.least) + 1));
+      }
+      return pick(pool);
+    }
+    case "string": {
+      const letters = shape?.letters.length ? shape.letters : [...new Set(value), "a"];
+      const at = below(value.length + 1), other = shape?.strings.length ? pick(shape.strings) : value;
+      return pick([value.slice(0, -1), value.slice(1), value + value, [...value].reverse().join(""), "",
+        value.slice(0, at) + pick(letters) + value.slice(at), value.slice(0, at) + value.slice(at + 1),
+        value.slice(0, at) + other.slice(at), value + other, value.trim(),
+        Array.from({ length: 1 + below(value.length + 2) }, () => pick(letters)).join("")]);
+    }
+    case "array": {
+      const list = [...value];
+      if (list.length === 0 || depth > 4) return list;
+      switch (below(8)) {
+        case 0: list.splice(below(list.length), 1); break;
+        case 1: list.splice(below(list.length + 1), 0, copied(pick(list))); break;
+        case 2: list.reverse(); break;
+        case 3: list.sort(() => rng() - 0.5); break;
+        case 4: list.push(...copied(list)); break;
+        case 5: list.length = below(list.length + 1); break;
+        default: {
+          const at = below(list.length);
+          list[at] = mutated(list[at], rng, shape, depth + 1);
+        }
+      }
+      if (depth === 0 && shape?.sorted) list.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+      return list;
+    }
+    case "object": {
+      if (Object.getPrototypeOf(value) !== Object.prototype || depth > 4) return value;
+      const out = { ...value }, keys = Object.keys(out);
+      if (keys.length === 0) return out;
+      const key = pick(keys);
+      if (rng() < 0.3) delete out[key];
+      else out[key] = mutated(out[key], rng, null, depth + 1);
+      return out;
+    }
+    default: return value;
+  }
+}
+
+/** Further calls near those of the tests. */
+function variants(calls, most, seed) {
+  const groups = new Map();
+  for (const call of calls) {
+    const key = JSON.stringify([call.file, call.key, call.args.length]);
+    groups.set(key, [...(groups.get(key) ?? []), call]);
+  }
+  const seen = new Set(calls.map((call) => call.packed)), out = [];
+  const share = Math.max(10, Math.floor(most / Math.max(1, groups.size)));
+  let number = 0;
+  for (const key of [...groups.keys()].sort()) {
+    const group = groups.get(key), size = group[0].args.length, rng = random(seed + (number += 1));
+    if (size === 0) continue;
+    const shapes = Array.from({ length: size }, (_, at) => new Shape(group.map((call) => call.args[at])));
+    const holds = together(group.map((call) => call.args));
+    for (let made = 0, tries = 0; made < share && tries < share * 12; tries++) {
+      const args = copied(group[Math.floor(rng() * group.length)].args);
+      for (let n = rng() < 0.7 ? 1 : 2; n > 0; n--) {
+        const at = Math.floor(rng() * size);
+        args[at] = rng() < 0.2 ? copied(group[Math.floor(rng() * group.length)].args[at]) : mutated(args[at], rng, shapes[at]);
+      }
+      if (!shapes.every((shape, at) => shape.fits(args[at])) || !holds(args)) continue;
+      const packed = pack(group[0].file, group[0].key, args);
+      if (seen.has(packed)) continue;
+      seen.add(packed);
+      out.push(packed);
+      made += 1;
+    }
+  }
+  return out.slice(0, most * 3);
+}
+
+/** Text that is equal for values that tests would call equal. */
+const canon = (value) => inspect(value, { depth: 12, sorted: true, maxArrayLength: 2000, maxStringLength: 10000, breakLength: Infinity, compact: true });
+
+/** Calls functions of a candidate, one after the other; each answer is posted when it is there. */
+async function behave(request, realTest) {
+  const { api } = collector("", { wants: () => false });
+  const loader = new Loader(request.top, api, realTest);
+  for (const number of request.numbers) {
+    const { file, key, args } = unpack(request.calls[number]);
+    const asked = `${key || path.basename(file)}(${args.map(canon).join(", ")})`.slice(0, 160);
+    parentPort.postMessage({ start: number });
+    let text, kind = "=";
+    try {
+      const absolute = path.join(request.top, file);
+      let target;
+      if (loader.isModule(absolute)) {
+        const module = await loader.import(pathToFileURL(absolute).href, absolute);
+        await loader.ready(module);
+        target = module.namespace[key];
+      } else {
+        const exports = loader.require(absolute);
+        target = key === "" ? exports : exports[key];
+      }
+      let value = target(...args);
+      if (value && typeof value.then === "function") {
+        value = await Promise.race([value, new Promise((_, no) => setTimeout(() => no(new Error("late")), 200))]);
+      }
+      if (value && typeof value.next === "function") {
+        const all = [];
+        for (const one of value) if (all.push(one) >= 1000) break;
+        value = all;
+      }
+      text = canon(value);
+    } catch (error) {
+      [text, kind] = [`! ${error?.name ?? "Error"}`, "!"];
+    }
+    let after = "";
+    try {
+      after = canon(args);
+    } catch { /* can't be shown */ }
+    parentPort.postMessage({ answer: [number, kind, `${text}\0${after}`.slice(0, 20000), asked, text.slice(0, 120)] });
+  }
+  parentPort.postMessage({ done: true, results: [] });
+}
+
 const shape = () => [globalThis, Object.prototype, Array.prototype, String.prototype, Number.prototype, Function.prototype,
   Map.prototype, Set.prototype, Promise.prototype, Math, JSON, process.env]
   .map((thing) => Reflect.ownKeys(thing).map(String).join()).join(";");
@@ -268,8 +539,11 @@ async function workerMain() {
   }
   const fresh = shape();
   parentPort.on("message", async (request) => {
+    if (request.calls) return void (await behave(request, realTest));
     const results = [];
     const coverage = {};
+    const tests = new Set(request.files.map((file) => path.join(request.cwd, file)));
+    const recorder = request.record ? new Recorder(request.top, tests) : null;
     let stop = false, session = null, began = 0;
     if (request.cover) {
       session = new Session();
@@ -295,7 +569,7 @@ async function workerMain() {
       };
       const { api, run } = collector(file, report);
       try {
-        await new Loader(request.top, api, realTest).start(absolute);
+        await new Loader(request.top, api, realTest, recorder).start(absolute);
         if (session) {
           report.settle = async (id) => { coverage[id] = await take(session, request.top); };
           await take(session, request.top);
@@ -311,7 +585,12 @@ async function workerMain() {
     if (session) session.disconnect();
     for (const timer of timers) { clearTimeout(timer); clearInterval(timer); clearImmediate(timer); }
     timers.clear();
-    parentPort.postMessage({ done: true, results, coverage, stale: shape() !== fresh });
+    let recorded = null;
+    if (recorder) {
+      const further = variants(recorder.calls, request.record.variants, request.record.seed);
+      recorded = { base: recorder.calls.map((call) => call.packed), further };
+    }
+    parentPort.postMessage({ done: true, results, coverage, recorded, stale: shape() !== fresh });
   });
   parentPort.postMessage({ ready: true });
 }
@@ -466,8 +745,37 @@ class Bench {
     return answer;
   }
 
+  /** What a candidate answers to calls; one that does not end costs its worker, and after three the rest is unknown. */
+  async behave(request) {
+    this.tree.put(request.changes ?? []);
+    const answers = [];
+    let numbers = request.calls.map((_, number) => number);
+    for (let hung = 0; numbers.length > 0 && hung < 3; hung++) {
+      await this.ready();
+      this.runs += 1;
+      const answer = await this.attend({ ...request, numbers, files: [] });
+      answers.push(...answer.answers);
+      const known = new Set(answers.map((row) => row[0]));
+      if (answer.end === "done") break;
+      await this.drop();
+      if (typeof answer.current === "number" && !known.has(answer.current)) {
+        answers.push([answer.current, answer.end === "timeout" ? "~" : "!", `~${answer.end}`, "", "does not end"]);
+        known.add(answer.current);
+      }
+      numbers = numbers.filter((number) => !known.has(number));
+    }
+    killChildren();
+    const answer = { end: "done", results: answers, dirty: this.tree.restore() };
+    if (this.tree.lost) {
+      this.tree.lost = false;
+      answer.lost = true;
+    }
+    return answer;
+  }
+
   attend(request) {
-    const worker = this.worker, cpu = process.cpuUsage(), began = performance.now();
+    const worker = this.worker, answers = [];
+    let cpu = process.cpuUsage(), began = performance.now();
     return new Promise((resolve) => {
       let current = null, build = false;
       const finish = (answer) => {
@@ -476,7 +784,7 @@ class Bench {
         worker.removeAllListeners("error");
         worker.removeAllListeners("exit");
         worker.on("error", () => {});
-        resolve({ results: [], current, build, ...answer });
+        resolve({ results: [], answers, current, build, ...answer });
       };
       const clock = setInterval(() => {
         const used = process.cpuUsage(cpu);
@@ -484,14 +792,19 @@ class Bench {
         if (busy > request.cpu || waited > request.wall) finish({ end: "timeout" });
       }, 15);
       worker.on("message", (message) => {
-        if (message.start) current = message.start;
+        if (message.start !== undefined) {
+          current = message.start;
+          // of a call each has its own time, of tests all have one
+          if (request.calls) [cpu, began] = [process.cpuUsage(), performance.now()];
+        } else if (message.answer) answers.push(message.answer);
         else if (message.build) build = true;
-        else if (message.done) finish({ end: "done", results: message.results, coverage: message.coverage, stale: message.stale });
+        else if (message.done) finish({ end: "done", results: message.results, coverage: message.coverage, recorded: message.recorded, stale: message.stale });
       });
       worker.on("error", (error) => finish({ end: "crash", error: String(error?.message ?? error) }));
       worker.on("exit", () => finish({ end: "crash", error: "the process would have ended" }));
       const { cwd, top } = this.config;
-      worker.postMessage({ files: request.files, tests: request.tests, stop: request.stop, cover: request.cover, cwd, top });
+      const { files, tests, stop, cover, record, calls, numbers } = request;
+      worker.postMessage({ files, tests, stop, cover, record, calls, numbers, cwd, top });
     });
   }
 }
@@ -527,7 +840,7 @@ async function main() {
           await bench.ready();
           answer({ ready: process.version });
         }
-      } else answer(await bench.run(request));
+      } else answer(await (request.op === "behave" ? bench.behave(request) : bench.run(request)));
     } catch (error) {
       answer({ end: "crash", results: [], error: String(error?.message ?? error) });
     }

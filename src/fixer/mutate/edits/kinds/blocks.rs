@@ -28,7 +28,24 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         if spot.role == Role::If && bench.touches(node) {
             swap_branches(bench, node);
         }
+        if matches!(spot.role, Role::If | Role::While) && bench.touches(node) {
+            once_or_often(bench, node);
+        }
     }
+}
+
+/// `if` becomes `while`, and the reverse.
+fn once_or_often(bench: &mut Bench<'_>, node: Node<'_>) {
+    let has_else = node.child_by_field_name("alternative").is_some();
+    let often = if bench.view.language == Language::Go { "for" } else { "while" };
+    let is_if = bench.view.role(node) == Role::If;
+    let (old, new, fit) = if is_if { ("if", often, 0.7) } else { (often, "if", 0.4) };
+    if has_else || !bench.view.of(node).starts_with(&format!("{old} ")) || !bench.view.is_statement(node) {
+        return;
+    }
+    let start = node.start_byte();
+    let what = format!("`{old}` becomes `{new}`");
+    bench.put(EditKind::LoopCondition, start..start + old.len(), new.to_owned(), fit, what);
 }
 
 /// The text with every line but the first moved from one indentation to another.

@@ -13,6 +13,8 @@ use tree_sitter::Node;
 
 /// Longer code is not borrowed.
 const MAX_BYTES: usize = 60;
+/// The same for a condition with one statement.
+const MAX_GUARDED_BYTES: usize = 100;
 /// So many functions of the project are read for each file.
 const SIMILAR: usize = 4;
 
@@ -41,6 +43,8 @@ struct Material {
     /// Text, shape, role, level, where it is asked for (`true`: a condition), how near.
     expressions: Vec<Borrowed>,
     statements: Vec<(String, f64)>,
+    /// A condition with one statement: its text, its indentation, how near.
+    guarded: Vec<(String, String, f64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +77,16 @@ impl<'a> Bench<'a> {
         each_node(root, &mut |node| {
             let role = view.role(node);
             let text = view.of(node);
+            let is_guarded = role == Role::If
+                && text.len() <= MAX_GUARDED_BYTES
+                && view.is_statement(node)
+                && node.child_by_field_name("alternative").is_none()
+                && view
+                    .body(node)
+                    .is_some_and(|body| view.role(body) != Role::Block || view.statements(body).len() == 1);
+            if is_guarded && seen.insert(text.to_owned()) {
+                material.guarded.push((text.to_owned(), view.indent(node.start_byte()).to_owned(), fit));
+            }
             if text.len() > MAX_BYTES || text.contains('\n') || material.expressions.len() > 400 {
                 return;
             }
@@ -248,6 +262,9 @@ fn statements(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
     let ends_here = bench.is_simple(node) || bench.is_wanted(bench.line(node.end_byte().saturating_sub(1)));
     let gap = if leaves || !ends_here { bench.gap_before(node) } else { bench.gap_after(node) };
     let names: Vec<(String, f64)> = bench.candidates(node, 0).into_iter().take(6).collect();
+    if let Some(gap) = &gap {
+        guarded(bench, node, &neighbours, gap, material);
+    }
     for (statement, fit) in &material.statements {
         let words = word_set(statement);
         let unknown =
@@ -288,6 +305,23 @@ fn statements(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
                 what,
             );
         }
+    }
+}
+
+/// A condition with its one statement comes once more: what a loop does at a boundary is often due after it as well.
+fn guarded(bench: &mut Bench<'_>, node: Node<'_>, neighbours: &[&str], gap: &super::inserts::Gap, material: &Material) {
+    let after_loop = bench.view.role(node).is_loop();
+    for (text, indent, fit) in &material.guarded {
+        let is_known = word_set(text).iter().all(|word| {
+            bench.names.words.contains_key(*word) || !word.starts_with(char::is_alphabetic) || *word == "if"
+        });
+        let moved = super::blocks::reindent(text, indent, &gap.indent);
+        if !is_known || text.contains("return") || neighbours.contains(&moved.as_str()) {
+            continue;
+        }
+        let fit = fit * if after_loop { 1.2 } else { 0.35 };
+        let what = format!("`{}` comes, as elsewhere", super::short(text));
+        bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, gap.lay(&moved), fit, what, gap.line, None);
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::scope::Origin;
 use super::{Bench, Spot};
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
 
@@ -127,6 +128,7 @@ fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last
     collections(bench, node, &names, &mut options);
     counters(bench, node, &names, &mut options);
     assignments(bench, node, &names, &mut options);
+    resets(bench, node, &names, &mut options);
     jumps(bench, node, is_last || !after, &mut options);
     if is_last && !after {
         return;
@@ -303,6 +305,31 @@ fn assignments(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], optio
             options.push((format!("{target} = {}", bench.view.words().words.empty_list), 0.25 * target_fit));
         }
     }
+}
+
+/// What a name begins with comes once more: a counter or a buffer that has to start anew.
+fn resets(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    let Some(function) = bench.view.function(node) else { return };
+    if bench.view.ancestor(node, Role::is_loop).is_none() {
+        return;
+    }
+    each_node(function, &mut |inner| {
+        if inner.end_byte() > node.start_byte()
+            || !matches!(bench.view.role(inner), Role::Assign | Role::Declarator | Role::Declare)
+        {
+            return;
+        }
+        let Some((left, right)) = bench.view.assignment(inner) else { return };
+        let (name, value) = (bench.view.of(left), bench.view.of(right));
+        let starts = matches!(
+            bench.view.role(right),
+            Role::Number | Role::Str | Role::Null | Role::Bool | Role::List | Role::Dict
+        );
+        let Some((_, fit)) = names.iter().find(|(known, _)| known == name) else { return };
+        if starts && value.len() <= 8 && bench.is_assigned(name) {
+            options.push((format!("{name} = {value}"), 0.6 * fit));
+        }
+    });
 }
 
 fn jumps(bench: &Bench<'_>, node: Node<'_>, at_end: bool, options: &mut Vec<(String, f64)>) {

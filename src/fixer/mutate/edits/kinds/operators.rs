@@ -123,9 +123,11 @@ fn update(bench: &mut Bench<'_>, node: Node<'_>) {
         let swapped = if text.starts_with(old) { format!("{operand}{old}") } else { format!("{old}{operand}") };
         bench.put(EditKind::UnaryOperator, node.byte_range(), swapped, 0.4, format!("`{text}` changes its order"));
     }
-    for amount in ["2", operand] {
+    let others = bench.candidates(node, shape::NUM).into_iter().filter(|(name, _)| *name != operand).take(5);
+    let amounts = [("2".to_owned(), 0.15), (operand.to_owned(), 0.15)].into_iter();
+    for (amount, fit) in amounts.chain(others.map(|(name, fit)| (name, 0.4 * fit))) {
         let longer = format!("{operand} {}= {amount}", &old[..1]);
-        bench.put(EditKind::AssignmentOperator, node.byte_range(), longer, 0.15, format!("`{text}` by {amount}"));
+        bench.put(EditKind::AssignmentOperator, node.byte_range(), longer, fit, format!("`{text}` by {amount}"));
     }
 }
 

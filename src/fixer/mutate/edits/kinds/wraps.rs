@@ -5,6 +5,7 @@ use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::atoms::name_piece;
 use super::{Bench, Place, Spot};
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
 
@@ -14,6 +15,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         wrap(bench, spot.node, fit);
         extend(bench, spot.node, fit);
         sliced(bench, spot.node, fit);
+        bounded(bench, spot.node, fit);
         running(bench, spot.node);
     }
 }
@@ -272,6 +274,39 @@ fn minimum_and_maximum(language: Language) -> (&'static str, &'static str) {
         }
         Language::Rust => ("{}.min({})", "{}.max({})"),
         Language::Go => ("min({}, {})", "max({}, {})"),
+    }
+}
+
+/// `x` becomes `max(a[i], x)`, with an element or a field that the same function asks for nearby.
+fn bounded(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let stands = matches!(
+        bench.view.parent_role(node),
+        Role::Assign | Role::Declarator | Role::Tuple | Role::List | Role::Return | Role::Args | Role::Pair
+    );
+    let odd = shape::STR | shape::SEQ | shape::MAP | shape::BOOL | shape::FUNC;
+    let is_small = matches!(bench.view.role(node), Role::Ident | Role::Index | Role::Member | Role::Binary);
+    let Some(function) = bench.view.function(node).filter(|_| stands && is_small) else { return };
+    if bench.shape(node) & odd != 0 {
+        return;
+    }
+    let own = bench.piece(node);
+    let mut near: Vec<(usize, String)> = Vec::new();
+    each_node(function, &mut |inner| {
+        let text = bench.view.of(inner);
+        let is_read = matches!(bench.view.role(inner), Role::Index | Role::Member)
+            && !matches!(bench.view.parent_role(inner), Role::Call | Role::Index | Role::Member);
+        if is_read && text.len() <= 30 && text != own.text && near.iter().all(|(_, known)| known != text) {
+            near.push((inner.start_byte().abs_diff(node.start_byte()), text.to_owned()));
+        }
+    });
+    near.sort();
+    let (low, high) = minimum_and_maximum(bench.view.language);
+    for (_, text) in near.into_iter().take(4) {
+        let other = Piece { text, level: super::super::languages::level::POSTFIX };
+        for template in [high, low] {
+            let new = bench.fill(template, &[&other, &own]);
+            bench.replace(EditKind::Wrap, node, &new, 0.45 * place);
+        }
     }
 }
 
