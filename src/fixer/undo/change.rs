@@ -92,11 +92,16 @@ impl Change {
         let mut files = BTreeMap::new();
         let paths: BTreeSet<&Vec<u8>> = old.keys().chain(new.keys()).collect();
         let mut gone: BTreeMap<Vec<u8>, FileContent> = BTreeMap::new();
+        // what a file was before most of it went elsewhere
+        let mut emptied: BTreeMap<Vec<u8>, FileContent> = BTreeMap::new();
         let mut come: Vec<(Vec<u8>, FileContent)> = Vec::new();
         for path in paths {
             match (old.get(path).cloned().flatten(), new.get(path).cloned().flatten()) {
                 (Some(a), Some(b)) if a == b => {}
                 (Some(a), Some(b)) => {
+                    if likeness(&a.bytes, &b.bytes) < RENAMED {
+                        emptied.insert(path.clone(), a.clone());
+                    }
                     files.insert(path.clone(), body(a, b));
                 }
                 (Some(a), None) => {
@@ -110,10 +115,11 @@ impl Change {
             // a renamed file keeps its new name; what changed inside is undone there
             let best = gone
                 .iter()
+                .chain(&emptied)
                 .map(|(from, old)| (likeness(&old.bytes, &new.bytes), from))
                 .filter(|(like, _)| *like >= RENAMED)
                 .max_by(|a, b| a.0.total_cmp(&b.0));
-            let body = match best.and_then(|(_, from)| gone.get(from)) {
+            let body = match best.and_then(|(_, from)| gone.get(from).or_else(|| emptied.get(from))) {
                 Some(old) if old.bytes == new.bytes => Body::Fixed(Some(new)),
                 Some(old) => body(old.clone(), new),
                 None => Body::Whole { old: None, new: Some(new) },
@@ -301,11 +307,45 @@ pub fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|b| *b == b'\n').collect()
 }
 
+/// What is equal, and what was replaced by what.
+type Op = (DiffTag, Range<usize>, Range<usize>);
+
 /// Pieces of a sequence of parts: neighbouring changes are one.
 pub fn diff(old: &[&[u8]], new: &[&[u8]]) -> Vec<Piece> {
+    let ops = similar::capture_diff_slices(Algorithm::Patience, old, new);
+    pieces(apart(ops.iter().map(|op| op.as_tag_tuple()).collect(), new), old, new)
+}
+
+/// A changed line followed by a new function that ends like the old one reads as one large replacement. Where the lines
+/// after it also stand right behind the changed ones, they are matched there, and the rest is an insertion of its own.
+fn apart(ops: Vec<Op>, new: &[&[u8]]) -> Vec<Op> {
+    let mut found: Vec<Op> = Vec::new();
+    let mut ops = ops.into_iter().peekable();
+    while let Some((tag, from, to)) = ops.next() {
+        let same = match ops.peek() {
+            Some((DiffTag::Equal, _, same)) if tag == DiffTag::Replace && from.len() < to.len() => same.clone(),
+            _ => 0..0,
+        };
+        let behind = to.start + from.len();
+        let alike = same.clone().enumerate().take_while(|(i, at)| new[behind + i] == new[*at]).count();
+        if alike == 0 {
+            found.push((tag, from, to));
+            continue;
+        }
+        let (gone, come) = (from.end, to.end);
+        found.push((DiffTag::Replace, from, to.start..behind));
+        found.push((DiffTag::Equal, gone..gone + alike, behind..behind + alike));
+        found.push((DiffTag::Insert, gone + alike..gone + alike, behind + alike..come + alike));
+        if let Some((_, before, after)) = ops.next().filter(|_| alike < same.len()) {
+            found.push((DiffTag::Equal, before.start + alike..before.end, after.start + alike..after.end));
+        }
+    }
+    found
+}
+
+fn pieces(ops: Vec<Op>, old: &[&[u8]], new: &[&[u8]]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for op in similar::capture_diff_slices(Algorithm::Patience, old, new) {
-        let (tag, from, to) = op.as_tag_tuple();
+    for (tag, from, to) in ops {
         let (before, after) = (old[from].concat(), new[to].concat());
         match (tag, pieces.last_mut()) {
             (DiffTag::Equal, _) => pieces.push(Piece::Same(after)),
@@ -333,6 +373,41 @@ fn likeness(old: &[u8], new: &[u8]) -> f32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_changed_line_is_not_one_hunk_with_a_new_function_that_looks_like_the_old_one() {
+        let body = |sign: &str| format!("\tif a {sign} b {{\n\t\treturn a\n\t}}\n\treturn b\n}}\n");
+        let old = format!("func Max() int {{\n{}", body(">"));
+        let new = format!("func Max() int {{\n{}\nfunc Min() int {{\n{}", body("<"), body("<"));
+        let pieces = diff(&lines(old.as_bytes()), &lines(new.as_bytes()));
+        let changed: Vec<(String, String)> = pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Changed { old, new } => {
+                    Some((String::from_utf8_lossy(old).into_owned(), String::from_utf8_lossy(new).into_owned()))
+                }
+                Piece::Same(_) => None,
+            })
+            .collect();
+        assert_eq!(changed.len(), 2, "{changed:#?}");
+        assert_eq!(changed[0], ("\tif a > b {\n".to_owned(), "\tif a < b {\n".to_owned()));
+        assert_eq!(changed[1].0, "");
+    }
+
+    #[test]
+    fn code_that_moved_out_of_a_file_that_stays_is_compared_with_what_it_was() {
+        let file = |text: &str| Some(FileContent { mode: crate::patch::MODE_FILE, bytes: text.into() });
+        let code = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n";
+        let old = Files::from([(b"calc.py".to_vec(), file(code))]);
+        let new = Files::from([
+            (b"calc.py".to_vec(), file("from arith import *\n")),
+            (b"arith.py".to_vec(), file(&code.replace("a + b", "a + b + 1"))),
+        ]);
+        let units = Change::between(&old, &new).units();
+        let moved: Vec<&Unit> = units.iter().filter(|unit| unit.path == b"arith.py").collect();
+        assert_eq!(moved.len(), 1);
+        assert_eq!((moved[0].line, moved[0].old.as_slice()), (2, b"    return a + b\n".as_slice()));
+    }
 
     fn file(text: &str) -> Option<FileContent> {
         Some(FileContent { mode: 0o100644, bytes: text.into() })

@@ -76,7 +76,7 @@ async fn search_all(case: &Case, desk: &Desk) -> Result<Findings> {
     let mut trial = Trial::new(case, desk).await?;
     let mut notes = Vec::new();
     let Some((green, top)) = ends(case, &mut trial, &mut notes).await? else {
-        let why = "no green point is known, and none was found in history".to_owned();
+        let why = no_green_point(case.lab.store.repository.shallow);
         return Ok(findings(&trial, Ended::NothingToDo { why }, notes));
     };
     let spent_on_history = trial.runs;
@@ -84,6 +84,16 @@ async fn search_all(case: &Case, desk: &Desk) -> Result<Findings> {
     let mut hunt = Hunt::new(case, desk, trial, span, spent_on_history, notes);
     let ended = hunt.go().await?;
     Ok(findings(&hunt.trial, ended, hunt.notes))
+}
+
+/// A shallow clone ends before the green point more often than not: that can be helped.
+fn no_green_point(shallow: bool) -> String {
+    let none = "no green point is known, and none was found in history";
+    if shallow {
+        format!("{none}, which ends early in this shallow clone (git fetch --unshallow)")
+    } else {
+        none.into()
+    }
 }
 
 fn findings(trial: &Trial<'_>, ended: Ended, notes: Vec<String>) -> Findings {

@@ -26,8 +26,9 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     draft.set("CARGO_TERM_PROGRESS_WHEN", "never");
     draft.set("RUST_BACKTRACE", "1");
     match &mut draft.line {
-        Some(line) => *line = keep_going(line),
+        Some(line) => *line = keep_going(&loud(line)),
         None => {
+            draft.argv = loud_words(&draft.argv);
             if let Some(at) = subcommand(&draft.argv).filter(|_| !draft.argv.iter().any(|a| a == "--no-fail-fast")) {
                 draft.argv.insert(at + 1, "--no-fail-fast".into());
             }
@@ -51,6 +52,35 @@ fn hosts() -> Vec<String> {
 fn subcommand(argv: &[String]) -> Option<usize> {
     let cargo = argv.iter().position(|a| a == "cargo" || a.ends_with("/cargo"))?;
     argv[cargo..].iter().position(|a| a == "test" || a == "t").map(|at| cargo + at)
+}
+
+/// Options that make cargo or libtest swallow what we read: the `Running` lines and the names of tests.
+fn is_quiet(word: &str) -> bool {
+    matches!(word, "-q" | "-qq" | "--quiet" | "--format=terse")
+}
+
+/// Words of a `cargo test` without the quiet ones; other commands as they are.
+fn loud_words(argv: &[String]) -> Vec<String> {
+    let cargo = argv.iter().position(|a| a == "cargo" || a.ends_with("/cargo"));
+    let (Some(cargo), Some(_)) = (cargo, subcommand(argv)) else { return argv.to_vec() };
+    argv.iter().enumerate().filter(|(i, word)| *i <= cargo || !is_quiet(word)).map(|(_, word)| word.clone()).collect()
+}
+
+static CARGO_STEP: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"\bcargo [^;&|\n]*").unwrap()
+});
+
+/// `line` with every `cargo test` in it talking.
+fn loud(line: &str) -> String {
+    let step = |found: &regex::Captures<'_>| {
+        let step = &found[0];
+        if !step.split_whitespace().any(|word| word == "test" || word == "t") {
+            return step.to_owned();
+        }
+        step.split(' ').filter(|word| !is_quiet(word)).collect::<Vec<_>>().join(" ")
+    };
+    CARGO_STEP.replace_all(line, step).into_owned()
 }
 
 static CARGO_TEST: LazyLock<Regex> = LazyLock::new(|| {
@@ -285,4 +315,26 @@ fn numbered(parsed: Parsed) -> Parsed {
         }
     }
     Parsed { tests: renamed, ..parsed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_cargo_test_is_made_to_talk_and_other_commands_are_left_alone() {
+        for (line, wanted) in [
+            ("cargo test -q", "cargo test"),
+            ("cargo -q test --offline -- -q x", "cargo test --offline -- x"),
+            ("cd a && cargo test --quiet | tail -q", "cd a && cargo test | tail -q"),
+            ("cargo build -q", "cargo build -q"),
+            ("pytest -q", "pytest -q"),
+        ] {
+            assert_eq!(loud(line), wanted);
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            if !line.contains('|') {
+                assert_eq!(loud_words(&words).join(" "), wanted);
+            }
+        }
+    }
 }
