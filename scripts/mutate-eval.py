@@ -5,7 +5,7 @@ Every defect becomes a repository without history: the broken program and tests 
 program `kaizen-ci heal` gets nothing but the test command. A heal is *correct* when the healed program agrees with the
 correct one on the `hidden` expressions too, *wrong* when the tests are green and it does not.
 
-    scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust] [--part dev|held|all] [--only NAME] [--limit N]
+    scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust|crates] [--part dev|held|all] [--only NAME] [--limit N]
                            [--time-limit 60s] [--fixers mutate] [--json FILE] [--list]
 """
 import argparse
@@ -176,6 +176,73 @@ class Rust:
         return "src/lib.rs"
 
 
+class Crates:
+    """Crates of several files with one wrong line: `cargo test`, judged by tests that the search never sees."""
+
+    command = "cargo test --offline"
+
+    @staticmethod
+    def read():
+        crates, into = [], None
+        for line in open(os.path.join(ROOT, "fixtures/bench/crates.cases"), encoding="utf-8").read().split("\n"):
+            words = line.split()
+            if line.startswith("=== "):
+                crates.append({"name": words[1], "files": {}, "hidden": [], "defects": []})
+            elif line.startswith("--- file "):
+                into = crates[-1]["files"].setdefault(words[2], [])
+            elif line.startswith("--- hidden"):
+                into = crates[-1]["hidden"]
+            elif line.startswith("--- defect "):
+                defect = {"held": "held" in words, "kind": words[-1], "path": words[-2], "lines": []}
+                crates[-1]["defects"].append(defect)
+                into = defect["lines"]
+            elif into is not None:
+                into.append(line)
+        return crates
+
+    def measure(self, args, crate, defect):
+        row = {"name": crate["name"], "kind": f"{defect['path']} {defect['kind']}", "held": defect["held"]}
+        folder = tempfile.mkdtemp(prefix="mutate-eval-")
+        try:
+            for path, lines in crate["files"].items():
+                if path == defect["path"]:
+                    old, new = (line for line in defect["lines"] if line.strip())
+                    assert lines.count(old) == 1, f"{path}: not there once: {old}"
+                    lines = [new if line == old else line for line in lines]
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                open(os.path.join(folder, path), "w").write("\n".join(lines).rstrip("\n") + "\n")
+            open(os.path.join(folder, ".gitignore"), "w").write("target\nCargo.lock\n")
+            git(folder, "init", "-q", "-b", "main")
+            git(folder, "add", "-A")
+            git(folder, "commit", "-q", "-m", "A crate")
+            row, healed = heal(args, self.command, folder, row)
+            if healed:
+                row["diff"] = subprocess.run(["git", "diff", "-U0"], cwd=folder, capture_output=True, text=True).stdout
+                open(os.path.join(folder, "tests/hidden.rs"), "w").write("\n".join(crate["hidden"]))
+                judged = subprocess.run(["cargo", "test", "-q", "--offline"], cwd=folder, capture_output=True)
+                row["outcome"] = "correct" if judged.returncode == 0 else "wrong"
+            return row
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def heal(args, command, folder, row):
+    """Runs kaizen-ci in a folder; the row with time, candidates and ending, and whether a patch was applied."""
+    began = time.monotonic()
+    argv = [args.bin, "heal", "--json", "--apply", "--cmd", command, "--fixers", args.fixers]
+    argv += ["--time-limit", args.time_limit, "--max-tier", "1"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
+    row["seconds"] = round(time.monotonic() - began, 2)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError:
+        return {**row, "outcome": "failed", "why": done.stderr[-500:]}, False
+    row["exit"] = done.returncode
+    row["candidates"] = sum(f.get("tried", 0) for f in document.get("fixers", []) if isinstance(f, dict))
+    row["outcome"] = {10: "not applied", 11: "ambiguous"}.get(done.returncode, "not healed")
+    return row, done.returncode == 0
+
+
 LANGUAGES = {"python": Python, "javascript": JavaScript, "rust": Rust}
 
 
@@ -202,24 +269,12 @@ def measure(args, language, program, defect):
         git(folder, "init", "-q", "-b", "main")
         git(folder, "add", "-A")
         git(folder, "commit", "-q", "-m", "A program")
-        began = time.monotonic()
-        command = [args.bin, "heal", "--json", "--apply", "--cmd", language.command, "--fixers", args.fixers]
-        command += ["--time-limit", args.time_limit, "--max-tier", "1"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        row["seconds"] = round(time.monotonic() - began, 2)
-        try:
-            document = json.loads(done.stdout)
-        except ValueError:
-            return {**row, "outcome": "failed", "why": done.stderr[-500:]}
-        row["exit"] = done.returncode
-        row["candidates"] = sum(f.get("tried", 0) for f in document.get("fixers", []) if isinstance(f, dict))
-        if done.returncode == 0:
+        row, is_healed = heal(args, language.command, folder, row)
+        if is_healed:
             healed = open(os.path.join(folder, path)).read()
             right = language.values(healed, program["hidden"]) == truth
             row["outcome"] = "correct" if right else "wrong"
             row["diff"] = subprocess.run(["git", "diff", "-U0", path], cwd=folder, capture_output=True, text=True).stdout
-        else:
-            row["outcome"] = {10: "not applied", 11: "ambiguous"}.get(done.returncode, "not healed")
         return row
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -243,7 +298,7 @@ def report(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.path.join(ROOT, "target/release/kaizen-ci"))
-    parser.add_argument("--set", default="python", choices=sorted(LANGUAGES))
+    parser.add_argument("--set", default="python", choices=[*sorted(LANGUAGES), "crates"])
     parser.add_argument("--part", default="dev", choices=["dev", "held", "all"])
     parser.add_argument("--only", help="programs whose name contains this")
     parser.add_argument("--limit", type=int, help="at most this many cases")
@@ -252,10 +307,10 @@ def main():
     parser.add_argument("--json", help="write the rows to this file")
     parser.add_argument("--list", action="store_true", help="check and list the cases, heal nothing")
     args = parser.parse_args()
-    language = LANGUAGES[args.set]()
+    language = Crates() if args.set == "crates" else LANGUAGES[args.set]()
     cases = [
         (program, defect)
-        for program in read_cases(args.set)
+        for program in (Crates.read() if args.set == "crates" else read_cases(args.set))
         for defect in program["defects"]
         if args.part == "all" or defect["held"] == (args.part == "held")
         if not args.only or args.only in program["name"]
@@ -270,7 +325,7 @@ def main():
                                      expected + language.values(good, program["hidden"])) if v.startswith("!")]
             print(program["name"], defect["kind"], "NOT RED" if same else "", f"FAILS: {bad}" if bad else "", flush=True)
             continue
-        row = measure(args, language, program, defect)
+        row = language.measure(args, program, defect) if args.set == "crates" else measure(args, language, program, defect)
         rows.append(row)
         print(f"{row['outcome']:<12} {row.get('seconds', 0):6.1f}s {row.get('candidates', 0):6} "
               f"{row['name']} ({row['kind']})", flush=True)

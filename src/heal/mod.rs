@@ -26,6 +26,7 @@ use crate::state::{Memory, kill_point};
 use crate::suite::protected::Protected;
 use crate::suite::{Run, Selection, Suite, TestId};
 use crate::trajectory::{Event, Purpose, Recorder};
+use crate::words::End;
 
 pub use race::Winner;
 
@@ -380,14 +381,20 @@ impl<'a> Healing<'a> {
 
     /// Limits for one full run, from how long the red one took.
     fn limits(&self, red: &Run) -> Limits {
-        Limits { time: self.request.config.limit_of_run(red.duration), log_cap_bytes: self.log_cap() }
+        let config = &self.request.config;
+        let time = if red.end == End::TimedOut && config.run_time_limit.is_none() {
+            limit_after_hang(red.duration)
+        } else {
+            config.limit_of_run(red.duration)
+        };
+        Limits { time, log_cap_bytes: self.log_cap() }
     }
 
-    /// The limit for the first run, of which nothing is known: half of all the time there is, so that something is left
-    /// for the fixers.
+    /// The limit for the first run, of which nothing is known: the judge will run everything `repeat` times more, so a
+    /// suite that takes longer than its share of all the time can't be healed in it anyway.
     fn first_run_limit(&self) -> Duration {
         let config = &self.request.config;
-        config.run_time_limit.unwrap_or(config.time_limit / 2)
+        config.run_time_limit.unwrap_or(config.time_limit / (1 + config.repeat.max(1)))
     }
 
     fn log_cap(&self) -> u64 {
@@ -409,6 +416,15 @@ impl<'a> Healing<'a> {
     }
 }
 
+/// A run with a hanging test says nothing of how long a sound one takes, only that it was cut: half of that is given to
+/// the next ones, since several of them have to fit into the time that is left.
+fn limit_after_hang(cut: Duration) -> Duration {
+    (cut / 2).max(SHORTEST_AFTER_HANG).min(cut)
+}
+
+/// Starting a test runner on a busy machine takes seconds.
+const SHORTEST_AFTER_HANG: Duration = Duration::from_secs(10);
+
 /// Takes tests out of a run that are no evidence for or against anybody.
 fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
     for id in flaky {
@@ -418,4 +434,17 @@ fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_hang_runs_get_half_of_what_was_cut() {
+        let s = Duration::from_secs;
+        assert_eq!(limit_after_hang(s(60)), s(30));
+        assert_eq!(limit_after_hang(s(16)), s(10));
+        assert_eq!(limit_after_hang(s(4)), s(4));
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kaizen_ci::fixer::Ended;
 use kaizen_ci::fixer::mutate::Mutate;
+use kaizen_ci::suite::Runner;
 
 use crate::case::{Bench, changes, pytest};
 use crate::project::Project;
@@ -44,4 +45,48 @@ async fn a_wrong_comparison_in_python_is_healed() {
     assert_eq!(changes(&candidates[0]), ["-        if value >= limit:", "+        if value > limit:"]);
     assert_eq!(findings.ended, Ended::Done);
     assert!(bench.with(&candidates[0]).await.is_green());
+}
+
+const TITLES: &str = r#"
+export function titles(text, small) {
+  return text.split(" ").map((word, i) => (i >= 0 && small.includes(word) ? word : word.toUpperCase())).join(" ");
+}
+"#;
+const TITLES_TEST: &str = r#"
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { titles } from "./titles.js";
+test("first", () => assert.equal(titles("of mice and men", ["of", "and"]), "OF MICE and MEN"));
+test("none", () => assert.equal(titles("a b", []), "A B"));
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn green_candidates_in_node_are_compared_on_further_inputs() {
+    if std::process::Command::new("node").arg("--version").output().is_err() {
+        return;
+    }
+    let project = Project::empty();
+    project.write("package.json", "{ \"name\": \"titles\", \"type\": \"module\" }\n");
+    project.write("titles.js", TITLES);
+    project.write("titles.test.js", TITLES_TEST);
+    project.commit("Titles");
+    let mut bench = Bench::new(&project, crate::case::suite("node --test", Runner::NodeTest), None).await;
+    bench.case.time_left = Duration::from_secs(60);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    let compared = findings.notes.iter().any(|n| n.contains("further inputs") && !n.contains(" 0 further"));
+    assert!(compared, "{findings:#?}");
+    assert!(changes(&candidates[0]).iter().any(|line| line.contains("i > 0")), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_cut_still_says_what_it_tried() {
+    let tests = "from program import above\n\ndef test_never():\n    assert above([1], 0) == [1, 2, 3, 'x']\n";
+    let project = python(ABOVE, tests);
+    let mut bench = Bench::new(&project, pytest(), None).await;
+    bench.case.time_left = Duration::from_secs(8);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert!(candidates.is_empty(), "{findings:#?}");
+    assert!(findings.tried > 0, "{findings:#?}");
+    assert!(matches!(findings.ended, Ended::OutOfTime | Ended::Exhausted), "{findings:#?}");
 }

@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use crate::error::Result;
 use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings, Fixer};
 use crate::patch::{FileChange, FileContent, MODE_FILE, Patch};
-use crate::suite::{Runner, TestId};
+use crate::suite::{Runner, Scope, TestId};
 use crate::syntax::language::Language;
 use crate::words::Disagreement;
 
@@ -96,7 +96,8 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     notes.extend(looked_at(&found_places, coverage.is_some()));
     let kept = reserve(case.time_left, case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
-    let search = Search::new(desk, &project, probe.as_ref(), Queue::new(found_places), limit);
+    let queue = Queue::new(found_places).of_a_build(is_build(case));
+    let search = Search::new(desk, &project, probe.as_ref(), queue, limit);
     let found = search.run().await;
     let findings = finish(case, desk, &project, probe.as_ref(), found, notes).await;
     probe.stop().await;
@@ -118,6 +119,14 @@ async fn start(case: &Case, desk: &Desk, notes: &mut Vec<String>) -> Result<Box<
         }
     }
     Ok(Box::new(ColdProbe::start(case, &desk.cancel).await?))
+}
+
+/// What is red is a build or the loading of a file, not a test.
+fn is_build(case: &Case) -> bool {
+    let scope = |id: &TestId| case.red.tests.get(id).map(|r| r.scope);
+    case.suite.runner != Runner::Command
+        && !case.failure.red.is_empty()
+        && case.failure.red.iter().all(|id| scope(id).is_some_and(|scope| scope != Scope::Test))
 }
 
 /// Languages of the editable files.

@@ -119,6 +119,7 @@ pub struct Queue {
     partial: Vec<(Edit, BTreeSet<usize>)>,
     boosted: BTreeSet<(Vec<u8>, usize)>,
     paired: bool,
+    compiles: bool,
 }
 
 impl Queue {
@@ -139,7 +140,15 @@ impl Queue {
             partial: Vec::new(),
             boosted: BTreeSet::new(),
             paired: false,
+            compiles: false,
         }
+    }
+
+    /// What is red is a build: names, types, imports and punctuation come first.
+    #[must_use]
+    pub fn of_a_build(mut self, is_build: bool) -> Self {
+        self.compiles = is_build;
+        self
     }
 
     /// The most promising candidate that was not tried yet.
@@ -174,7 +183,12 @@ impl Queue {
             let path = place.path.clone().into_bytes();
             let score = place.score;
             self.next_place = self.places.next();
-            for edit in edits::edits(project, &path, Some(&lines)) {
+            let found = if self.compiles {
+                edits::compile_edits(project, &path, Some(&lines))
+            } else {
+                edits::edits(project, &path, Some(&lines))
+            };
+            for edit in found {
                 self.offer(project, edit, score);
             }
         }
@@ -279,5 +293,37 @@ impl Queue {
             (hash, &change.path).hash(&mut key);
         }
         self.seen.insert(key.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_red_build_asks_for_names_and_types_first() {
+        let text = b"fn f(low: usize, high: usize) -> usize {\n    if low < high { lwo } else { high }\n}\n".to_vec();
+        let project = Project::load(vec![(b"f.rs".to_vec(), text)], |_| true);
+        let first = |is_build| {
+            let place = Place { path: "f.rs".into(), line: 2, score: 1.0 };
+            let mut queue = Queue::new(vec![place]).of_a_build(is_build);
+            let tries: Vec<Try> = std::iter::from_fn(|| queue.next(&project)).take(2000).collect();
+            let is_conversion = |t: &Try| t.edits[0].kind == edits::EditKind::Conversion;
+            tries.iter().position(is_conversion).unwrap_or(usize::MAX)
+        };
+        assert!(first(true) < first(false), "{} {}", first(true), first(false));
+    }
+
+    #[test]
+    fn progress_changes_the_order_of_trying_but_not_what_speaks_for_a_candidate() {
+        let text = b"def f(low, high):\n    return low < high\n".to_vec();
+        let project = Project::load(vec![(b"f.py".to_vec(), text)], |_| true);
+        let place = Place { path: "f.py".into(), line: 2, score: 1.0 };
+        let mut queue = Queue::new(vec![place]);
+        let Some(first) = queue.next(&project) else { panic!("there are edits") };
+        queue.progress(&first, BTreeSet::from([0]));
+        let Some(second) = queue.next(&project) else { panic!("there are more edits") };
+        assert!(second.priority > first.priority, "it was raised");
+        assert!(second.natural <= first.natural, "{} {}", second.natural, first.natural);
     }
 }

@@ -289,13 +289,33 @@ impl Bench<'_> {
     }
 }
 
+/// A name that a loop reads and never sets, though it is set before it, most likely has to be set in it.
+const STALE: f64 = 3.0;
+
+/// Does the loop around a node read a name that it never sets?
+fn is_stale(bench: &Bench<'_>, node: Node<'_>, name: &str) -> bool {
+    let Some(around) = bench.view.ancestor(node, Role::is_loop) else { return false };
+    let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+    let sets = |line: &str| {
+        let line = line.trim_start();
+        let is_head = ["if ", "elif ", "while ", "return "].iter().any(|head| line.starts_with(head));
+        let Some(at) = line.find(" = ").or_else(|| line.find("= ")).filter(|_| !is_head) else {
+            return has_word(line) && (line.contains("++") || line.contains("--"));
+        };
+        has_word(&line[..at])
+    };
+    let text = bench.view.of(around);
+    has_word(text) && !text.lines().any(sets)
+}
+
 /// `x = y`
 fn assignments(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
     for (target, target_fit) in names.iter().filter(|(name, _)| bench.is_assigned(name)).take(6) {
+        let stale = if is_stale(bench, node, target) { STALE } else { 1.0 };
         for (value, value_fit) in names.iter().filter(|(value, _)| value != target).take(6) {
             let fit = super::compatible(bench.shape_of_name(target, node), bench.shape_of_name(value, node));
             let alike = if value.contains(target.as_str()) || target.contains(value.as_str()) { 1.3 } else { 1.0 };
-            options.push((format!("{target} = {value}"), 0.4 * target_fit * value_fit * fit * alike));
+            options.push((format!("{target} = {value}"), 0.4 * target_fit * value_fit * fit * alike * stale));
         }
         let known = bench.shape_of_name(target, node);
         if known & shape::SEQ != 0

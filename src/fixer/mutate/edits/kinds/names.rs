@@ -218,7 +218,7 @@ fn member(bench: &mut Bench<'_>, node: Node<'_>) {
             .chain(COMMON_OPPOSITES)
             .any(|(a, b)| (*a == name && *b == other) || (*b == name && *a == other));
         if known || listed {
-            offer(&other, if known { 1.0 } else { 0.7 });
+            offer(&other, 1.0);
         }
     }
     let object_text = bench.view.of(object);
