@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["fixer", "judge"],
     &["heal"],
     &["report", "console"],
+    &["github"],
     &["cli"],
 ];
 
