@@ -6,6 +6,7 @@ pub mod console;
 pub mod error;
 pub mod failure;
 pub mod fixer;
+pub mod github;
 pub mod heal;
 pub mod judge;
 pub mod lab;

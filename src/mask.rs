@@ -17,8 +17,12 @@ const WORD_MOST_BYTES: usize = 15;
 
 /// Shapes that the services document for their own tokens, so that leaks can be found; one alternative for each.
 const SHAPES: &str = concat!(
-    r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-    r"|\bgithub_pat_[A-Za-z0-9_]{20,}",
+    // no boundary before these: what stands there may be an escape of JSON or of a terminal (`\nghp_…`, `[31mghp_…`)
+    r"gh[pousr]_[A-Za-z0-9]{20,}",
+    // GitHub's tokens since 2026: `ghs_APPID_JWT`
+    r"|gh[a-z]_[A-Za-z0-9._-]{36,}",
+    r"|github_pat_[A-Za-z0-9_]{20,}",
+    r"|sk-ant-[A-Za-z0-9_-]{20,}",
     r"|\bglpat-[A-Za-z0-9_-]{20,}",
     r"|\bsk-(?:[a-z0-9]+-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_-]*",
     r"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",

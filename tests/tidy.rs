@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["fixer", "judge"],
     &["heal"],
     &["report", "console"],
+    &["github"],
     &["cli"],
 ];
 
@@ -210,4 +211,29 @@ fn every_fixture_project_tells_its_story() {
         }
     }
     assert!(seen >= 6, "only {seen} fixture projects");
+}
+
+#[test]
+fn the_readme_lists_exactly_the_inputs_of_the_action() {
+    let action: serde_yaml::Value =
+        serde_yaml::from_str(&fs::read_to_string(root().join("action.yml")).unwrap()).unwrap();
+    let mut expected = String::from("\n| input | default | meaning |\n|---|---|---|\n");
+    for (name, input) in action["inputs"].as_mapping().unwrap() {
+        let text = |field: &str| input[field].as_str().unwrap_or_default();
+        let default = if text("default").is_empty() { String::new() } else { format!("`{}`", text("default")) };
+        expected.push_str(&format!("| `{}` | {default} | {} |\n", name.as_str().unwrap(), text("description")));
+    }
+    let readme = readme();
+    let table = readme.split("<!-- action-inputs -->").nth(1).expect("README marks the inputs of the Action");
+    assert_eq!(table.split("<!-- /action-inputs -->").next().unwrap(), expected);
+}
+
+#[test]
+fn inputs_of_the_action_reach_its_scripts_through_the_environment_only() {
+    let action: serde_yaml::Value =
+        serde_yaml::from_str(&fs::read_to_string(root().join("action.yml")).unwrap()).unwrap();
+    for step in action["runs"]["steps"].as_sequence().unwrap() {
+        let script = step["run"].as_str().unwrap_or_default();
+        assert!(!script.contains("${{"), "an expression inside a script:\n{script}");
+    }
 }

@@ -109,6 +109,20 @@ pub fn run(context: &Context, args: &Heal) -> Result<Exit> {
 /// # Errors
 /// As [`run`].
 pub fn run_in(context: &Context, repository: &Repository, loaded: &Loaded, args: &Heal, command: &str) -> Result<Exit> {
+    document_in(context, repository, loaded, args, command).map(|(exit, _)| exit)
+}
+
+/// The same, with the document of the run, for the Action.
+///
+/// # Errors
+/// As [`run`].
+pub fn document_in(
+    context: &Context,
+    repository: &Repository,
+    loaded: &Loaded,
+    args: &Heal,
+    command: &str,
+) -> Result<(Exit, Document)> {
     let seed = args.seed.unwrap_or_else(fresh_seed);
     // A base that does not exist is told before minutes are spent.
     repository.base_branch(loaded.config.base.as_deref())?;
@@ -152,7 +166,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn to_the_end(&self, cancel: &CancellationToken) -> Result<Exit> {
+    async fn to_the_end(&self, cancel: &CancellationToken) -> Result<(Exit, Document)> {
         let exit = match heal::heal(self.request, &self.session.recorder, cancel).await {
             Ok(outcome) => self.exit_of(&outcome, cancel).await?,
             // What was learned until now is worth showing.
@@ -165,7 +179,7 @@ impl Work<'_> {
             self.session.write_reports(self.context, &document);
         }
         self.show(&document)?;
-        Ok(exit)
+        Ok((exit, document))
     }
 
     async fn exit_of(&self, outcome: &Outcome, cancel: &CancellationToken) -> Result<Exit> {

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand; the only place where everything is put together.
 
+pub mod action;
 mod bad_usage;
 mod choice;
 pub mod clean;
@@ -83,6 +84,8 @@ pub enum Command {
     Clean(clean::Clean),
     /// Offer a heal before a push whose tests are red
     Hook(hook::Hook),
+    /// What the GitHub Action calls
+    Action(action::Action),
     /// Print a JSON schema
     Schema(schema::Schema),
     /// Print completions for a shell
@@ -130,6 +133,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Replay(args) => replay::run(context, args),
         Command::Clean(args) => clean::run(context, args),
         Command::Hook(args) => hook::run(context, args),
+        Command::Action(args) => action::run(context, args),
         Command::Schema(args) => schema::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),

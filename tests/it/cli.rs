@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use kaizen_ci::config::reference;
 use kaizen_ci::error::Exit;
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "heal",
     "judge",
     "demo",
@@ -19,6 +19,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "replay",
     "clean",
     "hook",
+    "action",
     "schema",
     "completions",
     "man",

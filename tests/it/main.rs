@@ -4,6 +4,7 @@
 
 mod case;
 mod cli;
+mod github;
 mod heal;
 mod judge;
 mod kill;

@@ -1,0 +1,185 @@
+//! Who may order what: decided from the role that the API names, and refused whenever that is not certain.
+
+use serde_json::Value;
+
+use super::order::Order;
+
+/// What somebody may do in a repository, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+    /// Sort issues.
+    Triage,
+    /// Push.
+    Write,
+    /// Manage.
+    Maintain,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// The role of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Role::None,
+            "read" => Role::Read,
+            "triage" => Role::Triage,
+            "write" => Role::Write,
+            "maintain" => Role::Maintain,
+            "admin" => Role::Admin,
+            _ => return None,
+        })
+    }
+
+    /// The role in an answer of `GET …/collaborators/{user}/permission`. `role_name` counts: `permission` shows maintain
+    /// as write and triage as read. Roles that an organisation made itself have foreign names there; then `permission` is
+    /// what they are built on.
+    pub fn of_answer(answer: &Value) -> Option<Self> {
+        let name = |field: &str| answer.get(field).and_then(Value::as_str).and_then(Role::named);
+        name("role_name").or_else(|| name("permission"))
+    }
+}
+
+/// Who may, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The least role for each command by name; commands that are not named need [`Role::Write`].
+    pub least: Vec<(String, Role)>,
+    /// Bots that may order something, by login.
+    pub bots: Vec<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { least: vec![("help".into(), Role::Read), ("status".into(), Role::Read)], bots: Vec::new() }
+    }
+}
+
+/// Why somebody may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// A bot that is not listed.
+    #[error("bots are not obeyed here unless they are listed")]
+    Bot,
+    /// Not enough.
+    #[error("this needs the role {needs} here, and you have {has}")]
+    Role {
+        /// What it needs.
+        needs: &'static str,
+        /// What they have.
+        has: &'static str,
+    },
+    /// The API did not say.
+    #[error("GitHub did not say what you may do here, so nothing was done")]
+    Unknown,
+    /// Code from another repository is not run by a bare order.
+    #[error(
+        "this pull request comes from a fork: name the commit that you have read, `/kaizen heal <sha>`, all forty digits"
+    )]
+    ForkNeedsSha,
+    /// The commit named is not the one that is there.
+    #[error("the branch has moved since: the commit that you named is not its tip")]
+    OtherSha,
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::None => "none",
+        Role::Read => "read",
+        Role::Triage => "triage",
+        Role::Write => "write",
+        Role::Maintain => "maintain",
+        Role::Admin => "admin",
+    }
+}
+
+/// May `author` order this? `role` is none when the API failed or answered with something strange.
+///
+/// # Errors
+/// Says why not.
+pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option<Role>) -> Result<(), Denied> {
+    if bot && !policy.bots.iter().any(|listed| listed == author) {
+        return Err(Denied::Bot);
+    }
+    let role = role.ok_or(Denied::Unknown)?;
+    let least = policy.least.iter().find(|(name, _)| name == order.name()).map_or(Role::Write, |(_, least)| *least);
+    match role >= least {
+        true => Ok(()),
+        false => Err(Denied::Role { needs: word(least), has: word(role) }),
+    }
+}
+
+/// May code of the pull request be run for this order? Only of our own repository, or of a fork at exactly the commit
+/// that somebody with write access named and that is still its tip.
+///
+/// # Errors
+/// Says why not.
+pub fn may_run(order: &Order, fork: bool, head: &str) -> Result<(), Denied> {
+    let Order::Heal(heal) = order else { return Ok(()) };
+    match heal.sha() {
+        Some(sha) if sha != head => Err(Denied::OtherSha),
+        None if fork => Err(Denied::ForkNeedsSha),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::Heal;
+    use super::*;
+
+    fn heal(words: &[&str]) -> Order {
+        Order::Heal(Heal { words: words.iter().map(|w| (*w).to_owned()).collect(), free: false })
+    }
+
+    #[test]
+    fn only_roles_that_can_push_start_a_heal_and_doubt_refuses() {
+        let policy = Policy::default();
+        for (role, bot, fine) in [
+            (Some(Role::Admin), false, true),
+            (Some(Role::Maintain), false, true),
+            (Some(Role::Write), false, true),
+            (Some(Role::Triage), false, false),
+            (Some(Role::Read), false, false),
+            (Some(Role::None), false, false),
+            (None, false, false),
+            (Some(Role::Admin), true, false),
+        ] {
+            assert_eq!(may(&policy, &heal(&[]), "mona", bot, role).is_ok(), fine, "{role:?} {bot}");
+        }
+        let listed = Policy { bots: vec!["helper[bot]".into()], ..Policy::default() };
+        assert!(may(&listed, &heal(&[]), "helper[bot]", true, Some(Role::Write)).is_ok());
+        assert!(may(&listed, &heal(&[]), "evil[bot]", true, Some(Role::Write)).is_err());
+        assert!(may(&policy, &Order::Help, "mona", false, Some(Role::Read)).is_ok());
+        let strict = Policy { least: vec![("status".into(), Role::Admin)], bots: Vec::new() };
+        assert!(may(&strict, &Order::Status, "mona", false, Some(Role::Maintain)).is_err());
+    }
+
+    #[test]
+    fn the_role_is_read_where_triage_and_maintain_are_told_apart() {
+        for (answer, role) in [
+            (serde_json::json!({"permission": "read", "role_name": "triage"}), Some(Role::Triage)),
+            (serde_json::json!({"permission": "write", "role_name": "maintain"}), Some(Role::Maintain)),
+            (serde_json::json!({"permission": "write", "role_name": "Release team"}), Some(Role::Write)),
+            (serde_json::json!({"permission": "odd"}), None),
+            (serde_json::json!({"author_association": "OWNER"}), None),
+            (serde_json::json!([]), None),
+        ] {
+            assert_eq!(Role::of_answer(&answer), role, "{answer}");
+        }
+    }
+
+    #[test]
+    fn code_of_a_fork_runs_only_at_the_commit_that_was_named_and_is_still_there() {
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
+        assert_eq!(may_run(&heal(&[]), false, &one), Ok(()));
+        assert_eq!(may_run(&heal(&[]), true, &one), Err(Denied::ForkNeedsSha));
+        assert_eq!(may_run(&heal(&[&one]), true, &one), Ok(()));
+        assert_eq!(may_run(&heal(&[&one]), true, &two), Err(Denied::OtherSha));
+        assert_eq!(may_run(&heal(&[&one]), false, &two), Err(Denied::OtherSha));
+    }
+}

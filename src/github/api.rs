@@ -1,0 +1,230 @@
+//! What we ask GitHub for, call by call: every write has a marker by which it is found again when its answer was lost.
+
+use serde_json::{Value, json};
+
+use super::allow::Role;
+use super::body::{self, BODY_MOST_CHARS};
+use super::client::{Client, Trouble};
+use super::event::Place;
+use super::names;
+
+/// The label of our issues: by it they are found again.
+pub const LABEL: &str = "kaizen-ci";
+
+/// Lists are read this far.
+const LIST_MOST: usize = 1000;
+
+/// An issue or pull request of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its number.
+    pub number: u64,
+    /// Its address, for people.
+    pub url: String,
+    /// Whether it is open.
+    pub open: bool,
+    /// Its body.
+    pub body: String,
+}
+
+impl Found {
+    fn of(value: &Value) -> Option<Self> {
+        Some(Self {
+            number: value.get("number")?.as_u64()?,
+            url: value.get("html_url").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            open: value.get("state").and_then(Value::as_str) == Some("open"),
+            body: value.get("body").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+fn strange(method: &str, route: &str) -> Trouble {
+    let message = "the answer has none of the fields that it should have".into();
+    Trouble::Refused { method: method.into(), route: route.into(), status: 200, message }
+}
+
+impl Client {
+    /// The role of `login`; none on any error: who may not be asked about may do nothing.
+    pub async fn role(&self, login: &str) -> Option<Role> {
+        let login = names::login(login).ok()?;
+        let answer = self.read(&self.route(&format!("/collaborators/{login}/permission"))).await.ok()?;
+        Role::of_answer(&answer.body)
+    }
+
+    /// The comment as it is now; none when it is gone.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn comment(&self, place: Place, id: u64) -> Result<Option<String>, Trouble> {
+        let route = match place {
+            Place::Conversation => format!("/issues/comments/{id}"),
+            Place::Review => format!("/pulls/comments/{id}"),
+        };
+        match self.read(&self.route(&route)).await {
+            Ok(answer) => Ok(answer.body.get("body").and_then(Value::as_str).map(str::to_owned)),
+            Err(trouble) if trouble.status() == Some(404) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Reacts to a comment. The same reaction twice is one for GitHub, so that nothing has to be looked for.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub async fn react(&self, place: Place, id: u64, reaction: &str) -> Result<(), Trouble> {
+        let folder = match place {
+            Place::Conversation => "issues",
+            Place::Review => "pulls",
+        };
+        let route = self.route(&format!("/{folder}/comments/{id}/reactions"));
+        self.write("POST", &route, &json!({ "content": reaction }), || async { Ok(None) }).await.map(drop)
+    }
+
+    /// Our comment under `number` with this marker.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn find_comment(&self, number: u64, what: &str, value: &str) -> Result<Option<(u64, String)>, Trouble> {
+        let all = self.list(&self.route(&format!("/issues/{number}/comments")), LIST_MOST).await?;
+        Ok(all.iter().find_map(|comment| {
+            let text = comment.get("body")?.as_str()?;
+            // Only of an app or of the account that we are: anybody can write a marker.
+            let bot = comment.pointer("/user/type").and_then(Value::as_str) == Some("Bot");
+            (bot && body::is_marked(text, what, value)).then(|| (comment["id"].as_u64().unwrap_or(0), text.to_owned()))
+        }))
+    }
+
+    /// Writes our comment with this marker: a new one, or over the one that is there. `text` begins with the marker.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub async fn put_comment(&self, number: u64, what: &str, value: &str, text: &str) -> Result<u64, Trouble> {
+        let text = json!({ "body": body::fit(text, BODY_MOST_CHARS) });
+        if let Some((id, _)) = self.find_comment(number, what, value).await? {
+            let route = self.route(&format!("/issues/comments/{id}"));
+            // An edit twice is an edit once.
+            self.write("PATCH", &route, &text, || async { Ok(None) }).await?;
+            return Ok(id);
+        }
+        let route = self.route(&format!("/issues/{number}/comments"));
+        let look = || async { Ok(self.find_comment(number, what, value).await?.map(|(id, _)| json!({ "id": id }))) };
+        let answer = self.write("POST", &route, &text, look).await?;
+        answer.body.get("id").and_then(Value::as_u64).ok_or_else(|| strange("POST", &route))
+    }
+
+    /// Our issue for this fingerprint, open or closed.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn find_issue(&self, fingerprint: &str) -> Result<Option<Found>, Trouble> {
+        let all = self.list(&self.route(&format!("/issues?labels={LABEL}&state=all")), LIST_MOST).await?;
+        let issues = all.iter().filter(|value| value.get("pull_request").is_none()).filter_map(Found::of);
+        Ok(issues.into_iter().find(|found| body::is_marked(&found.body, "fingerprint", fingerprint)))
+    }
+
+    /// One issue per fingerprint: made, or updated and opened again.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub async fn put_issue(&self, fingerprint: &str, title: &str, text: &str) -> Result<Found, Trouble> {
+        if let Some(found) = self.find_issue(fingerprint).await? {
+            let route = self.route(&format!("/issues/{}", found.number));
+            let change = json!({ "title": title, "body": text, "state": "open" });
+            self.write("PATCH", &route, &change, || async { Ok(None) }).await?;
+            return Ok(found);
+        }
+        let route = self.route("/issues");
+        let new = json!({ "title": title, "body": text, "labels": [LABEL] });
+        let look = || async {
+            let found = self.find_issue(fingerprint).await?;
+            Ok(found.map(|f| json!({"number": f.number, "html_url": f.url, "state": "open", "body": f.body})))
+        };
+        let answer = self.write("POST", &route, &new, look).await?;
+        Found::of(&answer.body).ok_or_else(|| strange("POST", &route))
+    }
+
+    /// Closes our issue of this fingerprint, with a word why. None when there is none open.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub async fn close_issue(&self, fingerprint: &str, why: &str) -> Result<Option<u64>, Trouble> {
+        let Some(found) = self.find_issue(fingerprint).await?.filter(|found| found.open) else { return Ok(None) };
+        let text = format!("{}\n{why}\n", body::marker("green", fingerprint));
+        self.put_comment(found.number, "green", fingerprint, &text).await?;
+        let route = self.route(&format!("/issues/{}", found.number));
+        let change = json!({ "state": "closed", "state_reason": "completed" });
+        self.write("PATCH", &route, &change, || async { Ok(None) }).await?;
+        Ok(Some(found.number))
+    }
+
+    /// The open pull request from our branch, if there is one.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn find_pull(&self, branch: &str) -> Result<Option<Found>, Trouble> {
+        let route = format!("/pulls?state=open&head={}:{branch}", self.slug.owner);
+        let all = self.list(&self.route(&route), LIST_MOST).await?;
+        Ok(all
+            .iter()
+            .find(|pull| pull.pointer("/head/ref").and_then(Value::as_str) == Some(branch))
+            .and_then(Found::of))
+    }
+
+    /// A draft pull request from our branch: made, or its text updated.
+    ///
+    /// # Errors
+    /// When GitHub refuses (also when Actions may not make pull requests: status 403 or 422).
+    pub async fn put_pull(
+        &self,
+        branch: &str,
+        base: &str,
+        title: &str,
+        text: &str,
+        draft: bool,
+    ) -> Result<Found, Trouble> {
+        if let Some(found) = self.find_pull(branch).await? {
+            let route = self.route(&format!("/pulls/{}", found.number));
+            self.write("PATCH", &route, &json!({ "title": title, "body": text }), || async { Ok(None) }).await?;
+            return Ok(found);
+        }
+        let route = self.route("/pulls");
+        let new = json!({ "title": title, "body": text, "head": branch, "base": base, "draft": draft });
+        let look = || async {
+            let found = self.find_pull(branch).await?;
+            Ok(found.map(|f| json!({"number": f.number, "html_url": f.url, "state": "open", "body": f.body})))
+        };
+        let answer = self.write("POST", &route, &new, look).await?;
+        Found::of(&answer.body).ok_or_else(|| strange("POST", &route))
+    }
+
+    /// The default branch.
+    ///
+    /// # Errors
+    /// When GitHub does not answer, or the name is not safe to use.
+    pub async fn default_branch(&self) -> Result<String, Trouble> {
+        let route = self.route("");
+        let answer = self.read(&route).await?;
+        let name = answer.body.get("default_branch").and_then(Value::as_str).and_then(|name| names::branch(name).ok());
+        name.map(str::to_owned).ok_or_else(|| strange("GET", &route))
+    }
+
+    /// A pull request as it is now.
+    ///
+    /// # Errors
+    /// When GitHub does not answer, or names in it are not safe to use.
+    pub async fn pull(&self, number: u64) -> Result<super::event::Pull, Trouble> {
+        let route = self.route(&format!("/pulls/{number}"));
+        let value = self.read(&route).await?.body;
+        let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+        let pull = || {
+            Some(super::event::Pull {
+                number,
+                head: names::sha(text("/head/sha")?).ok()?.to_owned(),
+                branch: names::branch(text("/head/ref")?).ok()?.to_owned(),
+                base: names::branch(text("/base/ref")?).ok()?.to_owned(),
+                fork: text("/head/repo/full_name") != Some(self.slug.to_string().as_str()),
+            })
+        };
+        pull().ok_or_else(|| strange("GET", &route))
+    }
+}

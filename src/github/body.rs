@@ -1,0 +1,319 @@
+//! Titles and bodies of pull requests, issues and comments, made from the run's document; with markers, below the limits.
+
+use crate::mask::Mask;
+use crate::report::escape::{code, one_line};
+use crate::report::{Document, markdown};
+
+/// GitHub refuses bodies with more characters than this.
+pub const BODY_MOST_CHARS: usize = 65_536;
+
+/// What we fill of it: markers and a last line have to fit too.
+const ROOM_CHARS: usize = 62_000;
+
+/// Longer titles are cut off in lists.
+const TITLE_MOST_CHARS: usize = 120;
+
+/// A hidden line by which we find again what we wrote.
+pub fn marker(what: &str, value: &str) -> String {
+    let plain: String = value.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    format!("<!-- kaizen-ci:{what}={plain} -->")
+}
+
+/// Does `body` carry this marker, where we write it: in its first line? Quoted ones don't count.
+pub fn is_marked(body: &str, what: &str, value: &str) -> bool {
+    body.lines().next().is_some_and(|line| line.trim() == marker(what, value))
+}
+
+/// Does `body` begin with a marker of ours?
+pub fn is_ours(body: &str) -> bool {
+    body.trim_start().starts_with("<!-- kaizen-ci:")
+}
+
+/// What is known besides the document.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    /// The fingerprint, as it stands in names.
+    pub fingerprint: String,
+    /// The run of the workflow, for a link.
+    pub run_url: Option<String>,
+    /// The receipt, as JSON.
+    pub receipt: Option<String>,
+    /// Whether CI will run on the pull request: with `GITHUB_TOKEN` somebody has to approve it.
+    pub needs_approval: bool,
+}
+
+/// The title of a heal's pull request. A revert speaks git's own words.
+pub fn title(document: &Document) -> String {
+    let Some(heal) = &document.heal else { return issue_title(document) };
+    let text = match (heal.tier, &document.culprit) {
+        (2, Some(culprit)) => format!("Revert \"{}\"", culprit.subject),
+        _ => format!("Heal {}: {}", red_words(document), heal.idea),
+    };
+    plain_title(&text)
+}
+
+/// The title of an issue for what did not heal.
+pub fn issue_title(document: &Document) -> String {
+    plain_title(&format!("Tests are red: {}", red_words(document)))
+}
+
+fn red_words(document: &Document) -> String {
+    let red = document.failure.as_ref().map(|failure| failure.red.as_slice()).unwrap_or_default();
+    let name = |id: &str| id.rsplit(['/', '>']).next().unwrap_or(id).trim().to_owned();
+    match red {
+        [] => "the test suite".into(),
+        [one] => name(one),
+        [one, rest @ ..] => format!("{} and {} more", name(one), rest.len()),
+    }
+}
+
+/// Titles are shown as text, but names and numbers in them notify people.
+fn plain_title(text: &str) -> String {
+    let text = one_line(&super::clean::without_hidden(text), TITLE_MOST_CHARS);
+    text.replace('@', "@\u{200b}").replace('#', "#\u{200b}")
+}
+
+/// The body of a heal's pull request.
+pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
+    let mut out = String::new();
+    if let (Some(heal), Some(culprit)) = (&document.heal, &document.culprit)
+        && heal.tier == 2
+    {
+        let author = crate::report::escape::markdown(&culprit.author);
+        out.push_str(&format!("This reverts commit {}, written by {author}.\n\n", code(&culprit.commit)));
+    }
+    out.push_str(match around.needs_approval {
+        true => {
+            "CI on this branch waits for somebody with write access: it was pushed with `GITHUB_TOKEN`, so choose *Approve \
+             and run* below.\n\n"
+        }
+        false => "CI runs on this branch as on any other.\n\n",
+    });
+    out.push_str(&markdown::render(document));
+    let mut tail = format!("\nCost: {}.\n", cost(document));
+    if let Some(receipt) = &around.receipt {
+        tail.push_str(&folded(
+            "Receipt (`kaizen-ci replay` checks it)",
+            &crate::report::escape::fence("json", receipt),
+        ));
+    }
+    finish("fingerprint", &around.fingerprint, &out, &tail, around, mask)
+}
+
+/// No model is asked by this version, so nothing is paid for.
+fn cost(document: &Document) -> String {
+    let runs: u64 = document.runs.values().sum();
+    format!("$0.00, {runs} runs of tests, {}", crate::report::numbers::seconds(document.duration_ms))
+}
+
+/// The body of an issue, or of a comment under a pull request, for what did not heal.
+pub fn issue(document: &Document, around: &Around, mask: &Mask) -> String {
+    finish("fingerprint", &around.fingerprint, &markdown::render(document), "", around, mask)
+}
+
+/// A folded part.
+pub fn folded(title: &str, body: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n", body.trim_end())
+}
+
+fn finish(what: &str, value: &str, text: &str, tail: &str, around: &Around, mask: &Mask) -> String {
+    let mut out = format!("{}\n", marker(what, value));
+    let room = ROOM_CHARS.saturating_sub(tail.chars().count().min(ROOM_CHARS / 2));
+    out.push_str(&fit(&mask.cover(text), room));
+    if tail.chars().count() <= ROOM_CHARS / 2 {
+        out.push_str(&mask.cover(tail));
+    } else {
+        out.push_str("\nThe receipt is too long for this place: it is in the run's artifact.\n");
+    }
+    if let Some(url) = around.run_url.as_deref().filter(|url| url.starts_with("https://") || url.starts_with("http://"))
+    {
+        out.push_str(&format!("\n[The run]({})\n", url.replace(['(', ')', ' ', '<', '>', '\n'], "")));
+    }
+    out
+}
+
+/// At most `most` characters: the first of [`split`], with a line that says that more is in the artifact.
+pub fn fit(text: &str, most: usize) -> String {
+    const MORE: &str = "\n\n… the rest is in the report of the run (its artifact, or the step summary).\n";
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut parts = split(text, most.saturating_sub(MORE.chars().count()));
+    format!("{}{MORE}", parts.swap_remove(0))
+}
+
+/// `text` in parts of at most `most` characters, cut between lines; code blocks and folds that a cut goes through are
+/// closed before it and opened again behind it.
+pub fn split(text: &str, most: usize) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut now = Part::default();
+    let room = most.max(200);
+    for line in text.lines() {
+        for piece in pieces(line, room / 2) {
+            if now.length() + piece.chars().count() + 1 > room {
+                parts.push(now.closed());
+                now = now.opened_again();
+            }
+            now.add(&piece);
+        }
+    }
+    if !now.text.is_empty() {
+        parts.push(now.closed());
+    }
+    parts
+}
+
+/// One line in pieces, when it is longer than a whole part.
+fn pieces(line: &str, most: usize) -> Vec<String> {
+    if line.chars().count() <= most {
+        return vec![line.to_owned()];
+    }
+    let chars: Vec<char> = line.chars().collect();
+    chars.chunks(most).map(|chunk| chunk.iter().collect()).collect()
+}
+
+#[derive(Default)]
+struct Part {
+    text: String,
+    chars: usize,
+    /// The fence that is open, as it was written.
+    fence: Option<String>,
+    /// The folds that are open, by their titles.
+    folds: Vec<String>,
+}
+
+impl Part {
+    fn length(&self) -> usize {
+        let fence = self.fence.as_ref().map_or(0, |fence| fence.len() + 2);
+        self.chars + fence + self.folds.len() * "\n</details>\n".len()
+    }
+    fn add(&mut self, line: &str) {
+        let trimmed = line.trim_start();
+        let ticks: String = trimmed.chars().take_while(|c| *c == '`').collect();
+        match &self.fence {
+            Some(open) if trimmed.trim_end() == open.trim_start().trim_end_matches(|c| c != '`') => self.fence = None,
+            Some(_) => {}
+            None if ticks.len() >= 3 => self.fence = Some(line.to_owned()),
+            None if trimmed.starts_with("<details>") => self.folds.push(trimmed.chars().take(300).collect()),
+            None if trimmed.starts_with("</details>") => drop(self.folds.pop()),
+            None => {}
+        }
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.chars += line.chars().count() + 1;
+    }
+    fn closed(&self) -> String {
+        let mut out = self.text.clone();
+        if let Some(fence) = &self.fence {
+            out.push_str(&fence.trim_start().chars().take_while(|c| *c == '`').collect::<String>());
+            out.push('\n');
+        }
+        for _ in &self.folds {
+            out.push_str("\n</details>\n");
+        }
+        out
+    }
+    fn opened_again(&self) -> Self {
+        let mut next = Part::default();
+        for fold in &self.folds {
+            next.add(fold);
+            next.add("");
+        }
+        if let Some(fence) = &self.fence {
+            next.add(fence);
+        }
+        next
+    }
+}
+
+/// The step summary: report and timeline, in at most one mebibyte.
+pub fn summary(document: &Document, mask: &Mask) -> String {
+    const MOST_BYTES: usize = 1024 * 1024 - 4096;
+    let text = mask.cover(&markdown::render(document)).into_owned();
+    // Four bytes are the most that one character takes.
+    if text.len() <= MOST_BYTES { text } else { fit(&text, MOST_BYTES / 4) }
+}
+
+/// Workflow commands that put annotations on the suspect lines; at most ten a step are shown.
+pub fn annotations(document: &Document) -> Vec<String> {
+    const MOST: usize = 10;
+    let Some(failure) = &document.failure else { return Vec::new() };
+    let line = |suspect: &crate::report::document::SuspectInfo| {
+        let title = format!("suspect of {}", red_words(document));
+        format!(
+            "::warning file={},line={},endLine={},title={}::{}",
+            property(&suspect.file),
+            suspect.line,
+            suspect.end_line.max(suspect.line),
+            property(&title),
+            data(&suspect.reason)
+        )
+    };
+    failure.suspects.iter().take(MOST).map(line).collect()
+}
+
+/// The text of a workflow command.
+pub fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+pub fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn markers_are_found_in_the_first_line_only() {
+        let body = format!("{}\ntext", marker("comment", "12"));
+        assert!(is_marked(&body, "comment", "12") && is_ours(&body));
+        assert!(!is_marked(&format!("> {body}"), "comment", "12"));
+        assert!(!is_marked(&format!("x\n{body}"), "comment", "12"));
+        assert!(!is_marked(&body, "comment", "1"));
+        assert_eq!(marker("x", "--> <b>"), "<!-- kaizen-ci:x=--b -->");
+    }
+
+    #[test]
+    fn a_cut_through_a_code_block_in_a_fold_closes_and_opens_both() {
+        let block = "line of the log\n".repeat(100);
+        let text = format!("# T\n<details><summary>log</summary>\n\n````text\n{block}````\n\n</details>\nend\n");
+        let parts = split(&text, 600);
+        assert!(parts.len() > 2);
+        for part in &parts {
+            assert!(part.chars().count() <= 600, "{}", part.len());
+            assert_eq!(part.matches("<details>").count(), part.matches("</details>").count(), "{part}");
+            assert_eq!(part.matches("````").count() % 2, 0, "{part}");
+        }
+        let lines = |text: &str| text.matches("line of the log").count();
+        assert_eq!(parts.iter().map(|part| lines(part)).sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn properties_of_workflow_commands_cant_end_early() {
+        assert_eq!(property("a,b:c\n::x%"), "a%2Cb%3Ac%0A%3A%3Ax%25");
+        assert_eq!(data("a::b\r\n"), "a::b%0D%0A");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_lost_or_too_long_when_it_is_split(lines in prop::collection::vec("[a-z`<> ]{0,40}", 0..60)) {
+            let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
+            let parts = split(&text, 400);
+            for part in &parts { prop_assert!(part.chars().count() <= 520); }
+            let words = |t: &str| t.chars().filter(char::is_ascii_lowercase).count();
+            prop_assert!(parts.iter().map(|p| words(p)).sum::<usize>() >= words(&text));
+        }
+        #[test]
+        fn what_fits_is_not_touched_and_what_does_not_is_cut(n in 0usize..3000) {
+            let text = "word and word\n".repeat(n / 10);
+            let out = fit(&text, 2000);
+            prop_assert!(out.chars().count() <= 2000);
+            if text.chars().count() <= 2000 { prop_assert_eq!(out, text); }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! GitHub: events understood, orders read, permissions asked, text made harmless, heals delivered as pull requests or issues.
+//!
+//! Deciding is apart from doing here too: [`event`], [`order`], [`allow`], [`clean`], [`names`], [`body`] and [`pace`] are
+//! pure; [`client`] speaks HTTP, [`pristine`] git; [`deliver`] and [`talk`] put them together.
+
+pub mod allow;
+pub mod api;
+pub mod body;
+pub mod clean;
+pub mod client;
+pub mod deliver;
+pub mod event;
+pub mod names;
+pub mod order;
+pub mod pace;
+pub mod pristine;
+pub mod talk;

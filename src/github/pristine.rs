@@ -1,0 +1,228 @@
+//! Commits and pushes from a git directory that no code under test could write: made anew, blind to all configuration.
+
+use std::path::{Path, PathBuf};
+
+use super::client::Client;
+use super::names;
+use crate::error::{Context as _, Error, Result};
+use crate::repo::Git;
+
+/// A fresh bare repository in a temporary folder, with nothing in it but what was fetched by name.
+#[derive(Debug)]
+pub struct Pristine {
+    dir: tempfile::TempDir,
+    url: String,
+    header: String,
+}
+
+/// Who makes our commits.
+const NAME: &str = "kaizen-ci";
+/// Nobody's address.
+const MAIL: &str = "kaizen-ci@users.noreply.github.com";
+
+/// Folders and files that no patch of ours may change, wherever it comes from: what steers git, CI and this program.
+const PROTECTED: &[&str] = &[".github/", ".git/", ".gitmodules", ".gitattributes", ".kaizen.yml", ".cargo/"];
+
+impl Pristine {
+    /// Makes one for the client's repository.
+    ///
+    /// # Errors
+    /// When no folder can be made, or git fails.
+    pub fn create(client: &Client) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("kaizen-pristine-")
+            .tempdir()
+            .context(|| "can't make a temporary folder".into())?;
+        let url = format!("{}/{}.git", client.place.server, client.slug);
+        let login = base64(format!("x-access-token:{}", client.token.text()).as_bytes());
+        let pristine = Self { dir, url, header: format!("Authorization: Basic {login}") };
+        Git::in_dir(pristine.dir.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .args(["init", "--quiet", "--bare", "--template=", "repo.git"])
+            .text()?;
+        Ok(pristine)
+    }
+
+    fn git_dir(&self) -> PathBuf {
+        self.dir.path().join("repo.git")
+    }
+
+    fn git(&self) -> Git {
+        Git::isolated(&self.git_dir(), self.dir.path()).env("GIT_INDEX_FILE", self.dir.path().join("index"))
+    }
+
+    /// Git that may speak to GitHub: the token is in its environment, not in its arguments and in no file.
+    fn online(&self) -> Git {
+        self.git()
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("http.{}.extraheader", self.url))
+            .env("GIT_CONFIG_VALUE_0", &self.header)
+    }
+
+    /// Fetches one commit by its name, without history.
+    ///
+    /// # Errors
+    /// When it is not there, or the token may not read it.
+    pub fn fetch(&self, sha: &str) -> Result<()> {
+        let sha = names::sha(sha).map_err(|e| Error::usage(e.to_string()))?;
+        self.online().args(["fetch", "--quiet", "--no-tags", "--depth=1", self.url.as_str(), sha]).text().map(drop)
+    }
+
+    /// The tip of a branch there; none when there is no such branch.
+    ///
+    /// # Errors
+    /// When GitHub can't be reached.
+    pub fn tip(&self, branch: &str) -> Result<Option<String>> {
+        let branch = names::branch(branch).map_err(|e| Error::usage(e.to_string()))?;
+        let full = format!("refs/heads/{branch}");
+        let text = self.online().args(["ls-remote", self.url.as_str(), full.as_str()]).text()?;
+        let row = text.lines().find_map(|line| line.split_once('\t').filter(|(_, name)| *name == full));
+        Ok(row.map(|(sha, _)| sha.to_owned()))
+    }
+
+    /// The commit that `patch` makes on top of `parent`. Only plain files, and none that steers git or CI.
+    ///
+    /// # Errors
+    /// When the patch does not apply, or touches what it may not.
+    pub fn commit(&self, parent: &str, patch: &[u8], message: &str) -> Result<String> {
+        self.git().args(["read-tree", parent]).text()?;
+        self.git().args(["apply", "--cached", "--whitespace=nowarn", "-"]).feed(Some(patch))?;
+        let tree = self.git().arg("write-tree").text()?;
+        self.check(parent, &tree)?;
+        self.commit_tree(&tree, parent, message)
+    }
+
+    fn commit_tree(&self, tree: &str, parent: &str, message: &str) -> Result<String> {
+        let mut git = self.git();
+        for (name, value) in [("AUTHOR", NAME), ("COMMITTER", NAME)] {
+            git = git.env(&format!("GIT_{name}_NAME"), value).env(&format!("GIT_{name}_EMAIL"), MAIL);
+        }
+        let out = git.args(["commit-tree", tree, "-p", parent, "-F", "-"]).feed(Some(message.as_bytes()))?;
+        Ok(String::from_utf8_lossy(&out).trim().to_owned())
+    }
+
+    /// Refuses links, submodules and protected paths.
+    fn check(&self, parent: &str, tree: &str) -> Result<()> {
+        let raw = self.git().args(["diff-tree", "-r", "-z", "--no-renames", "--raw", parent, tree]).bytes()?;
+        let fields: Vec<String> =
+            raw.split(|b| *b == 0).map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+        if fields.len() < 2 {
+            return Err(Error::usage("the patch changes nothing"));
+        }
+        for pair in fields.chunks(2) {
+            let [modes, path] = pair else { continue };
+            let refused = |why: &str| {
+                Err(Error::usage(format!("the patch is not delivered: `{}` {why}", super::clean::log_line(path)))
+                    .hint("a person has to make this change"))
+            };
+            let mut words = modes.trim_start_matches(':').split(' ');
+            let plain = |mode: Option<&str>| matches!(mode, Some("000000" | "100644" | "100755"));
+            if !plain(words.next()) || !plain(words.next()) {
+                return refused("is a link or a submodule");
+            }
+            let lower = path.to_lowercase();
+            if PROTECTED.iter().any(|p| lower == p.trim_end_matches('/') || lower.starts_with(p)) {
+                return refused("steers git, CI or kaizen-ci");
+            }
+            if path.chars().any(super::clean::is_hidden) || path.chars().any(char::is_control) {
+                return refused("has hidden characters in its name");
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes `commit` to a branch: a new one, or one whose tip is `expected`. Never over somebody's work.
+    ///
+    /// # Errors
+    /// When it moved meanwhile ([`Moved`](Pushed::Moved) is told apart), or the token may not.
+    pub fn push(&self, commit: &str, branch: &str, expected: Option<&str>) -> Result<Pushed> {
+        let branch = names::branch(branch).map_err(|e| Error::usage(e.to_string()))?;
+        // Not a force: with a lease on the tip that we know, and the commit lies on top of it or makes a new branch.
+        let lease = format!("--force-with-lease=refs/heads/{branch}:{}", expected.unwrap_or_default());
+        let refspec = format!("{commit}:refs/heads/{branch}");
+        let args =
+            ["push", "--quiet", "--porcelain", "--no-verify", lease.as_str(), self.url.as_str(), refspec.as_str()];
+        let (code, out, err) = self.online().args(args).try_run(None)?;
+        let said = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+        if code == 0 {
+            return Ok(Pushed::Done);
+        }
+        if ["stale info", "fetch first", "non-fast-forward", "failed to update ref", "cannot lock ref"]
+            .iter()
+            .any(|words| said.contains(words))
+        {
+            return Ok(Pushed::Moved);
+        }
+        Err(crate::repo::git::failed("push", code, said.as_bytes())
+            .hint("the job needs `contents: write`, and nobody may push workflow files with GITHUB_TOKEN"))
+    }
+
+    /// The tree of `ours` (a commit on `base`) carried over to `theirs`; none when they conflict.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn carry(&self, base: &str, ours: &str, theirs: &str, message: &str) -> Result<Option<String>> {
+        let merge_base = format!("--merge-base={base}");
+        let args = ["merge-tree", "--write-tree", merge_base.as_str(), theirs, ours];
+        let (code, out, err) = self.git().args(args).try_run(None)?;
+        match code {
+            0 => {
+                let tree = String::from_utf8_lossy(&out).lines().next().unwrap_or_default().to_owned();
+                self.check(theirs, &tree)?;
+                self.commit_tree(&tree, theirs, message).map(Some)
+            }
+            1 => Ok(None),
+            _ => Err(crate::repo::git::failed("merge-tree", code, &err)),
+        }
+    }
+
+    /// The tree of a commit that was fetched or made here.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub fn tree(&self, commit: &str) -> Result<String> {
+        self.git().args(["rev-parse".to_owned(), format!("{commit}^{{tree}}")]).text()
+    }
+
+    /// Where it is, for tests.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// How a push ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is there.
+    Done,
+    /// The branch is not where we thought.
+    Moved,
+}
+
+/// Base64 with the standard alphabet, for the one header that needs it.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for n in 0..4 {
+            let digit = (bits >> (18 - 6 * n)) & 63;
+            out.push(if n > chunk.len() { '=' } else { char::from(DIGITS[digit as usize]) });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_as_the_standard_says() {
+        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(text.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! A GitHub of our own: real HTTP, state that lasts, repositories on disk behind `git http-backend`, faults on demand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+
+use super::openapi;
+
+pub const TOKEN: &str = "ghs_fakefakefakefakefakefakefakefakefake";
+
+/// Something that goes wrong once, with a request of this method whose path ends like this.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pub method: &'static str,
+    pub ends: &'static str,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It is carried out, and the answer is a 502.
+    DoneAnd502,
+    /// It is carried out, and the answer is cut off.
+    DoneAndCut,
+    /// 429 with `retry-after: 0`.
+    Limited,
+    /// 403 without a time.
+    Secondary,
+    /// This status and message.
+    Status(u16, &'static str),
+}
+
+#[derive(Default)]
+pub struct State {
+    pub issues: Vec<Value>,
+    pub pulls: Vec<Value>,
+    pub comments: Vec<Value>,
+    pub reactions: Vec<(u64, String)>,
+    pub roles: BTreeMap<String, &'static str>,
+    pub faults: VecDeque<Fault>,
+    pub requests: Vec<String>,
+    /// What was wrong with requests, by GitHub's description.
+    pub wrong: Vec<String>,
+    pub may_make_pulls: bool,
+    next: u64,
+}
+
+impl State {
+    fn id(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+pub struct Fake {
+    pub url: String,
+    pub dir: tempfile::TempDir,
+    state: Arc<Mutex<State>>,
+    stop: Arc<AtomicBool>,
+}
+
+struct Request {
+    method: String,
+    path: String,
+    query: String,
+    heads: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Fake {
+    /// With the empty repository `octo/shop`.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("octo/shop.git");
+        std::fs::create_dir_all(&repo).unwrap();
+        let git =
+            |args: &[&str]| assert!(Command::new("git").args(args).current_dir(&repo).status().unwrap().success());
+        git(&["init", "--quiet", "--bare", "-b", "main"]);
+        git(&["config", "http.receivepack", "true"]);
+        git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State { may_make_pulls: true, ..State::default() }));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, ended, base, root) = (state.clone(), stop.clone(), url.clone(), dir.path().to_path_buf());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (Ok(stream), shared, base, root) = (stream, shared.clone(), base.clone(), root.clone()) else {
+                    return;
+                };
+                std::thread::spawn(move || serve(stream, &shared, &base, &root));
+            }
+        });
+        Self { url, dir, state, stop }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn repo(&self) -> PathBuf {
+        self.dir.path().join("octo/shop.git")
+    }
+
+    /// Git in the repository of the fake.
+    pub fn git(&self, args: &[&str]) -> String {
+        let out = Command::new("git").args(args).current_dir(self.repo()).output().unwrap();
+        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    /// Somebody writes a comment.
+    pub fn says(&self, number: u64, login: &str, body: &str) -> u64 {
+        let mut state = self.state();
+        let id = state.id();
+        state
+            .comments
+            .push(json!({"id": id, "number": number, "body": body, "user": {"login": login, "type": "User"}}));
+        id
+    }
+
+    /// Every request was as GitHub describes it.
+    pub fn assert_as_described(&self) {
+        let state = self.state();
+        assert!(state.wrong.is_empty(), "{:#?}", state.wrong);
+        assert!(!state.requests.is_empty());
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for somebody.
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut heads = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        heads.insert(name.to_lowercase(), value.trim().to_owned());
+    }
+    if heads.get("expect").is_some() {
+        let _ = (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    let mut body = Vec::new();
+    if heads.get("transfer-encoding").is_some_and(|v| v.contains("chunked")) {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let length = u64::from_str_radix(line.trim(), 16).ok()?;
+            let mut chunk = Vec::new();
+            (&mut reader).take(length + 2).read_to_end(&mut chunk).ok()?;
+            body.extend_from_slice(&chunk[..length as usize]);
+            if length == 0 {
+                break;
+            }
+        }
+    } else if let Some(length) = heads.get("content-length").and_then(|v| v.parse::<u64>().ok()) {
+        reader.take(length).read_to_end(&mut body).ok()?;
+    }
+    let (path, query) = target.split_once('?').map_or((target.as_str(), ""), |(p, q)| (p, q));
+    Some(Request { method, path: path.to_owned(), query: query.to_owned(), heads, body })
+}
+
+fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::Path) {
+    let Some(request) = read(&stream) else { return };
+    if request.path.contains(".git/") {
+        return git_backend(&stream, &request, root);
+    }
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let mut state = state.lock().unwrap();
+    state.requests.push(format!("{} {}", request.method, request.path));
+    if let Some(wrong) = openapi::wrong(&request.method, &request.path, &request.query, &body) {
+        state.wrong.push(wrong);
+    }
+    if request.heads.get("authorization").map(String::as_str) != Some(&format!("Bearer {TOKEN}")) {
+        return answer(&stream, 401, "", &json!({"message": "Bad credentials"}), false);
+    }
+    let hit = state.faults.iter().position(|f| f.method == request.method && request.path.ends_with(f.ends));
+    let fault = hit.and_then(|at| state.faults.remove(at)).map(|fault| fault.what);
+    match fault {
+        Some(What::Limited) => {
+            return answer(&stream, 429, "retry-after: 0\r\n", &json!({"message": "slow down"}), false);
+        }
+        Some(What::Secondary) => {
+            return answer(&stream, 403, "", &json!({"message": "You have exceeded a secondary rate limit"}), false);
+        }
+        Some(What::Status(status, message)) => {
+            return answer(&stream, status, "", &json!({ "message": message }), false);
+        }
+        Some(What::DoneAnd502 | What::DoneAndCut) | None => {}
+    }
+    let (status, value) = act(&mut state, &request, &body, base);
+    drop(state);
+    match fault {
+        Some(What::DoneAnd502) => answer(&stream, 502, "", &json!({"message": "Bad gateway"}), false),
+        Some(What::DoneAndCut) => answer(&stream, status, "", &value, true),
+        _ => answer(&stream, status, "", &value, false),
+    }
+}
+
+fn answer(mut stream: &TcpStream, status: u16, heads: &str, value: &Value, cut: bool) {
+    let body = value.to_string();
+    let shown = if cut { &body[..body.len() / 2] } else { &body };
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{heads}content-length: {}\r\nconnection: close\r\n\r\n{shown}",
+        body.len()
+    );
+}
+
+/// One page of a list.
+fn page(all: Vec<Value>, query: &str) -> (u16, Value) {
+    let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.parse::<usize>().ok());
+    let (size, page) = (number("per_page=").unwrap_or(30), number("page=").unwrap_or(1));
+    (200, all.into_iter().skip(size * (page - 1)).take(size).collect())
+}
+
+fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, Value) {
+    let Some(rest) = request.path.strip_prefix("/repos/octo/shop") else {
+        return (404, json!({"message": "Not Found"}));
+    };
+    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+    let number = |at: usize| parts.get(at).and_then(|part| part.parse::<u64>().ok()).unwrap_or(0);
+    let missing = (404, json!({"message": "Not Found"}));
+    match (request.method.as_str(), parts.as_slice()) {
+        ("GET", []) => (200, json!({"full_name": "octo/shop", "default_branch": "main"})),
+        ("GET", ["collaborators", login, "permission"]) => match state.roles.get(*login) {
+            Some(role) => (200, json!({"permission": "read", "role_name": role, "user": {"login": login}})),
+            None => missing,
+        },
+        ("GET", ["issues"]) => {
+            let label = request.query.split('&').find_map(|pair| pair.strip_prefix("labels=")).unwrap_or_default();
+            let has = |issue: &&Value| issue["labels"].as_array().unwrap().iter().any(|l| l == label);
+            page(state.issues.iter().filter(has).cloned().collect(), &request.query)
+        }
+        ("POST", ["issues"]) => {
+            let id = state.id();
+            let mut issue = body.clone();
+            issue["number"] = id.into();
+            issue["state"] = "open".into();
+            issue["html_url"] = format!("{base}/octo/shop/issues/{id}").into();
+            state.issues.push(issue.clone());
+            (201, issue)
+        }
+        ("PATCH", ["issues", _]) => change(&mut state.issues, "number", number(1), body),
+        ("GET", ["issues", "comments", _]) | ("GET", ["pulls", "comments", _]) => {
+            state.comments.iter().find(|c| c["id"] == number(2)).map_or(missing, |c| (200, c.clone()))
+        }
+        ("PATCH", ["issues", "comments", _]) => change(&mut state.comments, "id", number(2), body),
+        ("POST", ["issues", "comments", _, "reactions"]) => {
+            let (id, what) = (number(2), body["content"].as_str().unwrap_or_default().to_owned());
+            if !state.reactions.contains(&(id, what.clone())) {
+                state.reactions.push((id, what));
+            }
+            (201, json!({"id": 1, "content": body["content"]}))
+        }
+        ("GET", ["issues", _, "comments"]) => {
+            let of = |c: &&Value| c["number"] == number(1);
+            page(state.comments.iter().filter(of).cloned().collect(), &request.query)
+        }
+        ("POST", ["issues", _, "comments"]) => {
+            let id = state.id();
+            let user = json!({"login": "github-actions[bot]", "type": "Bot"});
+            let comment = json!({"id": id, "number": number(1), "body": body["body"], "user": user});
+            state.comments.push(comment.clone());
+            (201, comment)
+        }
+        ("GET", ["pulls"]) => {
+            let head = request.query.split('&').find_map(|pair| pair.strip_prefix("head=octo:")).unwrap_or_default();
+            let fits = |p: &&Value| p["state"] == "open" && (head.is_empty() || p["head"]["ref"] == head);
+            page(state.pulls.iter().filter(fits).cloned().collect(), &request.query)
+        }
+        ("GET", ["pulls", _]) => {
+            state.pulls.iter().find(|p| p["number"] == number(1)).map_or(missing, |p| (200, p.clone()))
+        }
+        ("POST", ["pulls"]) if !state.may_make_pulls => {
+            (403, json!({"message": "GitHub Actions is not permitted to create or approve pull requests."}))
+        }
+        ("POST", ["pulls"]) => {
+            let id = state.id();
+            let mut pull = body.clone();
+            pull["number"] = id.into();
+            pull["state"] = "open".into();
+            pull["html_url"] = format!("{base}/octo/shop/pull/{id}").into();
+            pull["head"] = json!({"ref": body["head"], "repo": {"full_name": "octo/shop"}});
+            pull["base"] = json!({"ref": body["base"]});
+            state.pulls.push(pull.clone());
+            (201, pull)
+        }
+        ("PATCH", ["pulls", _]) => change(&mut state.pulls, "number", number(1), body),
+        _ => missing,
+    }
+}
+
+fn change(all: &mut [Value], name: &str, id: u64, body: &Value) -> (u16, Value) {
+    let Some(one) = all.iter_mut().find(|one| one[name] == id) else { return (404, json!({"message": "Not Found"})) };
+    for (field, value) in body.as_object().unwrap() {
+        one[field] = value.clone();
+    }
+    (200, one.clone())
+}
+
+fn git_backend(mut stream: &TcpStream, request: &Request, root: &std::path::Path) {
+    let login = request.heads.get("authorization").is_some_and(|value| value.starts_with("Basic "));
+    if !login {
+        let _ = stream.write_all(
+            b"HTTP/1.1 401 X\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        );
+        return;
+    }
+    let mut command = Command::new("git");
+    command
+        .args(["-c", "safe.directory=*", "http-backend"])
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("REMOTE_USER", "octo")
+        .env("PATH_INFO", &request.path)
+        .env("QUERY_STRING", &request.query)
+        .env("REQUEST_METHOD", &request.method)
+        .env("CONTENT_TYPE", request.heads.get("content-type").map_or("", String::as_str))
+        .env("CONTENT_LENGTH", request.body.len().to_string());
+    if let Some(encoding) = request.heads.get("content-encoding") {
+        command.env("HTTP_CONTENT_ENCODING", encoding);
+    }
+    if let Some(protocol) = request.heads.get("git-protocol") {
+        command.env("GIT_PROTOCOL", protocol);
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, body) = (child.stdin.take().unwrap(), request.body.clone());
+    let feed = std::thread::spawn(move || drop(input.write_all(&body)));
+    let out = child.wait_with_output().unwrap().stdout;
+    let _ = feed.join();
+    let at = out.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
+    let heads = String::from_utf8_lossy(&out[..at]).into_owned();
+    let status = heads.lines().find_map(|l| l.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
+    let rest: String = heads.lines().filter(|l| !l.starts_with("Status:")).map(|l| format!("{l}\r\n")).collect();
+    let body = &out[(at + 4).min(out.len())..];
+    let _ = write!(stream, "HTTP/1.1 {status}\r\n{rest}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(body);
+}

@@ -1,0 +1,311 @@
+//! GitHub from end to end: the program against a GitHub of our own that keeps state and speaks real HTTP and git.
+
+mod fake;
+mod openapi;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use kaizen_ci::github::allow::Policy;
+use kaizen_ci::github::client::{Client, Place, Token};
+use kaizen_ci::github::event::{Comment, Place as Where, Pull};
+use kaizen_ci::github::names::Slug;
+use kaizen_ci::github::order::Order;
+use kaizen_ci::github::pace::Pace;
+use kaizen_ci::github::talk::{self, CommandRunner, Done, Heard, Progress};
+use kaizen_ci::mask::Mask;
+
+use crate::project::{Project, has};
+use fake::{Fake, Fault, TOKEN, What};
+
+fn client(fake: &Fake) -> Client {
+    let ms = Duration::from_millis;
+    let pace = Pace { secondary: ms(20), first: ms(5), most: Duration::from_secs(5), attempts: 5 };
+    let place = Place { api: fake.url.clone(), server: fake.url.clone() };
+    Client::new(place, Slug::parse("octo/shop").unwrap(), Token::new(TOKEN), pace).unwrap()
+}
+
+/// A red shop, pushed to the fake, and the event of that push.
+fn red_shop(fake: &Fake, fixture: &str) -> (Project, String) {
+    let project = Project::fixture(fixture);
+    project.git(&["add", "-A"]);
+    let _ = project.command("git").args(["commit", "-q", "-m", "Work in progress"]).output();
+    project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    let head = project.git(&["rev-parse", "HEAD"]);
+    (project, head)
+}
+
+fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::process::Output, String) {
+    let event = project.tmp().join("../event.json");
+    let payload = serde_json::json!({
+        "ref": "refs/heads/main", "after": head, "deleted": false,
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    });
+    std::fs::write(&event, payload.to_string()).unwrap();
+    let outputs = project.tmp().join("../outputs");
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .args(["action", "run"])
+        .args(args)
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_EVENT_PATH", &event)
+        .env("GITHUB_REPOSITORY", "octo/shop")
+        .env("GITHUB_API_URL", &fake.url)
+        .env("GITHUB_SERVER_URL", &fake.url)
+        .env("GITHUB_RUN_ID", "77")
+        .env("GITHUB_TOKEN", TOKEN)
+        .env("GITHUB_OUTPUT", &outputs)
+        .env("GITHUB_STEP_SUMMARY", project.tmp().join("../summary.md"))
+        .output()
+        .unwrap();
+    (out, std::fs::read_to_string(outputs).unwrap_or_default())
+}
+
+#[test]
+fn a_red_push_becomes_one_draft_pull_request_with_the_verified_heal_also_when_run_twice() {
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-bounds");
+    for _ in 0..2 {
+        let (out, outputs) = action(&project, &fake, &head, &[]);
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{said}");
+        assert!(outputs.contains("/octo/shop/pull/"), "{outputs}\n{said}");
+        assert!(said.contains("::stop-commands::kaizen-"), "{said}");
+    }
+    fake.assert_as_described();
+    let state = fake.state();
+    assert_eq!(state.pulls.len(), 1, "{:#?}", state.requests);
+    let pull = &state.pulls[0];
+    assert_eq!((&pull["draft"], pull["base"]["ref"].as_str()), (&true.into(), Some("main")));
+    let branch = pull["head"]["ref"].as_str().unwrap().to_owned();
+    assert!(branch.starts_with("kaizen/heal-"), "{branch}");
+    let body = pull["body"].as_str().unwrap();
+    for part in
+        ["<!-- kaizen-ci:fingerprint=", "Receipt", "How it was verified", "Approve", "Cost: $0.00", "/actions/runs/77"]
+    {
+        assert!(body.contains(part), "no {part} in\n{body}");
+    }
+    assert!(!body.contains(TOKEN));
+    drop(state);
+    // The branch is one commit on top of what was red, and nobody's branch moved.
+    assert_eq!(fake.git(&["rev-parse", &format!("{branch}^")]), head);
+    assert_eq!(fake.git(&["rev-parse", "main"]), head);
+}
+
+#[test]
+fn where_actions_may_not_make_pull_requests_the_branch_is_there_and_an_issue_has_the_link() {
+    let fake = Fake::start();
+    fake.state().may_make_pulls = false;
+    let (project, head) = red_shop(&fake, "py-bounds");
+    let (out, outputs) = action(&project, &fake, &head, &[]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(outputs.contains("/issues/"), "{outputs}");
+    fake.assert_as_described();
+    let state = fake.state();
+    let body = state.issues[0]["body"].as_str().unwrap();
+    assert!(body.contains("/compare/main...kaizen/heal-") && body.contains("Allow GitHub Actions"), "{body}");
+}
+
+#[test]
+fn what_does_not_heal_becomes_one_issue_that_is_opened_again() {
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-contradiction");
+    let (out, outputs) = action(&project, &fake, &head, &[]);
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{said}");
+    assert!(outputs.contains("/issues/"), "{outputs}\n{said}");
+    fake.assert_as_described();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (client, body) = (client(&fake), fake.state().issues[0]["body"].as_str().unwrap().to_owned());
+    let print = body.split("fingerprint=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(runtime.block_on(client.close_issue(&print, "Green again.")).unwrap().is_some());
+    assert_eq!(fake.state().issues[0]["state"], "closed");
+    runtime.block_on(client.put_issue(&print, "t", &body)).unwrap();
+    assert_eq!(fake.state().issues.len(), 1);
+    assert_eq!(fake.state().issues[0]["state"], "open");
+}
+
+/// Answers everything with a word.
+struct Word;
+
+impl CommandRunner for Word {
+    fn run<'a>(&'a self, order: &'a Order, _: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move {
+            progress.say("half way").await;
+            match order {
+                Order::Council(_) | Order::Prd(_) => talk::not_configured(order),
+                _ => Done { text: format!("did {}", order.name()), good: true },
+            }
+        })
+    }
+}
+
+fn heard(fake: &Fake, id: u64, author: &str, body: &str) -> Comment {
+    let bot = author.ends_with("[bot]");
+    let _ = fake;
+    Comment { id, number: 1, on_pull: false, place: Where::Conversation, author: author.into(), bot, body: body.into() }
+}
+
+fn hear(fake: &Fake, comment: &Comment) -> Heard {
+    let (client, mask) = (client(fake), Mask::new([TOKEN]));
+    let work = talk::hear(&client, comment, &Policy::default(), &["undo"], &Word, &mask);
+    tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap()
+}
+
+#[test]
+fn orders_are_obeyed_refused_or_ignored_by_who_gave_them_and_what_the_comment_says_now() {
+    let fake = Fake::start();
+    for (login, role) in [("mona", "write"), ("ted", "triage")] {
+        fake.state().roles.insert(login.into(), role);
+    }
+    for (login, said, now, expected, part) in [
+        ("mona", "/kaizen heal", "/kaizen heal", Heard::Answered, "did heal"),
+        ("ted", "/kaizen heal", "/kaizen heal", Heard::Refused, "Sorry"),
+        ("eve", "/kaizen heal", "/kaizen heal", Heard::Refused, "did not say"),
+        ("evil[bot]", "/kaizen heal", "/kaizen heal", Heard::Refused, "bots"),
+        ("mona", "/kaizen heal", "/kaizen stop", Heard::Changed, ""),
+        ("mona", "/kaizen hael", "/kaizen hael", Heard::Refused, "Did you mean"),
+        ("mona", "/kaizen council why?", "/kaizen council why?", Heard::Refused, "not configured"),
+        ("mona", "> /kaizen heal", "> /kaizen heal", Heard::Nothing, ""),
+    ] {
+        let id = fake.says(1, login, now);
+        assert_eq!(hear(&fake, &heard(&fake, id, login, said)), expected, "{login}: {said}");
+        let state = fake.state();
+        let ours: Vec<_> = state
+            .comments
+            .iter()
+            .filter(|c| c["body"].as_str().unwrap().starts_with(&format!("<!-- kaizen-ci:comment={id} -->")))
+            .collect();
+        assert_eq!(ours.len(), usize::from(!part.is_empty()), "{login}: {said}");
+        assert!(ours.iter().all(|c| c["body"].as_str().unwrap().contains(part)), "{ours:?}");
+    }
+    fake.assert_as_described();
+}
+
+#[test]
+fn sixty_comments_at_once_with_faults_are_each_answered_exactly_once() {
+    let fake = Fake::start();
+    fake.state().roles.insert("mona".into(), "admin");
+    let ids: Vec<u64> = (0..60).map(|_| fake.says(1, "mona", "/kaizen status")).collect();
+    for n in 0..40 {
+        let whats = [What::DoneAnd502, What::DoneAndCut, What::Limited, What::Secondary];
+        let (method, ends) = if n % 5 == 4 { ("GET", "/comments") } else { ("POST", "/comments") };
+        fake.state().faults.push_back(Fault { method, ends, what: whats[n % 4] });
+    }
+    std::thread::scope(|scope| {
+        for id in &ids {
+            let fake = &fake;
+            scope.spawn(move || hear(fake, &heard(fake, *id, "mona", "/kaizen status")));
+        }
+    });
+    // Each event arrives a second time.
+    for id in ids.iter().take(5) {
+        assert_eq!(hear(&fake, &heard(&fake, *id, "mona", "/kaizen status")), Heard::Before);
+    }
+    fake.assert_as_described();
+    let state = fake.state();
+    assert!(state.faults.is_empty(), "{} faults never happened", state.faults.len());
+    for id in ids {
+        let mark = format!("<!-- kaizen-ci:comment={id} -->\n<!-- ended -->");
+        let ours = state.comments.iter().filter(|c| c["body"].as_str().unwrap().starts_with(&mark)).count();
+        assert_eq!(ours, 1, "comment {id}");
+        assert!(state.reactions.contains(&(id, "rocket".into())));
+    }
+    let answers = state.comments.iter().filter(|c| c["user"]["type"] == "Bot").count();
+    assert_eq!(answers, 60);
+}
+
+#[test]
+fn a_permission_that_is_taken_away_meanwhile_is_said_and_nothing_is_written() {
+    let fake = Fake::start();
+    fake.state().faults.push_back(Fault { method: "POST", ends: "/issues", what: What::Status(404, "Not Found") });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let trouble = runtime.block_on(client(&fake).put_issue("0011223344", "t", "b")).unwrap_err();
+    assert_eq!(trouble.status(), Some(404));
+    assert!(kaizen_ci::error::Error::from(trouble).hint_text().unwrap().contains("permissions"));
+    assert!(fake.state().issues.is_empty());
+}
+
+/// Runs the steps of `action.yml` as a runner would: each script with bash, its `env` filled in, outputs handed on.
+fn composite(project: &Project, fake: &Fake, head: &str, inputs: &[(&str, &str)]) -> String {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
+    let action: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    let event = project.tmp().join("../event.json");
+    let payload = serde_json::json!({
+        "ref": "refs/heads/main", "after": head, "deleted": false, "repository": {"full_name": "octo/shop"},
+    });
+    std::fs::write(&event, payload.to_string()).unwrap();
+    let mut outputs: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    let mut all = String::new();
+    for (n, step) in action["runs"]["steps"].as_sequence().unwrap().iter().enumerate() {
+        let file = project.tmp().join(format!("../outputs-{n}"));
+        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_kaizen-ci")).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut command = project.command("bash");
+        command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
+        for (name, value) in step["env"].as_mapping().unwrap() {
+            let value = value.as_str().unwrap();
+            let inner = value.trim_start_matches("${{ ").trim_end_matches(" }}");
+            let given = |name: &str| inputs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            let filled = match inner.split_once('.') {
+                Some(("inputs", "github-token")) => TOKEN.to_owned(),
+                Some(("inputs", name)) => given(name)
+                    .unwrap_or_else(|| action["inputs"][name]["default"].as_str().unwrap_or_default().to_owned()),
+                Some(("steps", rest)) => outputs.get(rest).cloned().unwrap_or_default(),
+                Some(("github", "action_path")) => env!("CARGO_MANIFEST_DIR").to_owned(),
+                _ => panic!("{value} is nothing that this test fills in"),
+            };
+            command.env(name.as_str().unwrap(), filled);
+        }
+        let out = command
+            .env("PATH", path)
+            .env("GITHUB_EVENT_NAME", "push")
+            .env("GITHUB_EVENT_PATH", &event)
+            .env("GITHUB_REPOSITORY", "octo/shop")
+            .env("GITHUB_API_URL", &fake.url)
+            .env("GITHUB_SERVER_URL", &fake.url)
+            .env("GITHUB_OUTPUT", &file)
+            .output()
+            .unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{said}");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let id = step["id"].as_str().unwrap_or_default();
+        for line in text.lines() {
+            if let Some((name, value)) = line.split_once('=') {
+                outputs.insert(format!("{id}.outputs.{name}"), value.to_owned());
+            }
+        }
+        all.push_str(&text);
+    }
+    all
+}
+
+#[test]
+fn the_action_itself_comes_through_to_a_pull_request_and_its_inputs_are_no_shell() {
+    if !has("bash") {
+        return;
+    }
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-bounds");
+    let outputs = composite(&project, &fake, &head, &[]);
+    assert!(outputs.contains("/octo/shop/pull/"), "{outputs}");
+    let hostile = "nowhere\"; touch pwned; $(touch pwned) `touch pwned`";
+    let refused = std::panic::catch_unwind(|| composite(&project, &fake, &head, &[("suite", hostile)]));
+    assert!(refused.is_err(), "a suite that is not there was taken");
+    assert!(!project.root().join("pwned").exists());
+    fake.assert_as_described();
+}
+
+#[test]
+fn the_action_itself_comes_through_to_an_issue() {
+    if !has("bash") {
+        return;
+    }
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-contradiction");
+    let outputs = composite(&project, &fake, &head, &[]);
+    assert!(outputs.contains("/octo/shop/issues/"), "{outputs}");
+    assert_eq!((fake.state().issues.len(), fake.state().pulls.len()), (1, 0));
+    fake.assert_as_described();
+}
