@@ -22,7 +22,7 @@ use crate::lab::{Lab, Limits, record_run};
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
 use crate::repo::{Repository, Sha, Snapshot, Store};
-use crate::state::{Memory, kill_point};
+use crate::state::{Memory, kill_point, kill_point_during};
 use crate::suite::protected::Protected;
 use crate::suite::{Run, Selection, Suite, TestId};
 use crate::trajectory::{Event, Purpose, Recorder};
@@ -221,7 +221,8 @@ impl<'a> Healing<'a> {
             selected: None,
         });
         let limits = Limits { time: self.first_run_limit(), log_cap_bytes: self.log_cap() };
-        let run = self.lab.run(&workspace, &self.request.suite, &Selection::All, limits, self.cancel).await?;
+        let run = self.lab.run(&workspace, &self.request.suite, &Selection::All, limits, self.cancel);
+        let run = kill_point_during("during-red-run", run).await?;
         record_run(self.recorder, Purpose::Red, "your tree", &run);
         kill_point("after-red-run");
         Ok(run)

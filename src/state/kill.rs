@@ -53,6 +53,22 @@ pub fn kill_point(name: &str) {
     }
 }
 
+/// After this long what a run starts is running, and nothing but a test waits for it.
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Does `work`, with a kill point a moment after it began.
+pub async fn kill_point_during<T>(name: &str, work: impl Future<Output = T>) -> T {
+    let point = async {
+        tokio::time::sleep(A_MOMENT).await;
+        kill_point(name);
+        std::future::pending().await
+    };
+    tokio::select! {
+        done = work => done,
+        never = point => never,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

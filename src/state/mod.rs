@@ -10,7 +10,7 @@ pub mod memory;
 mod remove;
 pub mod run;
 
-pub use kill::{KILL_POINTS, kill_point};
+pub use kill::{KILL_POINTS, kill_point, kill_point_during};
 pub use leftovers::{Leftover, clean_leftovers};
 pub use memory::Memory;
 pub use remove::remove_tree;

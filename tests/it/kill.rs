@@ -54,12 +54,15 @@ fn no_process_left(project: &Project) {
 }
 
 fn survives(point: &str, args: &[&str]) {
-    let project = project();
+    survives_in(&project(), point, args);
+}
+
+fn survives_in(project: &Project, point: &str, args: &[&str]) {
     // status first: it may refresh the time stamps that the index holds
     let status = project.git(&["status", "--porcelain=v2"]);
     let before = project.sacred();
-    assert!(dies_at(&project, point, args), "the heal never came to `{point}`");
-    no_process_left(&project);
+    assert!(dies_at(project, point, args), "the heal never came to `{point}`");
+    no_process_left(project);
     if !matches!(point, "apply-half" | "after-apply") {
         project.unchanged_since(&before);
         assert_eq!(project.git(&["status", "--porcelain=v2"]), status, "killed at {point}");
@@ -76,9 +79,20 @@ fn survives(point: &str, args: &[&str]) {
 
 #[test]
 fn a_heal_that_is_killed_leaves_the_repository_as_it_was_at_every_point_of_tier_one() {
-    let skip = ["carry-half", "after-base-run", "tier2-started", "reverted", "report-written", "before-apply"];
+    let slow = project();
+    slow.write("test.sh", "sleep 2; grep -q '^42$' answer.txt\n");
+    survives_in(&slow, "during-red-run", &["--fixers", "undo"]);
+    let skip = [
+        "during-red-run",
+        "carry-half",
+        "after-base-run",
+        "tier2-started",
+        "reverted",
+        "report-written",
+        "before-apply",
+    ];
     let points = kaizen_ci::state::KILL_POINTS.iter().filter(|p| !skip.contains(p));
-    let mut tried = 0;
+    let mut tried = 1;
     for point in points {
         let args: &[&str] = match *point {
             "apply-half" | "after-apply" => &["--fixers", "undo", "--apply"],
@@ -95,5 +109,8 @@ fn a_heal_that_is_killed_while_it_reverts_escalates_or_applies_leaves_the_reposi
     survives("tier2-started", &["--fixers", "suggest"]);
     survives("reverted", &["--fixers", "suggest"]);
     survives("before-apply", &["--fixers", "undo", "--apply"]);
-    survives("report-written", &["--fixers", "suggest", "--max-tier", "1"]);
+    // never green, so that nothing is left but a report
+    let hopeless = project();
+    hopeless.write("test.sh", "grep -q never answer.txt\n");
+    survives_in(&hopeless, "report-written", &["--fixers", "suggest"]);
 }

@@ -116,6 +116,7 @@ impl Project {
         }
         command
             .env("KAIZEN_TMP", self.tmp())
+            .env("TMPDIR", self.dir.path().join("home"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_AUTHOR_NAME", "Ada")
