@@ -7,6 +7,7 @@ mod cli;
 mod heal;
 mod judge;
 mod kill;
+mod model;
 mod mutate;
 mod process;
 mod project;
