@@ -11,6 +11,7 @@ pub mod heal;
 pub mod judge;
 pub mod lab;
 pub mod mask;
+pub mod model;
 pub mod patch;
 pub mod process;
 pub mod repo;

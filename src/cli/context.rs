@@ -47,10 +47,18 @@ impl Context {
     /// # Errors
     /// When something in it is wrong.
     pub fn config(&self, repository: &Repository, options: &[Override]) -> Result<Loaded> {
+        self.config_at(&repository.root, options)
+    }
+
+    /// The same for any folder.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn config_at(&self, root: &std::path::Path, options: &[Override]) -> Result<Loaded> {
         let env: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let loaded = config::load(&repository.root, &env, options)?;
+        let loaded = config::load(root, &env, options)?;
         if self.verbose {
             let style = self.terminal.err_style();
             for setting in &loaded.settings {

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::choice;
 use crate::cli::context::Context;
+use crate::cli::models;
 use crate::cli::options::{self, Suites};
 use crate::cli::session::Session;
 use crate::config::units::show_duration;
@@ -13,6 +14,7 @@ use crate::console::{Progress, ending, prompt};
 use crate::error::{Context as _, Exit, Kind, Result};
 use crate::fixer::registry;
 use crate::heal::{self, Ending, Outcome, Request};
+use crate::model::Models;
 use crate::repo::{Repository, Store};
 use crate::report::Document;
 use crate::state::Memory;
@@ -32,6 +34,12 @@ pub struct Heal {
     /// Fixers that race, separated by commas (default: all)
     #[arg(long, value_name = "A,B", help_heading = options::HOW)]
     pub fixers: Option<String>,
+    /// Language models that may be asked, separated by commas: local, free, paid, provider/model, off
+    #[arg(long, value_name = "A,B", help_heading = options::HOW)]
+    pub models: Option<String>,
+    /// Only models that cost nothing, enforced where requests leave the process
+    #[arg(long, help_heading = options::HOW)]
+    pub free: bool,
     /// How far to go: 1 fixers, 2 also revert the culprit, 3 also a report for a person
     #[arg(long, value_name = "N", help_heading = options::HOW)]
     pub max_tier: Option<String>,
@@ -82,6 +90,7 @@ impl Heal {
         let texts = [
             ("base", &self.base),
             ("fixers", &self.fixers),
+            ("models", &self.models),
             ("max_tier", &self.max_tier),
             ("time_limit", &self.time_limit),
             ("repeat", &self.repeat),
@@ -89,6 +98,7 @@ impl Heal {
         for (key, text) in texts {
             out.extend(text.iter().map(|text| Override { key, text: text.clone() }));
         }
+        out.extend(options::flag("free", self.free));
         out.extend(options::flag("allow_test_changes", self.allow_test_changes));
         out
     }
@@ -143,6 +153,7 @@ pub fn document_in(
         folder: session.run.path.clone(),
         temp: session.run.temp.clone(),
         memory: Memory::open(&session.state_dir),
+        models: Models::new(models::settings(&loaded.config)?),
     };
     let work = Work { context, args, session: &session, request: &request };
     let result = context.wait(|cancel| async move { work.to_the_end(&cancel).await });

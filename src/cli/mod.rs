@@ -13,6 +13,7 @@ pub mod hook;
 pub mod init;
 pub mod judge;
 pub mod man;
+pub mod models;
 pub mod options;
 mod panics;
 pub mod replay;
@@ -74,6 +75,8 @@ pub enum Command {
     Init(init::Init),
     /// Say what was found here, what is missing, and what to do about it
     Doctor(doctor::Doctor),
+    /// List the language models that can be asked now
+    Models(models::ModelsOptions),
     /// List the runs of this repository
     Runs(runs::Runs),
     /// Show a run again: its end, its events
@@ -128,6 +131,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Demo(args) => demo::run(context, args),
         Command::Init(args) => init::run(context, args),
         Command::Doctor(args) => doctor::run(context, args),
+        Command::Models(args) => models::run(context, args),
         Command::Runs(args) => runs::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),

@@ -161,6 +161,20 @@ pub const KEYS: &[Key] = &[
         "6h",
         "How long a failure that did not heal is left alone (`--force` tries at once).",
     ),
+    key(
+        "models",
+        Kind::List,
+        "[local]",
+        "The language models that may be asked, in order of preference: `local` (servers on this machine), `free`, \
+         `paid` (from the catalog, where a key is in the environment), `own` (`KAIZEN_MODEL_URL`), `provider/model`, or \
+         `off`.",
+    )
+    .option("--models")
+    .example("[local, free]"),
+    key("free", Kind::Flag, "false", "Only local and free models, enforced where requests leave (`COST_FREE_ONLY=1` too).")
+        .option("--free"),
+    key("budget.cents", Kind::Count(0, 1_000_000), "100", "What models may cost in one run, in US cents."),
+    key("budget.requests", Kind::Count(0, 1_000_000), "200", "How many requests to models one run may send."),
     open("parallel", Kind::Count(1, 1024), "the number of cores", "How many test runs at the same time.").example("2"),
     key("log_cap", Kind::Size, "16 MiB", "How much of each output stream of a run is kept: the head and the tail."),
 ];
@@ -173,6 +187,8 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// Variables that are read elsewhere in the program; not configuration, but not typing errors either.
 pub const OTHER_VARIABLES: &[(&str, &str)] = &[
     ("KAIZEN_TMP", "folder for workspaces, instead of the system's temporary folder"),
+    ("KAIZEN_MODEL_URL", "a model server of your own that speaks the OpenAI API, such as `http://127.0.0.1:9000/v1`"),
+    ("KAIZEN_MODEL_KEY", "its key, when it wants one"),
     ("KAIZEN_SKIP", "`1`: the pre-push hook lets this push go without running the tests"),
     (
         "KAIZEN_LOG",

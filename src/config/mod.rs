@@ -54,6 +54,14 @@ pub struct Config {
     pub env_allow: Vec<String>,
     /// How long a failure that did not heal is left alone.
     pub pause: Duration,
+    /// The models that may be asked.
+    pub models: Vec<String>,
+    /// Only local and free ones.
+    pub free: bool,
+    /// What models may cost in one run.
+    pub budget_cents: u64,
+    /// How many requests to models one run may send.
+    pub budget_requests: u64,
     /// Test runs at the same time.
     pub parallel: usize,
     /// Bytes kept of each output stream.
@@ -279,6 +287,10 @@ fn typed(layers: &Layered) -> Config {
         carry_skip: list("carry.skip"),
         env_allow: list("env.allow"),
         pause: duration("pause").unwrap_or_default(),
+        models: list("models"),
+        free: get("free") == Some(Value::Flag(true)),
+        budget_cents: count("budget.cents").unwrap_or(0),
+        budget_requests: count("budget.requests").unwrap_or(0),
         parallel: count("parallel").and_then(|n| usize::try_from(n).ok()).unwrap_or_else(cores),
         log_cap_bytes: match get("log_cap") {
             Some(Value::Size(bytes)) => bytes,

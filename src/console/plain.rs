@@ -64,6 +64,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!("failure {}: {} red{first}", text(fingerprint), count(red.len(), "test"))
         }
         Event::TierStarted { tier } => format!("tier {tier}"),
+        Event::ModelRouted { fixer, line, .. } => format!("{} asks a model: {}", text(fixer), text(line)),
         Event::FixerEnded { fixer, findings, ms } => {
             let how = match &findings.ended {
                 Ended::NothingToDo { why } => format!("nothing to do: {}", text(why)),
@@ -96,6 +97,7 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::TierEnded { .. }
         | Event::FixerStarted { .. }
         | Event::FixerProgress { .. }
+        | Event::ModelAnswered { .. }
         | Event::JudgeStarted { .. }
         | Event::JudgeStep { .. }
         | Event::Healed { .. }

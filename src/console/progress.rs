@@ -109,6 +109,8 @@ impl Picture {
             Event::FailureDescribed { .. }
             | Event::TierEnded { .. }
             | Event::CandidateProposed { .. }
+            | Event::ModelRouted { .. }
+            | Event::ModelAnswered { .. }
             | Event::Healed { .. }
             | Event::Applied { .. }
             | Event::Escalated { .. }

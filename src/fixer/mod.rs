@@ -1,5 +1,6 @@
 //! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
 
+pub mod model;
 pub mod mutate;
 pub mod registry;
 pub mod suggest;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::lab::{Lab, Limits};
+use crate::model::Models;
 use crate::patch::Patch;
 use crate::repo::{Sha, Snapshot};
 use crate::suite::{Run, Suite};
@@ -50,6 +52,8 @@ pub struct Case {
     pub seed: u64,
     /// Time that this tier may still take.
     pub time_left: Duration,
+    /// Language models.
+    pub models: Arc<Models>,
 }
 
 /// One proposed patch.
@@ -80,6 +84,8 @@ pub struct Desk {
     pub recorder: Recorder,
     /// Cancelled when another fixer won or the time is up: stop within 100 ms.
     pub cancel: CancellationToken,
+    /// How many fixers that need no model are still at work: asking one that costs something waits for them.
+    pub model_free: watch::Receiver<usize>,
 }
 
 /// Something that proposes edits for a failure.
@@ -88,6 +94,10 @@ pub trait Fixer: Send + Sync {
     fn name(&self) -> &'static str;
     /// One line for `--help` and the report.
     fn about(&self) -> &'static str;
+    /// It asks language models.
+    fn asks_models(&self) -> bool {
+        false
+    }
     /// Searches until done, out of time or cancelled, sending candidates to the desk. Candidates need not be verified:
     /// the judge does that; a fixer that runs tests itself only sends what turned its red tests green.
     fn propose<'a>(&'a self, case: &'a Case, desk: &'a Desk) -> BoxFuture<'a, Result<Findings>>;

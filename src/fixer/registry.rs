@@ -4,13 +4,21 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fixer::Fixer;
+use crate::fixer::model::{ModelFixer, contract, minimal, regression};
 use crate::fixer::mutate::Mutate;
 use crate::fixer::suggest::Suggest;
 use crate::fixer::undo::Undo;
 
 /// Every fixer there is, in the order in which they are started and shown.
 pub fn all() -> Vec<Arc<dyn Fixer>> {
-    vec![Arc::new(Suggest), Arc::new(Undo), Arc::new(Mutate)]
+    vec![
+        Arc::new(Suggest),
+        Arc::new(Undo),
+        Arc::new(Mutate),
+        Arc::new(ModelFixer(&minimal::STRATEGY)),
+        Arc::new(ModelFixer(&regression::STRATEGY)),
+        Arc::new(ModelFixer(&contract::STRATEGY)),
+    ]
 }
 
 /// The fixers of these names, in the order of the registry; all of them for no names.

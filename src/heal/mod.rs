@@ -19,6 +19,7 @@ use crate::failure::{self, Blame, Failure, text};
 use crate::fixer::{Case, Fixer};
 use crate::judge::{Docket, Policy};
 use crate::lab::{Lab, Limits, record_run};
+use crate::model::Models;
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
 use crate::repo::{Repository, Sha, Snapshot, Store};
@@ -60,6 +61,8 @@ pub struct Request {
     pub temp: PathBuf,
     /// What is remembered of failures.
     pub memory: Memory,
+    /// Language models, for the fixers that ask some.
+    pub models: Arc<Models>,
 }
 
 /// A verified heal and where its proof is.
@@ -369,6 +372,7 @@ impl<'a> Healing<'a> {
             remembered,
             seed: self.request.seed,
             time_left,
+            models: Arc::clone(&self.request.models),
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -276,6 +276,8 @@ fn start(
     stop: &CancellationToken,
 ) -> JoinSet<(&'static str, Findings)> {
     let mut tasks = JoinSet::new();
+    let (working, model_free) = watch::channel(fixers.iter().filter(|f| !f.asks_models()).count());
+    let working = Arc::new(working);
     for fixer in fixers {
         let (fixer, case) = (Arc::clone(fixer), Arc::clone(case));
         let desk = Desk {
@@ -283,7 +285,9 @@ fn start(
             candidates: sender.clone(),
             recorder: recorder.clone(),
             cancel: stop.child_token(),
+            model_free: model_free.clone(),
         };
+        let working = Arc::clone(&working);
         tasks.spawn(async move {
             let began = Instant::now();
             desk.recorder.record(Event::FixerStarted { fixer: fixer.name().to_owned() });
@@ -299,6 +303,9 @@ fn start(
                 findings: findings.clone(),
                 ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             });
+            if !fixer.asks_models() {
+                working.send_modify(|n| *n = n.saturating_sub(1));
+            }
             (fixer.name(), findings)
         });
     }

@@ -127,7 +127,10 @@ impl Fold {
                 self.document.tiers.push(TierInfo { tier: *tier, why: None, ms: 0 });
             }
             Event::TierEnded { tier, why, ms } => self.tier_ended(*tier, why, *ms),
-            Event::FixerStarted { .. } | Event::FixerProgress { .. } => {}
+            Event::FixerStarted { .. }
+            | Event::FixerProgress { .. }
+            | Event::ModelRouted { .. }
+            | Event::ModelAnswered { .. } => {}
             Event::FixerEnded { fixer, findings, ms } => {
                 self.document.fixers.push(fixer_info(fixer, findings, *ms, self.tier));
             }

@@ -151,6 +151,44 @@ pub enum Event {
         /// Fewest red tests seen with a candidate.
         best_red: Option<usize>,
     },
+    /// The router chose a model for a turn.
+    ModelRouted {
+        /// Who asks.
+        fixer: String,
+        /// What for: `fix`, `answer`, …
+        role: String,
+        /// `provider/model`.
+        model: String,
+        /// `local`, `free` or `paid`.
+        tier: String,
+        /// Tokens of the prompt, estimated.
+        prompt_tokens: u64,
+        /// Why a larger or paid model may be asked.
+        evidence: Option<String>,
+        /// The whole decision in one line: who, why, and why not the others.
+        line: String,
+    },
+    /// A turn with a model ended.
+    ModelAnswered {
+        /// Who asked.
+        fixer: String,
+        /// `provider/model` as asked.
+        model: String,
+        /// The model that answered, as the server names it.
+        answered_by: Option<String>,
+        /// `answered`, or the name of the trouble.
+        outcome: String,
+        /// Tokens of the prompt.
+        prompt_tokens: u64,
+        /// Tokens of the answer.
+        answer_tokens: u64,
+        /// What it cost, in billionths of a dollar.
+        nano_dollars: u64,
+        /// Requests sent for it.
+        requests: u32,
+        /// Wall time.
+        ms: u64,
+    },
     /// A fixer ended.
     FixerEnded {
         /// Its name.

@@ -67,6 +67,7 @@ impl Bench {
             remembered: Vec::new(),
             seed: 1,
             time_left: Duration::from_secs(120),
+            models: kaizen_ci::model::Models::none(),
         };
         Self { case, _temp: temp }
     }
@@ -74,8 +75,13 @@ impl Bench {
     /// Lets `fixer` look at the case: its candidates, and what it learned.
     pub async fn propose(&self, fixer: &dyn Fixer) -> (Vec<Candidate>, Findings) {
         let (candidates, mut received) = tokio::sync::mpsc::channel(64);
-        let desk =
-            Desk { fixer: fixer.name(), candidates, recorder: Recorder::forgetful(), cancel: CancellationToken::new() };
+        let desk = Desk {
+            fixer: fixer.name(),
+            candidates,
+            recorder: Recorder::forgetful(),
+            cancel: CancellationToken::new(),
+            model_free: tokio::sync::watch::channel(0).1,
+        };
         let findings = fixer.propose(&self.case, &desk).await.unwrap();
         drop(desk);
         let mut all = Vec::new();

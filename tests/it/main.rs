@@ -8,6 +8,7 @@ mod github;
 mod heal;
 mod judge;
 mod kill;
+mod model;
 mod mutate;
 mod process;
 mod project;

@@ -117,6 +117,8 @@ impl Project {
         command
             .env("KAIZEN_TMP", self.tmp())
             .env("TMPDIR", self.dir.path().join("home"))
+            // a model server that happens to run on this machine has no part in a test
+            .env("KAIZEN_MODELS", "off")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_AUTHOR_NAME", "Ada")

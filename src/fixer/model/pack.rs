@@ -1,0 +1,415 @@
+//! The context pack: what a turn gets to see of the failure, in order of worth, within a budget of tokens.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::edits::Files;
+use crate::error::Result;
+use crate::failure::text::clip;
+use crate::fixer::Case;
+use crate::model::tokens;
+use crate::suite::protected::Protection;
+use crate::syntax::functions::{Function, functions};
+use crate::syntax::language::Language;
+
+/// One part of the pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The failing tests and what they say.
+    Failing,
+    /// The suspicious functions, the best first; this many.
+    Units(usize),
+    /// First lines of the functions that the units call.
+    Signatures,
+    /// Lines that call the first unit.
+    Callers,
+    /// The source of the failing tests.
+    Tests,
+    /// What changed since green.
+    Change,
+    /// The house rules of the repository.
+    Rules,
+}
+
+/// A suspicious function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    path: String,
+    name: String,
+    text: String,
+    lines: (usize, usize),
+}
+
+/// Everything that packs are made of.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// The texts that may be edited: files of suspects.
+    pub files: Files,
+    failing: String,
+    units: Vec<Unit>,
+    signatures: String,
+    callers: String,
+    tests: String,
+    /// Unified diff since green, without tests.
+    pub change: String,
+    rules: String,
+}
+
+const MOST_FILES: usize = 3;
+const MOST_UNITS: usize = 4;
+/// Of a large repository this many files are looked into.
+const MOST_READ: usize = 400;
+const LARGEST_FILE_BYTES: usize = 256 * 1024;
+const MOST_MESSAGES: usize = 3;
+const MESSAGE_BYTES: usize = 1500;
+/// A file of at most this many lines is shown whole: its other functions are context that costs little.
+const SMALL_FILE_LINES: usize = 60;
+
+impl Material {
+    /// Reads what is needed of the case's snapshot.
+    ///
+    /// # Errors
+    /// When its tree can't be read.
+    pub fn read(case: &Case) -> Result<Self> {
+        let store = &case.lab.store;
+        let paths: Vec<String> =
+            store.files(&case.snapshot.tree)?.into_iter().filter_map(|(p, _, _)| String::from_utf8(p).ok()).collect();
+        let text = |path: &str| -> Option<String> {
+            let (_, bytes) = store.read(&case.snapshot.tree, path.as_bytes()).ok().flatten()?;
+            (bytes.len() <= LARGEST_FILE_BYTES).then(|| String::from_utf8(bytes).ok()).flatten()
+        };
+        let mut material = Self { failing: failing(case), ..Self::default() };
+        for suspect in &case.failure.suspects {
+            if case.protected.why(suspect.file.as_bytes()).is_some() {
+                continue;
+            }
+            if !material.files.contains_key(&suspect.file) {
+                if material.files.len() >= MOST_FILES {
+                    continue;
+                }
+                let Some(text) = text(&suspect.file) else { continue };
+                material.files.insert(suspect.file.clone(), text);
+            }
+            if let Some(unit) = unit(&suspect.file, &material.files[&suspect.file], suspect.line)
+                && !material.units.contains(&unit)
+                && material.units.len() < MOST_UNITS
+            {
+                material.units.push(unit);
+            }
+        }
+        material.find_tests(case, &paths, &text);
+        material.named_in_tests(case, &paths, &text);
+        material.around(case, &paths, &text);
+        material.change = change(case)?;
+        material.rules = ["AGENTS.md", "CLAUDE.md", ".kaizen.md"].iter().find_map(|p| text(p)).unwrap_or_default();
+        Ok(material)
+    }
+
+    /// The source of the failing tests.
+    fn find_tests(&mut self, case: &Case, paths: &[String], text: &dyn Fn(&str) -> Option<String>) {
+        let wanted: BTreeSet<String> = case.failure.red.iter().filter_map(|id| leaf(&id.0)).take(4).collect();
+        for path in paths.iter().filter(|p| Language::of(Path::new(p)).is_some()).take(MOST_READ) {
+            // in Rust tests stand in the files that they test
+            if !path.ends_with(".rs") && !is_test(case, path) {
+                continue;
+            }
+            let Some(source) = text(path) else { continue };
+            for name in wanted.iter().filter(|w| source.contains(w.as_str())) {
+                if let Some(found) = test_source(path, &source, name)
+                    && !self.tests.contains(&found)
+                {
+                    self.tests.push_str(&found);
+                }
+            }
+        }
+    }
+
+    /// A wrong value leaves no trace of the code that computed it: functions that the failing tests call are suspects
+    /// too, after those with a trace.
+    fn named_in_tests(&mut self, case: &Case, paths: &[String], text: &dyn Fn(&str) -> Option<String>) {
+        let called = words(&self.tests);
+        for path in paths.iter().filter(|p| Language::of(Path::new(p)).is_some()).take(MOST_READ) {
+            if self.units.len() >= MOST_UNITS || case.protected.why(path.as_bytes()).is_some() {
+                continue;
+            }
+            let Some(source) = text(path) else { continue };
+            for function in parsed(path, &source) {
+                let named = called.contains(function.name.rsplit('.').next().unwrap_or_default());
+                let known = self.files.contains_key(path);
+                if !named
+                    || self.tests.contains(&format!("fn {}(", function.name))
+                    || !known && self.files.len() >= MOST_FILES
+                {
+                    continue;
+                }
+                if let Some(unit) = unit(path, &source, function.start_line)
+                    && !self.units.contains(&unit)
+                    && self.units.len() < MOST_UNITS
+                {
+                    self.files.insert(path.clone(), source.clone());
+                    self.units.push(unit);
+                }
+            }
+        }
+    }
+
+    /// Callers and signatures, from the files of the languages that are known.
+    fn around(&mut self, case: &Case, paths: &[String], text: &dyn Fn(&str) -> Option<String>) {
+        let called: BTreeSet<String> = self.units.first().map(|u| words(&u.text)).unwrap_or_default();
+        let unit = self.units.first().map(|u| u.name.rsplit('.').next().unwrap_or(&u.name).to_owned());
+        for path in paths.iter().filter(|p| Language::of(Path::new(p)).is_some()).take(MOST_READ) {
+            if is_test(case, path) {
+                continue;
+            }
+            let Some(source) = text(path) else { continue };
+            for function in parsed(path, &source) {
+                let name = function.name.rsplit('.').next().unwrap_or_default();
+                if called.contains(name) && Some(name) != unit.as_deref() && self.signatures.len() < 3000 {
+                    let line = source.lines().nth(function.start_line - 1).unwrap_or_default().trim();
+                    self.signatures.push_str(&format!("{path}:{}: {line}\n", function.start_line));
+                }
+            }
+            if let Some(unit) = &unit {
+                let calls = |l: &&str| l.contains(&format!("{unit}("));
+                for (n, line) in source.lines().enumerate().filter(|(_, l)| calls(l)).take(3) {
+                    if self.callers.len() < 2000 {
+                        self.callers.push_str(&format!("{path}:{}: {}\n", n + 1, line.trim()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The pack of these parts that fits into `budget` tokens, and how many tokens it has. Parts come in their order;
+    /// one that does not fit is cut at a line.
+    pub fn pack(&self, parts: &[Part], budget: u64) -> (String, u64) {
+        let mut out = String::new();
+        let mut used = 0;
+        for part in parts {
+            let (title, text) = self.part(*part);
+            if text.trim().is_empty() {
+                continue;
+            }
+            let head = format!("## {title}\n");
+            let left = budget.saturating_sub(used + tokens::count(&head) + 2);
+            let cut = cut_to(&text, left);
+            if cut.trim().is_empty() {
+                continue;
+            }
+            out.push_str(&head);
+            out.push_str(cut.trim_end());
+            out.push_str("\n\n");
+            used = tokens::count(&out);
+        }
+        (out, used)
+    }
+
+    fn part(&self, part: Part) -> (&'static str, String) {
+        match part {
+            Part::Failing => ("Failing tests", self.failing.clone()),
+            Part::Units(most) => ("Code that may be edited", self.code(most)),
+            Part::Signatures => ("What it calls", self.signatures.clone()),
+            Part::Callers => ("Who calls it", self.callers.clone()),
+            Part::Tests => ("Source of the failing tests (may not be edited)", self.tests.clone()),
+            Part::Change => ("The change since the tests were green", self.change.clone()),
+            Part::Rules => ("Rules of this repository", clip(&self.rules, 2000).to_owned()),
+        }
+    }
+
+    /// Small files whole, of larger ones the suspicious functions.
+    fn code(&self, most: usize) -> String {
+        let mut out = String::new();
+        let mut shown = BTreeSet::new();
+        let units: Vec<&Unit> = self.units.iter().take(most).collect();
+        let first = units.iter().map(|u| &u.path).chain(self.files.keys().take(usize::from(units.is_empty())));
+        for path in first {
+            let text = &self.files[path];
+            if text.lines().count() <= SMALL_FILE_LINES {
+                if shown.insert(path.clone()) {
+                    out.push_str(&format!("FILE: {path}\n```\n{}\n```\n", text.trim_end()));
+                }
+                continue;
+            }
+            for unit in units.iter().filter(|u| u.path == *path) {
+                if shown.insert(format!("{path}:{}", unit.name)) {
+                    out.push_str(&format!(
+                        "FILE: {path} (lines {} to {})\n```\n{}\n```\n",
+                        unit.lines.0,
+                        unit.lines.1,
+                        unit.text.trim_end()
+                    ));
+                }
+            }
+        }
+        out
+    }
+}
+
+fn is_test(case: &Case, path: &str) -> bool {
+    matches!(case.protected.why(path.as_bytes()), Some(Protection::Test))
+}
+
+fn failing(case: &Case) -> String {
+    let mut out = String::new();
+    let mut said = BTreeSet::new();
+    for id in &case.failure.red {
+        let message = case.red.tests.get(id).and_then(|r| r.message.clone()).unwrap_or_default();
+        let message = crate::failure::text::plain(&message).into_owned();
+        let fresh = said.len() < MOST_MESSAGES && said.insert(case.failure.messages.get(id).cloned());
+        out.push_str(&format!("- {id}\n"));
+        if fresh && !message.trim().is_empty() {
+            out.push_str(&format!("{}\n", clip(message.trim(), MESSAGE_BYTES)));
+        }
+        if out.len() > 6000 {
+            break;
+        }
+    }
+    if said.iter().flatten().all(|m| m.trim().is_empty()) {
+        out.push_str(clip(&case.failure.excerpt, 2 * MESSAGE_BYTES));
+    }
+    out
+}
+
+fn parsed(path: &str, source: &str) -> Vec<Function> {
+    let tree = Language::of(Path::new(path)).and_then(|l| l.parse(source.as_bytes()));
+    tree.map(|tree| functions(&tree, source.as_bytes())).unwrap_or_default()
+}
+
+fn unit(path: &str, source: &str, line: usize) -> Option<Unit> {
+    let around = parsed(path, source).into_iter().filter(|f| f.start_line <= line && line <= f.end_line);
+    // the outermost: a closure alone says too little
+    let function = around.max_by_key(|f| f.range.len())?;
+    let lines: Vec<&str> = source.lines().collect();
+    let text = lines.get(function.start_line - 1..function.end_line.min(lines.len()))?.join("\n");
+    Some(Unit { path: path.to_owned(), name: function.name, text, lines: (function.start_line, function.end_line) })
+}
+
+/// Words in front of a `(`.
+fn words(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices('(') {
+        let word: String = text[..at]
+            .chars()
+            .rev()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        if word.len() > 1 {
+            found.insert(word);
+        }
+    }
+    found
+}
+
+/// The last part of a test's name, without parameters.
+fn leaf(id: &str) -> Option<String> {
+    let id = id.split('[').next().unwrap_or(id);
+    let id = id.rsplit("::").next().unwrap_or(id);
+    let id = id.rsplit(" > ").next().unwrap_or(id);
+    let id = id.rsplit('/').next().unwrap_or(id).trim();
+    (id.len() > 2 && !id.starts_with('(')).then(|| id.to_owned())
+}
+
+/// The function of this name in a test file, with the decorators above it; or the lines after its name in quotes.
+fn test_source(path: &str, source: &str, name: &str) -> Option<String> {
+    const LINES: usize = 30;
+    let lines: Vec<&str> = source.lines().collect();
+    let last = |f: &Function| f.name.rsplit('.').next() == Some(name);
+    let (start, end) = match parsed(path, source).into_iter().find(last) {
+        Some(function) => {
+            let mut start = function.start_line - 1;
+            // decorators of several lines end where a blank line is
+            while start > 0 && !lines[start - 1].trim().is_empty() && function.start_line - start < 12 {
+                start -= 1;
+            }
+            (start, function.end_line)
+        }
+        None => {
+            let start = lines.iter().position(|l| l.contains(name))?;
+            (start, start + LINES)
+        }
+    };
+    let text = lines.get(start..end.min(lines.len()))?.join("\n");
+    Some(format!("FILE: {path}\n```\n{text}\n```\n"))
+}
+
+fn change(case: &Case) -> Result<String> {
+    let store = &case.lab.store;
+    let (from, to) = match (&case.wanted, &case.green) {
+        (Some(wanted), _) => (case.snapshot.tree.clone(), wanted.tree.clone()),
+        (None, Some(green)) => (store.snapshot_of(green)?.tree, case.snapshot.tree.clone()),
+        (None, None) => return Ok(String::new()),
+    };
+    let patch = store.diff(&from, &to)?;
+    let (product, _) = patch.partition(|path, change| {
+        let small = change.old_bytes().len().max(change.new_bytes().len()) <= LARGEST_FILE_BYTES;
+        small && case.protected.why(path).is_none()
+    });
+    Ok(String::from_utf8_lossy(&product.unified()).into_owned())
+}
+
+/// As many whole lines of `text` as have at most `budget` tokens.
+fn cut_to(text: &str, budget: u64) -> String {
+    if tokens::count(text) <= budget {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        if tokens::count(&out) + tokens::count(line) + 1 > budget.saturating_sub(4) {
+            break;
+        }
+        out.push_str(line);
+    }
+    if !out.is_empty() {
+        out.push_str("…\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn material() -> Material {
+        let source = "def find(values, wanted):\n    low = start(values)\n    return low\n";
+        Material {
+            files: Files::from([("search.py".to_owned(), source.to_owned())]),
+            failing: "- tests/test_search.py::test_find\nassert -1 == 0\n".into(),
+            units: vec![unit("search.py", source, 2).unwrap()],
+            tests: "x = 1\n".repeat(400),
+            ..Material::default()
+        }
+    }
+
+    #[test]
+    fn a_pack_never_has_more_tokens_than_its_budget_and_says_how_many_it_has() {
+        for budget in [0, 5, 30, 60, 200, 1000] {
+            let (text, used) = material().pack(&[Part::Failing, Part::Units(2), Part::Tests], budget);
+            assert!(used <= budget.max(1), "{budget}: {used}");
+            assert_eq!(used, tokens::count(&text));
+        }
+        let (text, _) = material().pack(&[Part::Failing, Part::Units(2), Part::Tests], 300);
+        assert!(
+            text.contains("FILE: search.py") && text.contains("assert -1 == 0") && text.contains("x = 1"),
+            "{text}"
+        );
+        assert!(text.ends_with("…\n\n"), "what is cut says so");
+    }
+
+    #[test]
+    fn names_of_tests_lead_to_their_source() {
+        assert_eq!(leaf("tests/t.py::test_find[1-2]").as_deref(), Some("test_find"));
+        assert_eq!(leaf("cart.test.js > total > with discount").as_deref(), Some("with discount"));
+        assert_eq!(leaf("(build)"), None);
+        let source = "import x\n\n@mark(\n  1)\ndef test_find(a):\n    assert a\n\ndef test_b(): pass\n";
+        let found = test_source("t.py", source, "test_find").unwrap();
+        assert!(found.contains("@mark(") && found.contains("assert a") && !found.contains("test_b"), "{found}");
+    }
+
+    #[test]
+    fn what_a_unit_calls_is_found() {
+        assert_eq!(words("a = start(values) + (1) + o.end(x)"), BTreeSet::from(["start".to_owned(), "end".to_owned()]));
+    }
+}

@@ -1,0 +1,93 @@
+//! How long to wait before asking again: exponential with jitter, and exactly `Retry-After` where the server says it.
+
+use std::time::{Duration, SystemTime};
+
+use super::trouble::{Consequence, Trouble};
+
+/// Requests for one turn to one model.
+pub const MOST_REQUESTS: u32 = 4;
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What comes after a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Wait this long, then ask the same again.
+    Wait(Duration),
+    /// Don't ask this model again for this turn.
+    GiveUp,
+}
+
+/// After request number `sent` (from 1) failed with `trouble`, with `left` of the turn's time, and `jitter` from 0 to 1.
+pub fn next(trouble: &Trouble, sent: u32, left: Duration, jitter: f64) -> Next {
+    if trouble.consequence() != Consequence::Again || sent >= MOST_REQUESTS {
+        return Next::GiveUp;
+    }
+    let wait = match trouble {
+        Trouble::RateLimited { after: Some(after) } => *after,
+        _ => {
+            let ceiling = FIRST.saturating_mul(1 << (sent - 1).min(16)).min(LONGEST);
+            // half fixed, half random: many callers spread, none comes at once
+            ceiling.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+        }
+    };
+    if wait < left { Next::Wait(wait) } else { Next::GiveUp }
+}
+
+/// `Retry-After`: seconds, or a date. What can't be read is nothing; the past is now.
+pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return (seconds.is_finite() && seconds >= 0.0 && seconds < 1e9).then(|| Duration::from_secs_f64(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let date = SystemTime::from(date);
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn retry_after_is_obeyed_exactly_or_not_waited_for_at_all() {
+        let limited = |s| Trouble::RateLimited { after: Some(Duration::from_secs(s)) };
+        assert_eq!(next(&limited(7), 1, MINUTE, 0.9), Next::Wait(Duration::from_secs(7)));
+        assert_eq!(next(&limited(61), 1, MINUTE, 0.0), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_can_not_get_better_is_not_asked_again() {
+        for trouble in [Trouble::Gone, Trouble::OutOfCredit, Trouble::Redirected, Trouble::Empty, Trouble::TooLarge] {
+            assert_eq!(next(&trouble, 1, MINUTE, 0.5), Next::GiveUp, "{trouble}");
+        }
+        assert_eq!(next(&Trouble::Reset, MOST_REQUESTS, MINUTE, 0.5), Next::GiveUp);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
+        let read = |text| retry_after(text, now);
+        assert_eq!(read("3"), Some(Duration::from_secs(3)));
+        assert_eq!(read(" 0.5 "), Some(Duration::from_millis(500)));
+        assert_eq!(read("Wed, 21 Oct 2015 07:28:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(read("Wed, 21 Oct 2015 07:27:30 GMT"), Some(Duration::ZERO));
+        for wrong in ["", "-1", "soon", "inf", "NaN", "1e99"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_grows_stays_bounded_and_fits_the_time_left(sent in 1u32..4, left in 0u64..100, jitter in 0.0f64..1.0) {
+            let left = Duration::from_secs(left);
+            match next(&Trouble::ServerFailed { status: 500 }, sent, left, jitter) {
+                Next::Wait(wait) => prop_assert!(wait < left && wait <= LONGEST && wait >= FIRST / 2),
+                Next::GiveUp => prop_assert!(left <= LONGEST),
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The catalog: tier, family, price and context of known models. What is not in it has no known price, and is paid.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::money::Money;
+
+/// What asking a model means for the purse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// On this machine.
+    Local,
+    /// Given away by a provider under exactly this name.
+    Free,
+    /// It has a price, or nobody knows its price.
+    Paid,
+}
+
+impl Tier {
+    /// As it stands in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Local => "local",
+            Tier::Free => "free",
+            Tier::Paid => "paid",
+        }
+    }
+}
+
+/// Per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Price {
+    /// Of the prompt.
+    pub prompt: Money,
+    /// Of the answer.
+    pub answer: Money,
+}
+
+/// A line of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its provider.
+    pub provider: String,
+    /// As the provider calls it.
+    pub id: String,
+    /// Who is one and the same behind several names.
+    pub family: String,
+    /// Tokens of context.
+    pub context: u64,
+    /// 1 (a toy) to 10 (the best there is), our own judgement: only orders models.
+    pub strength: u8,
+    /// None for what is given away.
+    pub price: Option<Price>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    provider: String,
+    id: String,
+    family: String,
+    context: u64,
+    strength: u8,
+    prompt: Option<String>,
+    answer: Option<String>,
+    #[serde(default)]
+    free: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    models: Vec<Line>,
+}
+
+/// A line without a price that is not said to be free would be a mistake of ours: it is left out, hence paid.
+fn read(text: &str) -> Result<Vec<Known>, String> {
+    let file: File = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
+    let known = |line: Line| {
+        let price = match (line.free, line.prompt, line.answer) {
+            (true, None, None) => None,
+            (false, Some(prompt), Some(answer)) => {
+                let read = |t: &str| Money::parse(t).filter(|m| m.0 > 0).ok_or(format!("{}: price {t}", line.id));
+                Some(Price { prompt: read(&prompt)?, answer: read(&answer)? })
+            }
+            _ => return Err(format!("{}: either `free: true` or both prices", line.id)),
+        };
+        let Line { provider, id, family, context, strength, .. } = line;
+        Ok(Known { provider, id, family, context, strength, price })
+    };
+    file.models.into_iter().map(known).collect()
+}
+
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| read(include_str!("catalog.yml")).unwrap_or_default());
+
+/// All lines.
+pub fn all() -> &'static [Known] {
+    &KNOWN
+}
+
+/// The line of exactly this provider and name.
+pub fn find(provider: &str, id: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|k| k.provider == provider && k.id == id)
+}
+
+/// The tier of `id` at a provider that is not on this machine: free only when the catalog gives exactly it away.
+pub fn cloud_tier(provider: &str, id: &str) -> Tier {
+    match find(provider, id) {
+        Some(Known { price: None, .. }) => Tier::Free,
+        Some(_) | None => Tier::Paid,
+    }
+}
+
+/// Why `id`, which a server on this machine offers, is not run on this machine: it is a known model with a price behind a
+/// gateway, or a cloud model that the server passes on. `None`: as far as its name says, it is local.
+pub fn not_local(id: &str) -> Option<&'static str> {
+    let lower = id.to_ascii_lowercase();
+    if lower.contains("-cloud") || lower.contains(":cloud") {
+        return Some("its name says that it runs in somebody's cloud");
+    }
+    // Open weights have a price somewhere and run here all the same; closed ones only answer here through a gateway.
+    const CLOSED: &[&str] = &["gpt-3", "gpt-4", "gpt-5", "chatgpt", "claude", "gemini", "grok"];
+    const CLOSED_SHORT: &[&str] = &["o1", "o3", "o4"];
+    let closed = lower.split(['/', ':', '.']).any(|part| {
+        CLOSED.iter().any(|c| part.starts_with(c))
+            || CLOSED_SHORT.iter().any(|c| part.strip_prefix(c).is_some_and(|r| r.is_empty() || r.starts_with('-')))
+    });
+    closed.then_some("it is a model with a price behind a gateway on this machine")
+}
+
+/// The family of `id`: the catalog's, else the name without provider, tag and quantisation. `x` and `x:free` are one.
+pub fn family(provider: &str, id: &str) -> String {
+    if let Some(known) = find(provider, id) {
+        return known.family.clone();
+    }
+    let lower = id.to_ascii_lowercase();
+    let lower = lower.strip_suffix(":free").unwrap_or(&lower);
+    let tail = lower.rsplit('/').next().unwrap_or(lower);
+    tail.trim_end_matches(".gguf").to_owned()
+}
+
+/// How strong a model is, 1 to 10: the catalog's word, else from the billions of parameters in its name.
+pub fn strength(provider: &str, id: &str) -> u8 {
+    if let Some(known) = find(provider, id) {
+        return known.strength;
+    }
+    let lower = id.to_ascii_lowercase();
+    let sizes = lower.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == 'b' || c == 'm'));
+    let billions = sizes.filter_map(|part| match (part.strip_suffix('b'), part.strip_suffix('m')) {
+        (Some(n), _) => n.parse::<f64>().ok(),
+        (_, Some(n)) => n.parse::<f64>().ok().map(|n| n / 1000.0),
+        _ => None,
+    });
+    match billions.fold(f64::NAN, f64::max) {
+        b if b.is_nan() => 3,
+        b if b < 1.0 => 1,
+        b if b < 4.0 => 2,
+        b if b < 10.0 => 3,
+        b if b < 20.0 => 4,
+        b if b < 50.0 => 5,
+        _ => 6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_is_sound() {
+        let all = read(include_str!("catalog.yml")).unwrap();
+        assert!(all.len() >= 20);
+        for known in &all {
+            assert!(super::super::providers::find(&known.provider).is_some(), "{known:?}");
+            assert!((1..=10).contains(&known.strength) && known.context >= 8192, "{known:?}");
+            // what is given away says so in its name
+            assert_eq!(known.price.is_none(), known.id.ends_with(":free"), "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_with_half_a_price_or_a_price_of_nothing_is_refused() {
+        let line = |rest| format!("models: [{{provider: groq, id: x, family: x, context: 9000, strength: 1{rest}}}]");
+        for rest in
+            ["", ", prompt: '1'", ", free: true, prompt: '1', answer: '1'", ", prompt: '0', answer: '1'", ", size: 1"]
+        {
+            assert!(read(&line(rest)).is_err(), "{rest}");
+        }
+        assert!(read(&line(", prompt: '0.1', answer: '1'")).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_price_counts_as_paid() {
+        assert_eq!(cloud_tier("openrouter", "qwen/qwen3-coder:free"), Tier::Free);
+        for id in ["qwen/qwen3-coder", "somebody/new:free", "QWEN/qwen3-coder:free", "openrouter/auto", ""] {
+            assert_eq!(cloud_tier("openrouter", id), Tier::Paid, "{id}");
+        }
+        assert_eq!(cloud_tier("groq", "qwen/qwen3-coder:free"), Tier::Paid);
+    }
+
+    #[test]
+    fn a_gateway_on_this_machine_is_not_this_machine() {
+        for id in ["gpt-4o", "openai/gpt-4.1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-oss:120b-cloud", "o3"] {
+            assert!(not_local(id).is_some(), "{id}");
+        }
+        for id in ["coder-1.5b", "qwen2.5-coder:7b", "gpt-oss:20b", "llama3.2", "gemma3:4b", "deepseek-r1"] {
+            assert!(not_local(id).is_none(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_model_and_its_free_twin_are_one_family() {
+        assert_eq!(family("openrouter", "qwen/qwen3-coder:free"), family("openrouter", "qwen/qwen3-coder"));
+        assert_eq!(family("own", "a/b:free"), family("own", "a/b"));
+    }
+
+    #[test]
+    fn strength_is_guessed_from_the_size_in_the_name() {
+        for (id, strong) in
+            [("coder-1.5b", 2), ("qwen2.5-coder:7b", 3), ("smol-135m", 1), ("x-70B-instruct", 6), ("mystery", 3)]
+        {
+            assert_eq!(strength("ollama", id), strong, "{id}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The client: the only place where a request to a model leaves the process. The gate is asked for every one of them.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::{self, Next};
+use super::gate::{self, Passage};
+use super::providers::{Dialect, Provider};
+use super::trouble::Trouble;
+use super::wire::{self, Answer, Stream};
+use super::{Secret, Turn};
+use crate::mask::Mask;
+
+/// An answer is never larger than this; more is not read.
+pub const BODY_CAP_BYTES: usize = 1024 * 1024;
+/// Between two parts of a stream a model may think this long.
+const STALL: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
+/// Of a server's words about an error, this much is kept.
+const WORDS_BYTES: usize = 200;
+
+/// Where a model is asked.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Who it is.
+    pub provider: Provider,
+    /// The base of its addresses: the provider's own, or a server's that the environment names.
+    pub base: String,
+    /// The key.
+    pub key: Option<Secret>,
+}
+
+/// Speaks HTTP. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// For the world, through the proxy that the environment names.
+    world: reqwest::Client,
+    /// For this machine: past any proxy, which would be somewhere else.
+    here: reqwest::Client,
+    free_only: bool,
+    stall: Duration,
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub struct Asked {
+    /// The answer, or the last trouble.
+    pub result: Result<Answer, Trouble>,
+    /// Requests that left the process.
+    pub sent: u32,
+}
+
+impl Client {
+    /// A client that never follows a redirect; with `free_only` it lets nothing out that has a price.
+    ///
+    /// # Errors
+    /// When no TLS can be set up.
+    pub fn new(free_only: bool) -> Result<Self, Trouble> {
+        let built = |builder: reqwest::ClientBuilder| builder.build().map_err(|_| Trouble::Unreachable);
+        let plain = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .user_agent(concat!("kaizen-ci/", env!("CARGO_PKG_VERSION")))
+        };
+        Ok(Self { world: built(plain())?, here: built(plain().no_proxy())?, free_only, stall: STALL })
+    }
+
+    fn http(&self, url: &str) -> &reqwest::Client {
+        let here = reqwest::Url::parse(url).is_ok_and(|url| gate::is_this_machine(&url));
+        if here { &self.here } else { &self.world }
+    }
+
+    /// The same with another patience for streams that stop, for tests.
+    pub fn with_stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// Asks `model`, again after troubles that pass, until the turn's deadline or `cancel`.
+    pub async fn ask(&self, at: &Endpoint, model: &str, turn: &Turn, cancel: &CancellationToken) -> Asked {
+        let deadline = Instant::now() + turn.deadline;
+        let mut sent = 0;
+        loop {
+            let once = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Trouble::Cancelled),
+                once = tokio::time::timeout_at(deadline, self.once(at, model, turn, &mut sent)) => {
+                    once.unwrap_or(Err(Trouble::TimedOut))
+                }
+            };
+            let trouble = match once {
+                Ok(answer) => return Asked { result: Ok(answer), sent },
+                Err(trouble) => trouble,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match backoff::next(&trouble, sent, left, fastrand::f64()) {
+                Next::GiveUp => return Asked { result: Err(trouble), sent },
+                Next::Wait(wait) => tokio::select! {
+                    () = cancel.cancelled() => return Asked { result: Err(Trouble::Cancelled), sent },
+                    () = tokio::time::sleep(wait) => {}
+                },
+            }
+        }
+    }
+
+    async fn once(&self, at: &Endpoint, model: &str, turn: &Turn, sent: &mut u32) -> Result<Answer, Trouble> {
+        let stream = at.provider.dialect == Dialect::OpenAi;
+        let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
+        let body = serde_json::to_vec(&wire::body(&at.provider, model, turn, stream))
+            .map_err(|_| Trouble::Malformed { what: "our own request".into() })?;
+        let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
+        let response = self.send(at, &url, Some(model), request, sent).await?;
+        let answer = self.read(at, response).await?;
+        wire::usable(&answer)?;
+        if let Some(answered) = answer.model.as_ref().filter(|_| self.free_only) {
+            // a server that lets another model answer may bill it: once is a mistake, asking it again would be ours
+            let passage = Passage { url: &url, model: Some(answered) };
+            let here = gate::tier(&passage) == super::catalog::Tier::Local;
+            if !here
+                && super::catalog::family(at.provider.name, answered) != super::catalog::family(at.provider.name, model)
+            {
+                return Err(Trouble::OtherModel { answered: shown(answered) });
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The gate, then the wire: nothing else in this crate's model room sends anything.
+    async fn send(
+        &self,
+        at: &Endpoint,
+        url: &str,
+        model: Option<&str>,
+        request: reqwest::RequestBuilder,
+        sent: &mut u32,
+    ) -> Result<reqwest::Response, Trouble> {
+        if self.free_only {
+            gate::permit(&Passage { url, model }).map_err(|why| Trouble::NotFree { why })?;
+        }
+        let request = match (&at.key, at.provider.dialect) {
+            (None, _) => request,
+            (Some(key), Dialect::OpenAi) => request.bearer_auth(key.reveal()),
+            (Some(key), Dialect::Anthropic) => {
+                request.header("x-api-key", key.reveal()).header("anthropic-version", "2023-06-01")
+            }
+        };
+        *sent += 1;
+        let response = request.send().await.map_err(|error| trouble_of(&error))?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Ok(response);
+        }
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let after = header("retry-after").and_then(|text| backoff::retry_after(&text, SystemTime::now()));
+        let words = self.words(at, response).await;
+        Err(Trouble::of_status(status, after, &words).unwrap_or(Trouble::ServerFailed { status }))
+    }
+
+    /// The beginning of a server's words about an error, on one line; it may repeat our key.
+    async fn words(&self, at: &Endpoint, mut response: reqwest::Response) -> String {
+        let mut bytes = Vec::new();
+        while bytes.len() < WORDS_BYTES * 4 {
+            match tokio::time::timeout(Duration::from_secs(2), response.chunk()).await {
+                Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+                _ => break,
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let mask = Mask::new(at.key.iter().map(Secret::reveal));
+        let covered = mask.cover(&text);
+        let line: String = covered.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().take(WORDS_BYTES).collect()
+    }
+
+    async fn read(&self, at: &Endpoint, mut response: reqwest::Response) -> Result<Answer, Trouble> {
+        let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let mut stream = kind.starts_with("text/event-stream").then(Stream::default);
+        let mut whole = Vec::new();
+        let mut total = 0;
+        loop {
+            let chunk = tokio::time::timeout(self.stall, response.chunk()).await.map_err(|_| Trouble::Stalled)?;
+            let Some(chunk) = chunk.map_err(|error| trouble_of(&error))? else { break };
+            total += chunk.len();
+            if total > BODY_CAP_BYTES {
+                return Err(Trouble::TooLarge);
+            }
+            match &mut stream {
+                Some(stream) => {
+                    stream.take(&chunk)?;
+                    if stream.done {
+                        break;
+                    }
+                }
+                None => whole.extend_from_slice(&chunk),
+            }
+        }
+        match stream {
+            Some(stream) => stream.finish(),
+            None => wire::read(at.provider.dialect, &whole),
+        }
+    }
+
+    /// A small JSON document of a server: its models, its slots.
+    ///
+    /// # Errors
+    /// As for a turn; `limit` is for all of it.
+    pub async fn look(&self, at: &Endpoint, path: &str, limit: Duration) -> Result<serde_json::Value, Trouble> {
+        let url = format!("{}{path}", at.base);
+        let asked = async {
+            let mut response = self.send(at, &url, None, self.http(&url).get(&url), &mut 0).await?;
+            let mut whole = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| trouble_of(&error))? {
+                whole.extend_from_slice(&chunk);
+                if whole.len() > BODY_CAP_BYTES {
+                    return Err(Trouble::TooLarge);
+                }
+            }
+            serde_json::from_slice(&whole).map_err(|_| Trouble::Malformed { what: "not JSON".into() })
+        };
+        tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+fn trouble_of(error: &reqwest::Error) -> Trouble {
+    if error.is_connect() {
+        Trouble::Unreachable
+    } else if error.is_timeout() {
+        Trouble::TimedOut
+    } else if error.is_redirect() {
+        Trouble::Redirected
+    } else {
+        Trouble::Reset
+    }
+}

@@ -1,0 +1,177 @@
+//! What can be asked now: servers that listen on this machine, and what keys and configuration name.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::catalog::{self, Tier};
+use super::client::{Client, Endpoint};
+use super::gate::{self, Passage};
+use super::models::Settings;
+use super::providers::{self, Dialect, OWN, Provider};
+use super::router::Offer;
+use super::trouble::Trouble;
+use super::wire;
+
+/// A port of this machine either answers at once, or nobody listens.
+const KNOCK: Duration = Duration::from_millis(100);
+/// Somebody listens: a model server lists its models at once, whatever else it is has this long.
+const LOOK: Duration = Duration::from_millis(700);
+/// Context of a local server that does not say: what Ollama's is by default.
+const UNKNOWN_CONTEXT: u64 = 4096;
+/// Turns at the same time for one account of a provider.
+const CLOUD_SLOTS: usize = 4;
+
+/// A model that can be asked.
+#[derive(Debug, Clone)]
+pub struct Usable {
+    /// For the router.
+    pub offer: Offer,
+    /// As its provider calls it.
+    pub id: String,
+    /// Where.
+    pub at: Endpoint,
+    /// Who is one and the same behind several names.
+    pub family: String,
+    /// Turns at the same time.
+    pub slots: usize,
+    /// The server listed it just now; a cloud's model is not asked for before it is needed.
+    pub answered: bool,
+}
+
+/// Everything that `settings` allow, in their order. Nothing leaves this machine for it, unless the environment's own server is
+/// elsewhere.
+pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
+    let mut found: Vec<Usable> = Vec::new();
+    if settings.models.iter().any(|m| m == "off") {
+        return found;
+    }
+    if let Some(own) = &settings.own {
+        found.extend(own_server(settings, own, &client).await);
+    }
+    let mut local = None;
+    for word in &settings.models {
+        match word.as_str() {
+            "local" => {
+                if local.is_none() {
+                    local = Some(local_servers(&client).await);
+                }
+                found.extend(local.iter().flatten().cloned());
+            }
+            "free" | "paid" => {
+                let free = word == "free";
+                let lines = catalog::all().iter().filter(|k| k.price.is_none() == free);
+                found.extend(lines.filter_map(|k| cloud(settings, &k.provider, &k.id)));
+            }
+            named => {
+                let Some((provider, id)) = named.split_once('/') else { continue };
+                if providers::find(provider).is_some_and(|p| p.port.is_some()) {
+                    if local.is_none() {
+                        local = Some(local_servers(&client).await);
+                    }
+                    found.extend(local.iter().flatten().filter(|u| u.offer.name == named).cloned());
+                } else {
+                    found.extend(cloud(settings, provider, id));
+                }
+            }
+        }
+    }
+    let mut names = std::collections::BTreeSet::new();
+    found.retain(|u| names.insert(u.offer.name.clone()) && (!settings.free_only || u.offer.tier != Tier::Paid));
+    found
+}
+
+/// A cloud's model, when its key is there.
+fn cloud(settings: &Settings, provider: &str, id: &str) -> Option<Usable> {
+    let provider = providers::find(provider).filter(|p| p.port.is_none())?;
+    let key = settings.keys.get(provider.name)?.clone();
+    let at = Endpoint { provider: *provider, base: provider.base.to_owned(), key: Some(key) };
+    let known = catalog::find(provider.name, id);
+    let context = known.map_or(32_768, |k| k.context);
+    let mut usable = usable(at, id, context, CLOUD_SLOTS, false);
+    usable.offer.price = known.and_then(|k| k.price);
+    Some(usable)
+}
+
+fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) -> Usable {
+    let provider = at.provider.name;
+    let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
+    let tier = gate::tier(&Passage { url: &url, model: Some(id) });
+    let strength = catalog::strength(provider, id);
+    let offer = Offer { name: format!("{provider}/{id}"), tier, price: None, context, strength, left: None };
+    Usable { offer, id: id.to_owned(), family: catalog::family(provider, id), at, slots, answered }
+}
+
+async fn own_server(settings: &Settings, base: &str, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
+    let provider = Provider {
+        name: OWN,
+        base: "",
+        key: None,
+        port: None,
+        dialect: Dialect::OpenAi,
+        schema: true,
+        stream_options: true,
+    };
+    let at = Endpoint { provider, base: base.trim_end_matches('/').to_owned(), key: settings.own_key.clone() };
+    let Ok(client) = client() else { return Vec::new() };
+    listed(&client, at).await
+}
+
+/// The servers that listen on the usual ports.
+async fn local_servers(client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
+    let locals: Vec<&Provider> = providers::PROVIDERS.iter().filter(|p| p.port.is_some()).collect();
+    let mut ports: Vec<u16> = locals.iter().filter_map(|p| p.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let open = join_all(ports.iter().map(|port| async move { knock(*port).await.then_some(*port) })).await;
+    let open: Vec<u16> = open.into_iter().flatten().collect();
+    if open.is_empty() {
+        // no TLS is set up, no key chain read, when there is nobody to talk to
+        return Vec::new();
+    }
+    let Ok(client) = client() else { return Vec::new() };
+    let servers = open.iter().filter_map(|port| locals.iter().find(|p| p.port == Some(*port)));
+    let lists = servers.map(|provider| {
+        let at = Endpoint { provider: **provider, base: provider.base.to_owned(), key: None };
+        listed(&client, at)
+    });
+    join_all(lists).await.into_iter().flatten().collect()
+}
+
+async fn knock(port: u16) -> bool {
+    let connect = tokio::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port));
+    matches!(tokio::time::timeout(KNOCK, connect).await, Ok(Ok(_)))
+}
+
+/// What the server at `at` says it has; nothing when it is no model server.
+async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
+    let Ok(list) = client.look(&at, "/models", LOOK).await else { return Vec::new() };
+    let Some(models) = list["data"].as_array() else { return Vec::new() };
+    let root = Endpoint { base: at.base.trim_end_matches("/v1").to_owned(), ..at.clone() };
+    let props = match at.provider.name {
+        "llama.cpp" | OWN => client.look(&root, "/props", LOOK).await.ok(),
+        _ => None,
+    };
+    let props = props.filter(|p| p["total_slots"].is_u64() || p["default_generation_settings"].is_object());
+    if at.provider.name == "llama.cpp"
+        && props.is_none()
+        && let Some(mlx) = providers::find("mlx")
+    {
+        at.provider = *mlx;
+    }
+    let number = |v: &serde_json::Value| v.as_u64().filter(|n| *n > 0);
+    let slots = props.as_ref().and_then(|p| number(&p["total_slots"])).unwrap_or(1);
+    let context = props.as_ref().and_then(|p| number(&p["default_generation_settings"]["n_ctx"]));
+    let of = |model: &serde_json::Value| {
+        let id =
+            model["id"].as_str().filter(|id| !id.is_empty() && id.len() < 300 && !id.contains(char::is_control))?;
+        // embedders answer no question
+        if id.to_ascii_lowercase().contains("embed") {
+            return None;
+        }
+        let context = context.or(number(&model["max_model_len"])).or(number(&model["context_length"]));
+        let slots = usize::try_from(slots).unwrap_or(1).clamp(1, 64);
+        Some(usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true))
+    };
+    models.iter().take(100).filter_map(of).collect()
+}

@@ -1,0 +1,140 @@
+//! Language models: what there is, who is asked, what it may cost, and the one place where a request leaves the process.
+
+pub mod backoff;
+pub mod budget;
+pub mod catalog;
+pub mod client;
+pub mod discover;
+pub mod gate;
+pub mod models;
+pub mod money;
+pub mod providers;
+pub mod repair;
+pub mod router;
+pub mod secret;
+pub mod tokens;
+pub mod trouble;
+pub mod wire;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use models::{Models, Settings};
+pub use money::Money;
+pub use secret::Secret;
+pub use trouble::Trouble;
+
+/// What a turn is for: decides which models are adequate and what a cache may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Propose an edit.
+    Fix,
+    /// Answer a question.
+    Answer,
+    /// Find what is wrong with somebody's answer.
+    Criticise,
+    /// Give points.
+    Score,
+    /// Write text for people.
+    Write,
+    /// Say what goes wrong in a trajectory.
+    Diagnose,
+    /// Turn text into a vector.
+    Embed,
+}
+
+impl Role {
+    /// As it stands in events and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Fix => "fix",
+            Role::Answer => "answer",
+            Role::Criticise => "criticise",
+            Role::Score => "score",
+            Role::Write => "write",
+            Role::Diagnose => "diagnose",
+            Role::Embed => "embed",
+        }
+    }
+}
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// Rules.
+    System,
+    /// The question.
+    User,
+    /// An earlier answer.
+    Assistant,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    /// Who says it.
+    pub role: Speaker,
+    /// What.
+    pub content: String,
+}
+
+impl Message {
+    /// Rules.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self { role: Speaker::System, content: content.into() }
+    }
+    /// A question.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self { role: Speaker::User, content: content.into() }
+    }
+    /// An earlier answer.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: Speaker::Assistant, content: content.into() }
+    }
+}
+
+/// One question to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// What for.
+    pub role: Role,
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// The answer may have this many tokens.
+    pub answer_tokens: u32,
+    /// In thousandths: 0 to 2000. A whole number, so that turns can be compared and hashed.
+    pub temperature_milli: u16,
+    /// JSON schema of the answer, for servers that take one; the prompt has to say it too.
+    pub schema: Option<serde_json::Value>,
+    /// Wall time for the whole turn, retries and waiting included.
+    pub deadline: Duration,
+}
+
+/// What was counted by the server, or estimated where it did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt: u64,
+    /// Tokens of the answer.
+    pub answer: u64,
+    /// The server did not count: these are estimates of ours.
+    pub estimated: bool,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Never empty.
+    pub content: String,
+    /// The model that really answered, as the server names it; the one asked where it does not say.
+    pub model: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// What it cost, from the catalog's price.
+    pub cost: Money,
+    /// Requests that were sent for it, failed ones included.
+    pub requests: u32,
+}

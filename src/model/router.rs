@@ -1,0 +1,227 @@
+//! The router: who is asked. The cheapest adequate model that is available; one with a price only with evidence in hand.
+
+use std::collections::BTreeMap;
+
+use super::catalog::{Price, Tier};
+use super::money::Money;
+use super::{Role, tokens};
+
+/// A model that could be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// `provider/id`.
+    pub name: String,
+    /// What asking it means.
+    pub tier: Tier,
+    /// None where it is not known, or there is none.
+    pub price: Option<Price>,
+    /// Tokens of context.
+    pub context: u64,
+    /// 1 to 10.
+    pub strength: u8,
+    /// Why it is left alone for the rest of the run.
+    pub left: Option<String>,
+}
+
+/// Why a larger or paid model may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// Candidates turned red tests green.
+    Progress {
+        /// How many.
+        green: usize,
+    },
+    /// These models tried and did not change the failing set.
+    Stall {
+        /// `provider/id`.
+        models: Vec<String>,
+    },
+    /// The fixers that need no model are done, and nothing was healed.
+    ModelFreeDone,
+}
+
+impl Evidence {
+    /// In words, for the event and the log.
+    pub fn words(&self) -> String {
+        match self {
+            Evidence::Progress { green } => format!("{green} red tests turned green"),
+            Evidence::Stall { models } => format!("no progress with {}", models.join(", ")),
+            Evidence::ModelFreeDone => "the fixers without a model are done and nothing is healed".to_owned(),
+        }
+    }
+}
+
+/// What is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What for.
+    pub role: Role,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Most tokens of the answer.
+    pub answer_tokens: u64,
+    /// What was seen so far.
+    pub evidence: Option<Evidence>,
+}
+
+/// Who is asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of the offer; none when nobody may be asked.
+    pub chosen: Option<usize>,
+    /// One line that explains it.
+    pub line: String,
+}
+
+/// The most that a turn can cost.
+pub fn worst_case(price: Option<Price>, prompt: u64, answer: u64) -> Money {
+    price.map_or(Money::ZERO, |p| Money::of_tokens(prompt, p.prompt).plus(Money::of_tokens(answer, p.answer)))
+}
+
+/// Decides. `offers` are in the user's order of preference, which breaks ties.
+pub fn route(need: &Need, offers: &[Offer]) -> Decision {
+    let stalled: &[String] = match &need.evidence {
+        Some(Evidence::Stall { models }) => models,
+        Some(Evidence::Progress { .. } | Evidence::ModelFreeDone) | None => &[],
+    };
+    let stalled_strength = offers.iter().filter(|o| stalled.contains(&o.name)).map(|o| o.strength).max().unwrap_or(0);
+    let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut best: Option<(usize, (Tier, Money, usize))> = None;
+    for (i, offer) in offers.iter().enumerate() {
+        if let Some(why) = unfit(need, offer, stalled, stalled_strength) {
+            refused.entry(why).or_default().push(&offer.name);
+            continue;
+        }
+        let cost = worst_case(offer.price, need.prompt_tokens, need.answer_tokens);
+        let rank = (offer.tier, cost, i);
+        if best.as_ref().is_none_or(|(_, b)| rank < *b) {
+            best = Some((i, rank));
+        }
+    }
+    let mut line = match &best {
+        Some((i, (_, cost, _))) => {
+            let offer = &offers[*i];
+            format!("{}: {} ({}, at most {cost})", need.role.name(), offer.name, offer.tier.name())
+        }
+        None => format!("{}: nobody", need.role.name()),
+    };
+    if let Some(evidence) = &need.evidence {
+        line.push_str(&format!("; evidence: {}", evidence.words()));
+    }
+    for (why, names) in &refused {
+        line.push_str(&format!("; not {}: {why}", names.join(", ")));
+    }
+    Decision { chosen: best.map(|(i, _)| i), line }
+}
+
+fn unfit(need: &Need, offer: &Offer, stalled: &[String], stalled_strength: u8) -> Option<String> {
+    if let Some(why) = &offer.left {
+        return Some(why.clone());
+    }
+    if offer.context < need.prompt_tokens + need.answer_tokens {
+        return Some(format!("context of {} tokens is too small", offer.context));
+    }
+    if stalled.contains(&offer.name) {
+        return Some("made no progress".into());
+    }
+    if !stalled.is_empty() && offer.strength <= stalled_strength {
+        return Some("not stronger than what stalled".into());
+    }
+    match (offer.tier, &need.evidence, offer.price) {
+        (Tier::Local | Tier::Free, _, _) => None,
+        (Tier::Paid, None, _) => Some("paid, and no evidence yet".into()),
+        // its worst case can't be reserved
+        (Tier::Paid, Some(_), None) => Some("paid, and its price is not known".into()),
+        (Tier::Paid, Some(_), Some(_)) => None,
+    }
+}
+
+/// Tokens that a prompt for the smallest fitting offer may have, when the answer may have `answer` tokens.
+pub fn room(offers: &[Offer], answer: u64) -> u64 {
+    let usable = offers.iter().filter(|o| o.left.is_none()).map(|o| o.context).min().unwrap_or(0);
+    // a tenth for what our estimate gets wrong
+    usable.saturating_sub(answer) * 9 / 10
+}
+
+/// The tokens of a conversation, for [`Need`].
+pub fn prompt_tokens(messages: &[super::Message]) -> u64 {
+    tokens::of_messages(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn offer(name: &str, tier: Tier, cents: u64, strength: u8) -> Offer {
+        let price = (cents > 0).then(|| Price { prompt: Money::cents(cents), answer: Money::cents(cents * 4) });
+        Offer { name: name.into(), tier, price, context: 8192, strength, left: None }
+    }
+
+    fn need(evidence: Option<Evidence>) -> Need {
+        Need { role: Role::Fix, prompt_tokens: 2000, answer_tokens: 500, evidence }
+    }
+
+    fn offers() -> Vec<Offer> {
+        vec![
+            offer("openai/big", Tier::Paid, 125, 10),
+            offer("groq/small", Tier::Paid, 10, 6),
+            offer("openrouter/gift:free", Tier::Free, 0, 8),
+            offer("llama.cpp/coder", Tier::Local, 0, 2),
+            offer("own/unknown", Tier::Paid, 0, 3),
+        ]
+    }
+
+    fn chosen(need: &Need, offers: &[Offer]) -> Option<String> {
+        route(need, offers).chosen.map(|i| offers[i].name.clone())
+    }
+
+    #[test]
+    fn the_cheapest_is_asked_first_and_a_stronger_one_after_a_stall() {
+        let all = offers();
+        let stall = |names: &[&str]| Some(Evidence::Stall { models: names.iter().map(|n| (*n).to_owned()).collect() });
+        assert_eq!(chosen(&need(None), &all).unwrap(), "llama.cpp/coder");
+        assert_eq!(chosen(&need(stall(&["llama.cpp/coder"])), &all).unwrap(), "openrouter/gift:free");
+        let both = stall(&["llama.cpp/coder", "openrouter/gift:free"]);
+        assert_eq!(chosen(&need(both), &all).unwrap(), "openai/big", "a weaker paid one would be money for nothing");
+    }
+
+    #[test]
+    fn a_price_needs_evidence_and_an_unknown_price_is_never_paid() {
+        let paid = vec![offers().remove(0), offers().remove(1), offers().remove(4)];
+        assert_eq!(chosen(&need(None), &paid), None);
+        assert_eq!(chosen(&need(Some(Evidence::ModelFreeDone)), &paid).unwrap(), "groq/small");
+        assert_eq!(chosen(&need(Some(Evidence::ModelFreeDone)), &paid[2..]), None);
+    }
+
+    #[test]
+    fn one_line_says_who_and_why_and_why_not_the_others() {
+        let mut all = offers();
+        all[3].left = Some("out-of-credit".into());
+        all[2].context = 1000;
+        let line = route(&need(Some(Evidence::Progress { green: 2 })), &all).line;
+        assert!(!line.contains('\n'));
+        for part in [
+            "fix: groq/small (paid, at most $0.0004",
+            "2 red tests turned green",
+            "not llama.cpp/coder: out-of-credit",
+            "1000 tokens is too small",
+            "price is not known",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn without_evidence_nothing_with_a_price_is_chosen(cents in prop::collection::vec(0u64..50, 0..6), tiers in prop::collection::vec(0u8..3, 6)) {
+            let all: Vec<Offer> = cents.iter().zip(&tiers).enumerate().map(|(i, (c, t))| {
+                let tier = [Tier::Local, Tier::Free, Tier::Paid][usize::from(*t)];
+                offer(&format!("m{i}"), tier, if tier == Tier::Paid { *c } else { 0 }, 3)
+            }).collect();
+            if let Some(i) = route(&need(None), &all).chosen {
+                prop_assert!(all[i].tier != Tier::Paid);
+            }
+        }
+    }
+}

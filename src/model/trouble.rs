@@ -1,0 +1,182 @@
+//! What can go wrong with a turn, by name: whoever asked decides from the name what to do next.
+
+use std::time::Duration;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// 429.
+    #[error("rate limited{}", after.map(|a| format!(", free again in {} s", a.as_secs())).unwrap_or_default())]
+    RateLimited {
+        /// What `Retry-After` says.
+        after: Option<Duration>,
+    },
+    /// 402.
+    #[error("the account is out of credit")]
+    OutOfCredit,
+    /// 401 or 403.
+    #[error("the key is missing or was refused ({what})")]
+    Unauthorised {
+        /// The server's words, secrets covered.
+        what: String,
+    },
+    /// 404: the model is not offered (any more).
+    #[error("the model is gone")]
+    Gone,
+    /// Another 4xx: our request is not understood.
+    #[error("the request was refused with {status} ({what})")]
+    BadRequest {
+        /// HTTP status.
+        status: u16,
+        /// The server's words, secrets covered.
+        what: String,
+    },
+    /// 5xx.
+    #[error("the server failed with {status}")]
+    ServerFailed {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 3xx: where it leads was not checked, so nothing is sent there.
+    #[error("the server redirects, which is not followed")]
+    Redirected,
+    /// Nobody listens.
+    #[error("nobody answers at the model's address")]
+    Unreachable,
+    /// The connection broke.
+    #[error("the connection was reset")]
+    Reset,
+    /// The turn's deadline passed.
+    #[error("no answer within the time limit")]
+    TimedOut,
+    /// The answer began and did not go on.
+    #[error("the answer stopped in the middle")]
+    Stalled,
+    /// Nothing in it.
+    #[error("the answer is empty")]
+    Empty,
+    /// The limit of tokens, or the end of the stream, came before the end of the answer.
+    #[error("the answer is cut off")]
+    Truncated,
+    /// Not what the protocol says.
+    #[error("the answer is not what the API promises ({what})")]
+    Malformed {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// JSON, but not of the schema.
+    #[error("the answer does not follow the schema ({what})")]
+    WrongSchema {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// More than [`super::client::BODY_CAP_BYTES`].
+    #[error("the answer is larger than 1 MiB")]
+    TooLarge,
+    /// A model with a price answered in free mode.
+    #[error("another model answered: {answered}")]
+    OtherModel {
+        /// Its name.
+        answered: String,
+    },
+    /// Free mode does not let this request out.
+    #[error("free mode: {why}")]
+    NotFree {
+        /// Why.
+        why: String,
+    },
+    /// The budget does not hold the worst case.
+    #[error("out of budget: {what}")]
+    OutOfBudget {
+        /// What is missing.
+        what: String,
+    },
+    /// No model is adequate and available.
+    #[error("no model: {why}")]
+    NoModel {
+        /// The router's line.
+        why: String,
+    },
+    /// We were asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What a trouble means for the model that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Ask the same again after a pause.
+    Again,
+    /// This answer is worth nothing; the next may be better.
+    BadAnswer,
+    /// Leave this model alone for the rest of the run and ask another.
+    LeaveModel,
+    /// Asking anybody is over.
+    Over,
+}
+
+impl Trouble {
+    /// Stable name, for events and scripts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Trouble::RateLimited { .. } => "rate-limited",
+            Trouble::OutOfCredit => "out-of-credit",
+            Trouble::Unauthorised { .. } => "unauthorised",
+            Trouble::Gone => "gone",
+            Trouble::BadRequest { .. } => "bad-request",
+            Trouble::ServerFailed { .. } => "server-failed",
+            Trouble::Redirected => "redirected",
+            Trouble::Unreachable => "unreachable",
+            Trouble::Reset => "reset",
+            Trouble::TimedOut => "timed-out",
+            Trouble::Stalled => "stalled",
+            Trouble::Empty => "empty",
+            Trouble::Truncated => "truncated",
+            Trouble::Malformed { .. } => "malformed",
+            Trouble::WrongSchema { .. } => "wrong-schema",
+            Trouble::TooLarge => "too-large",
+            Trouble::OtherModel { .. } => "other-model",
+            Trouble::NotFree { .. } => "not-free",
+            Trouble::OutOfBudget { .. } => "out-of-budget",
+            Trouble::NoModel { .. } => "no-model",
+            Trouble::Cancelled => "cancelled",
+        }
+    }
+
+    /// What to do next.
+    pub fn consequence(&self) -> Consequence {
+        match self {
+            Trouble::RateLimited { .. } | Trouble::ServerFailed { .. } | Trouble::Reset => Consequence::Again,
+            Trouble::Empty | Trouble::Truncated | Trouble::Malformed { .. } | Trouble::WrongSchema { .. } => {
+                Consequence::BadAnswer
+            }
+            Trouble::OutOfCredit
+            | Trouble::Unauthorised { .. }
+            | Trouble::Gone
+            | Trouble::BadRequest { .. }
+            | Trouble::Redirected
+            | Trouble::Unreachable
+            | Trouble::TimedOut
+            | Trouble::Stalled
+            | Trouble::TooLarge
+            | Trouble::OtherModel { .. }
+            | Trouble::NotFree { .. } => Consequence::LeaveModel,
+            Trouble::OutOfBudget { .. } | Trouble::NoModel { .. } | Trouble::Cancelled => Consequence::Over,
+        }
+    }
+
+    /// The trouble that an HTTP status is; `None` for success. `what` are the server's words, secrets covered.
+    pub fn of_status(status: u16, after: Option<Duration>, what: &str) -> Option<Self> {
+        let what = || what.to_owned();
+        Some(match status {
+            200..=299 => return None,
+            300..=399 => Trouble::Redirected,
+            401 | 403 => Trouble::Unauthorised { what: what() },
+            402 => Trouble::OutOfCredit,
+            404 | 410 => Trouble::Gone,
+            429 => Trouble::RateLimited { after },
+            400..=499 => Trouble::BadRequest { status, what: what() },
+            _ => Trouble::ServerFailed { status },
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! The wire: requests and answers of the two dialects as pure functions over JSON and lines of a stream.
+
+use serde_json::{Value, json};
+
+use super::providers::{Dialect, Provider};
+use super::trouble::Trouble;
+use super::{Speaker, Turn, Usage};
+
+/// What was read of an answer so far, or all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The text.
+    pub content: String,
+    /// The model's name, where the server says it.
+    pub model: Option<String>,
+    /// Tokens, where the server counts.
+    pub usage: Option<Usage>,
+    /// Why the model stopped: `stop`, `length`, …
+    pub finish: Option<String>,
+}
+
+/// The path below the provider's base.
+pub fn path(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "/chat/completions",
+        Dialect::Anthropic => "/messages",
+    }
+}
+
+/// The body that asks `turn` of `model`. Only ever one model is named: no list of fallbacks, no routing by the server.
+pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Value {
+    let temperature = f64::from(turn.temperature_milli) / 1000.0;
+    match provider.dialect {
+        Dialect::OpenAi => {
+            let mut body = json!({
+                "model": model,
+                "messages": turn.messages,
+                "max_tokens": turn.answer_tokens,
+                "temperature": temperature,
+                "stream": stream,
+            });
+            if stream && provider.stream_options {
+                body["stream_options"] = json!({"include_usage": true});
+            }
+            if let Some(schema) = turn.schema.as_ref().filter(|_| provider.schema) {
+                let named = json!({"name": "answer", "strict": true, "schema": schema});
+                body["response_format"] = json!({"type": "json_schema", "json_schema": named});
+            }
+            body
+        }
+        Dialect::Anthropic => {
+            let of = |system: bool| turn.messages.iter().filter(move |m| (m.role == Speaker::System) == system);
+            let rules: Vec<&str> = of(true).map(|m| m.content.as_str()).collect();
+            let messages: Vec<_> = of(false).collect();
+            json!({
+                "model": model,
+                "system": rules.join("\n\n"),
+                "messages": messages,
+                "max_tokens": turn.answer_tokens,
+                "temperature": temperature.min(1.0),
+            })
+        }
+    }
+}
+
+/// A whole answer.
+///
+/// # Errors
+/// [`Trouble::Malformed`].
+pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|e| if e.is_eof() { Trouble::Truncated } else { Trouble::Malformed { what: "not JSON".into() } })?;
+    let text = |v: &Value| v.as_str().map(str::to_owned);
+    let answer = match dialect {
+        Dialect::OpenAi => {
+            let choice = value["choices"].get(0).ok_or_else(|| malformed("no `choices`"))?;
+            let message = choice.get("message").filter(|m| m.is_object()).ok_or_else(|| malformed("no `message`"))?;
+            Answer {
+                content: content(&message["content"])?,
+                model: text(&value["model"]),
+                usage: usage(&value["usage"], "prompt_tokens", "completion_tokens"),
+                finish: text(&choice["finish_reason"]),
+            }
+        }
+        Dialect::Anthropic => {
+            let parts = value["content"].as_array().ok_or_else(|| malformed("no `content`"))?;
+            let texts: Vec<&str> = parts.iter().filter_map(|p| p["text"].as_str()).collect();
+            Answer {
+                content: texts.concat(),
+                model: text(&value["model"]),
+                usage: usage(&value["usage"], "input_tokens", "output_tokens"),
+                finish: text(&value["stop_reason"]),
+            }
+        }
+    };
+    Ok(answer)
+}
+
+/// `content` is a text, nothing at all, or a list of parts.
+fn content(value: &Value) -> Result<String, Trouble> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Null => Ok(String::new()),
+        Value::Array(parts) => Ok(parts.iter().filter_map(|p| p["text"].as_str()).collect()),
+        _ => Err(malformed("`content` is not a text")),
+    }
+}
+
+fn usage(value: &Value, prompt: &str, answer: &str) -> Option<Usage> {
+    Some(Usage { prompt: value[prompt].as_u64()?, answer: value[answer].as_u64()?, estimated: false })
+}
+
+fn malformed(what: &str) -> Trouble {
+    Trouble::Malformed { what: what.to_owned() }
+}
+
+/// Reads a stream of server-sent events as its bytes come in.
+#[derive(Debug, Default)]
+pub struct Stream {
+    rest: Vec<u8>,
+    /// What came so far.
+    pub answer: Answer,
+    /// `[DONE]` was seen.
+    pub done: bool,
+}
+
+impl Stream {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Trouble::Malformed`], or [`Trouble::ServerFailed`] for an error in mid-stream.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            self.line(&String::from_utf8_lossy(&line))?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Trouble> {
+        // comments keep the connection alive; `event:` and `id:` say nothing that we need
+        let Some(data) = line.trim_end().strip_prefix("data:") else { return Ok(()) };
+        let data = data.trim();
+        if data == "[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_str(data).map_err(|_| malformed("a part of the stream is not JSON"))?;
+        if value.get("error").is_some_and(|e| !e.is_null()) {
+            let status = value["error"]["code"].as_u64().and_then(|c| u16::try_from(c).ok()).unwrap_or(500);
+            return Err(Trouble::of_status(status, None, "in mid-stream").unwrap_or(Trouble::ServerFailed { status }));
+        }
+        let answer = &mut self.answer;
+        if let Some(model) = value["model"].as_str() {
+            answer.model = Some(model.to_owned());
+        }
+        if let Some(usage) = usage(&value["usage"], "prompt_tokens", "completion_tokens") {
+            answer.usage = Some(usage);
+        }
+        if let Some(choice) = value["choices"].get(0) {
+            answer.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            if let Some(finish) = choice["finish_reason"].as_str() {
+                answer.finish = Some(finish.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream is over: what it was.
+    ///
+    /// # Errors
+    /// [`Trouble::Truncated`] when nothing said that the answer is whole.
+    pub fn finish(mut self) -> Result<Answer, Trouble> {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            let text = String::from_utf8_lossy(&rest).into_owned();
+            self.line(&text).map_err(|_| Trouble::Truncated)?;
+        }
+        if self.done || self.answer.finish.is_some() { Ok(self.answer) } else { Err(Trouble::Truncated) }
+    }
+}
+
+/// Is a whole answer worth something?
+///
+/// # Errors
+/// [`Trouble::Truncated`] and [`Trouble::Empty`].
+pub fn usable(answer: &Answer) -> Result<(), Trouble> {
+    match answer.finish.as_deref() {
+        Some("length" | "max_tokens" | "model_length") => Err(Trouble::Truncated),
+        _ if answer.content.trim().is_empty() => Err(Trouble::Empty),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Message, Role, providers};
+    use super::*;
+
+    fn turn() -> Turn {
+        Turn {
+            role: Role::Fix,
+            messages: vec![Message::system("rules"), Message::user("question")],
+            answer_tokens: 100,
+            temperature_milli: 1500,
+            schema: Some(json!({"type": "object"})),
+            deadline: std::time::Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_model_and_no_fallback() {
+        for provider in providers::PROVIDERS {
+            let body = body(provider, "m", &turn(), true);
+            assert_eq!(body["model"], "m");
+            for fallback in ["models", "route", "fallbacks", "provider", "transforms", "plugins"] {
+                assert!(body.get(fallback).is_none(), "{fallback}");
+            }
+            assert_eq!(body.get("response_format").is_some(), provider.schema, "{}", provider.name);
+        }
+    }
+
+    #[test]
+    fn anthropic_gets_its_rules_apart_and_a_temperature_that_it_takes() {
+        let body = body(providers::find("anthropic").unwrap(), "m", &turn(), false);
+        assert_eq!(body["system"], "rules");
+        assert_eq!(body["messages"], json!([{"role": "user", "content": "question"}]));
+        assert_eq!(body["temperature"], 1.0);
+        let reply = br#"{"model":"c","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}"#;
+        let answer = read(Dialect::Anthropic, reply).unwrap();
+        assert_eq!((answer.content.as_str(), answer.usage.unwrap().prompt), ("ab", 3));
+    }
+
+    #[test]
+    fn a_stream_is_put_together_wherever_its_bytes_are_cut() {
+        let text = ": hello\n\ndata: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"grü\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"n\"},\"finish_reason\":\"stop\"}]}\r\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\ndata: [DONE]\n";
+        for size in 1..text.len() {
+            let mut stream = Stream::default();
+            text.as_bytes().chunks(size).for_each(|c| stream.take(c).unwrap());
+            let answer = stream.finish().unwrap();
+            assert_eq!(answer.content, "grün");
+            assert_eq!(answer.usage.unwrap().answer, 2);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_truncated_and_one_with_an_error_failed() {
+        let mut stream = Stream::default();
+        stream.take(b"data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n").unwrap();
+        assert_eq!(stream.finish(), Err(Trouble::Truncated));
+        let error =
+            Stream::default().take(b"data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n").unwrap_err();
+        assert_eq!(error.name(), "rate-limited");
+        assert_eq!(Stream::default().take(b"data: {{{\n").unwrap_err().name(), "malformed");
+    }
+
+    #[test]
+    fn bodies_that_break_the_promise_are_refused_by_name() {
+        for (body, name) in [
+            ("{\"choices\":[{\"message\":{\"content\":\"x", "truncated"),
+            ("<html>", "malformed"),
+            ("{\"choices\":[]}", "malformed"),
+            ("{\"choices\":[{\"message\":{\"content\":7}}]}", "malformed"),
+        ] {
+            assert_eq!(read(Dialect::OpenAi, body.as_bytes()).unwrap_err().name(), name, "{body}");
+        }
+        let answer = |content: &str, finish: &str| Answer {
+            content: content.into(),
+            finish: Some(finish.into()),
+            ..Answer::default()
+        };
+        assert_eq!(usable(&answer("x", "length")), Err(Trouble::Truncated));
+        assert_eq!(usable(&answer(" \n", "stop")), Err(Trouble::Empty));
+        assert_eq!(usable(&answer("x", "stop")), Ok(()));
+    }
+}

@@ -1,0 +1,511 @@
+//! Models against a scripted server that misbehaves on order, and heals with its answers.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kaizen_ci::mask::Mask;
+use kaizen_ci::model::client::{Client, Endpoint};
+use kaizen_ci::model::models::{Answered, Asker};
+use kaizen_ci::model::router::Evidence;
+use kaizen_ci::model::{Message, Models, Role, Settings, Trouble, Turn, providers};
+use kaizen_ci::trajectory::Recorder;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::project::Project;
+
+/// What the server does with one question.
+#[derive(Debug, Clone)]
+enum Step {
+    Say(String),
+    /// Another model answers.
+    SayAs(&'static str, &'static str),
+    Status(u16, Option<&'static str>),
+    Redirect(String),
+    /// The first byte comes this late.
+    Late(u64),
+    StallInMidStream,
+    EndInMidStream,
+    ErrorInMidStream,
+    /// Not a stream, and only half of it.
+    HalfJson,
+    WrongShape,
+    Empty,
+    CutOff,
+    Reset,
+    Huge,
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    path: String,
+    head: String,
+    body: Value,
+    at: Instant,
+}
+
+/// An OpenAI-compatible server on loopback. It lives as long as the test's process.
+struct Server {
+    url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Server {
+    fn new(steps: &[Step]) -> Self {
+        Self::of("scripted-7b", steps)
+    }
+
+    /// Answers questions with `steps`, the last one for ever.
+    fn of(model: &'static str, steps: &[Step]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let (steps, log) = (steps.to_vec(), Arc::clone(&asked));
+        let turn = Arc::new(Mutex::new(0));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (steps, log, turn) = (steps.clone(), Arc::clone(&log), Arc::clone(&turn));
+                std::thread::spawn(move || serve(stream, model, &steps, &log, &turn));
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn questions(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().iter().filter(|a| a.path.ends_with("/chat/completions")).cloned().collect()
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { provider: *providers::find("llama.cpp").unwrap(), base: self.url.clone(), key: None }
+    }
+
+    fn models(&self, change: impl FnOnce(&mut Settings)) -> Arc<Models> {
+        let mut settings = Settings { own: Some(self.url.clone()), cents: 100, requests: 100, ..Settings::default() };
+        change(&mut settings);
+        Models::new(settings)
+    }
+}
+
+fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Asked>>, turn: &Mutex<usize>) {
+    let Some((path, head, body)) = request(&mut stream) else { return };
+    log.lock().unwrap().push(Asked { path: path.clone(), head, body: body.clone(), at: Instant::now() });
+    if path.ends_with("/models") {
+        return reply(&mut stream, &json!({"data": [{"id": model}]}).to_string());
+    }
+    if path.ends_with("/props") {
+        let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": 8192}});
+        return reply(&mut stream, &props.to_string());
+    }
+    let step = {
+        let mut turn = turn.lock().unwrap();
+        let step = steps[(*turn).min(steps.len() - 1)].clone();
+        *turn += 1;
+        step
+    };
+    let chunk =
+        |text: &str| format!("data: {}\n\n", json!({"model": model, "choices": [{"delta": {"content": text}}]}));
+    let end = |model: &str, finish: &str| {
+        let last = json!({"model": model, "choices": [{"delta": {}, "finish_reason": finish}], "usage": {"prompt_tokens": 11, "completion_tokens": 7}});
+        format!("data: {last}\n\ndata: [DONE]\n\n")
+    };
+    match step {
+        Step::Say(text) => {
+            let parts: String = text.split_inclusive('\n').map(chunk).collect();
+            events(&mut stream, &(parts + &end(model, "stop")));
+        }
+        Step::SayAs(other, text) => events(&mut stream, &(chunk(text) + &end(other, "stop"))),
+        Step::Status(status, after) => {
+            let after = after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default();
+            let body = "{\"error\":{\"message\":\"no, planted-key-0123456789\"}}";
+            let head =
+                format!("HTTP/1.1 {status} X\r\n{after}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all((head + body).as_bytes());
+        }
+        Step::Redirect(to) => {
+            let head = format!("HTTP/1.1 307 X\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+        }
+        Step::Late(ms) => {
+            std::thread::sleep(Duration::from_millis(ms));
+            events(&mut stream, &(chunk("late") + &end(model, "stop")));
+        }
+        Step::StallInMidStream => {
+            events(&mut stream, &chunk("half"));
+            std::thread::sleep(Duration::from_secs(20));
+        }
+        Step::EndInMidStream => events(&mut stream, &chunk("half")),
+        Step::ErrorInMidStream => {
+            events(&mut stream, &(chunk("half") + "data: {\"error\":{\"code\":502,\"message\":\"upstream\"}}\n\n"));
+        }
+        Step::HalfJson => reply(&mut stream, "{\"choices\":[{\"message\":{\"content\":\"half"),
+        Step::WrongShape => reply(&mut stream, "{\"result\":\"done\"}"),
+        Step::Empty => events(&mut stream, &end(model, "stop")),
+        Step::CutOff => events(&mut stream, &(chunk("half") + &end(model, "length"))),
+        Step::Reset => {}
+        Step::Huge => {
+            events(&mut stream, "");
+            let part = chunk(&"x".repeat(64 * 1024));
+            for _ in 0..160 {
+                if stream.write_all(part.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn request(stream: &mut TcpStream) -> Option<(String, String, Value)> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        let n = stream.read(&mut buffer).ok()?;
+        if n == 0 {
+            return None;
+        }
+        bytes.extend_from_slice(&buffer[..n]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            let path = head.split(' ').nth(1)?.to_owned();
+            return Some((path, head.to_owned(), serde_json::from_str(body).unwrap_or_default()));
+        }
+    }
+}
+
+fn reply(stream: &mut TcpStream, body: &str) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+}
+
+fn events(stream: &mut TcpStream, body: &str) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+}
+
+fn turn(deadline: Duration) -> Turn {
+    Turn {
+        role: Role::Fix,
+        messages: vec![Message::user("why?")],
+        answer_tokens: 50,
+        temperature_milli: 0,
+        schema: None,
+        deadline,
+    }
+}
+
+async fn ask(models: &Models, turn: &Turn) -> Result<Answered, Trouble> {
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    models.ask(turn, None, Asker { name: "test", recorder: &recorder, cancel: &cancel }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_misbehaviour_ends_with_its_name_and_in_time() {
+    let say = |text: &str| Step::Say(text.to_owned());
+    for (step, name, most_requests) in [
+        (say("fine\nreally"), "answered", 1),
+        (Step::Status(400, None), "bad-request", 1),
+        (Step::Status(401, None), "unauthorised", 1),
+        (Step::Status(402, None), "out-of-credit", 1),
+        (Step::Status(404, None), "gone", 1),
+        (Step::Status(429, Some("60")), "rate-limited", 1),
+        (Step::Status(429, None), "rate-limited", 4),
+        (Step::Status(500, None), "server-failed", 4),
+        (Step::Redirect("http://127.0.0.1:1/".into()), "redirected", 1),
+        (Step::Late(9000), "timed-out", 1),
+        (Step::StallInMidStream, "stalled", 1),
+        (Step::EndInMidStream, "truncated", 1),
+        (Step::ErrorInMidStream, "server-failed", 4),
+        (Step::HalfJson, "truncated", 1),
+        (Step::WrongShape, "malformed", 1),
+        (Step::Empty, "empty", 1),
+        (Step::CutOff, "truncated", 1),
+        (Step::Reset, "reset", 4),
+        (Step::Huge, "too-large", 1),
+    ] {
+        let server = Server::new(&[step.clone()]);
+        let client = Client::new(false).unwrap().with_stall(Duration::from_millis(500));
+        let began = Instant::now();
+        let asked = client
+            .ask(&server.endpoint(), "scripted-7b", &turn(Duration::from_secs(3)), &CancellationToken::new())
+            .await;
+        let outcome = asked.result.as_ref().err().map_or("answered", Trouble::name);
+        assert_eq!(outcome, name, "{step:?}: {:?}", asked.result);
+        assert!((1..=most_requests).contains(&asked.sent), "{step:?}: {} requests", asked.sent);
+        assert!(began.elapsed() < Duration::from_millis(5000), "{step:?}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_waited_for_exactly_and_then_it_is_asked_again() {
+    let server = Server::new(&[Step::Status(429, Some("1")), Step::Say("back".into())]);
+    let answered = ask(&server.models(|_| {}), &turn(Duration::from_secs(5))).await.unwrap();
+    assert_eq!((answered.reply.content.as_str(), answered.reply.requests), ("back", 2));
+    let questions = server.questions();
+    let waited = questions[1].at - questions[0].at;
+    assert!((Duration::from_millis(1000)..Duration::from_millis(3000)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_turn_ends_within_a_tenth_of_a_second() {
+    let server = Server::new(&[Step::Late(5000)]);
+    let (client, cancel) = (Client::new(false).unwrap(), CancellationToken::new());
+    let (stop, at) = (cancel.clone(), server.endpoint());
+    let asking = tokio::spawn(async move { client.ask(&at, "m", &turn(Duration::from_secs(9)), &stop).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    cancel.cancel();
+    let asked = asking.await.unwrap();
+    assert_eq!(asked.result.unwrap_err(), Trouble::Cancelled);
+    // 100 ms are promised; a busy machine gets as much again to wake up
+    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_redirect_is_followed() {
+    let elsewhere = Server::new(&[Step::Say("gotcha".into())]);
+    let server = Server::new(&[Step::Redirect(format!("{}/chat/completions", elsewhere.url))]);
+    for free in [true, false] {
+        let error = ask(&server.models(|s| s.free_only = free), &turn(Duration::from_secs(3))).await.unwrap_err();
+        assert_eq!(error.name(), "redirected");
+    }
+    assert_eq!(elsewhere.asked.lock().unwrap().len(), 0);
+    assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_free_mode_a_gateway_on_this_machine_is_not_asked_for_a_model_with_a_price() {
+    let gateway = Server::of("gpt-4o", &[Step::Say("that is a dollar".into())]);
+    let models = gateway.models(|s| s.free_only = true);
+    assert_eq!(ask(&models, &turn(Duration::from_secs(3))).await.unwrap_err().name(), "no-model");
+    // whatever the router thinks, the client does not let it out
+    let client = Client::new(true).unwrap();
+    let asked =
+        client.ask(&gateway.endpoint(), "gpt-4o", &turn(Duration::from_secs(3)), &CancellationToken::new()).await;
+    assert_eq!((asked.result.unwrap_err().name(), asked.sent), ("not-free", 0));
+    assert_eq!(gateway.questions().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reply_says_which_model_really_answered() {
+    let server = Server::new(&[Step::SayAs("somebody-else", "hello")]);
+    let answered = ask(&server.models(|_| {}), &turn(Duration::from_secs(3))).await.unwrap();
+    assert_eq!(answered.reply.model, "somebody-else");
+    assert_eq!(answered.model, "own/scripted-7b");
+    assert_eq!((answered.reply.usage.prompt, answered.reply.usage.answer), (11, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_gone_is_left_alone_and_the_budget_of_requests_ends_asking() {
+    let server = Server::new(&[Step::Status(404, None)]);
+    let models = server.models(|_| {});
+    assert_eq!(ask(&models, &turn(Duration::from_secs(3))).await.unwrap_err().name(), "gone");
+    let error = ask(&models, &turn(Duration::from_secs(3))).await.unwrap_err();
+    assert!(error.to_string().contains("not own/scripted-7b: gone"), "{error}");
+    assert_eq!(server.questions().len(), 1);
+
+    let server = Server::new(&[Step::Say("yes".into())]);
+    let models = server.models(|s| s.requests = 2);
+    for _ in 0..2 {
+        ask(&models, &turn(Duration::from_secs(3))).await.unwrap();
+    }
+    assert_eq!(ask(&models, &turn(Duration::from_secs(3))).await.unwrap_err().name(), "out-of-budget");
+    assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_stands_in_the_event_of_the_decision() {
+    use kaizen_ci::trajectory::{Entry, Event, Sink};
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Event>>>);
+    impl Sink for Kept {
+        fn take(&mut self, entry: &Entry) {
+            self.0.lock().unwrap().push(entry.event.clone());
+        }
+    }
+    let server = Server::new(&[Step::Say("yes".into())]);
+    let kept = Kept::default();
+    let recorder = Recorder::new("r", vec![Box::new(kept.clone())]);
+    let cancel = CancellationToken::new();
+    let asker = Asker { name: "minimal", recorder: &recorder, cancel: &cancel };
+    let evidence = Evidence::Progress { green: 3 };
+    server.models(|_| {}).ask(&turn(Duration::from_secs(3)), Some(&evidence), asker).await.unwrap();
+    let events = kept.0.lock().unwrap().clone();
+    let [Event::ModelRouted { evidence, prompt_tokens, line, .. }, Event::ModelAnswered { outcome, .. }] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(evidence.as_deref(), Some("3 red tests turned green"));
+    assert!(*prompt_tokens > 0 && line.starts_with("fix: own/scripted-7b (local"), "{line}");
+    assert_eq!(outcome, "answered");
+}
+
+/// A hundred keys of the usual shapes, put together so that scanners don't take them for leaks.
+fn planted() -> Vec<String> {
+    let x = |n: usize, i: usize| format!("{i:03}aB3dE6gH9").repeat(8)[..n].to_owned();
+    (0..100)
+        .map(|i| match i % 6 {
+            0 => format!("sk-{}", x(48, i)),
+            1 => format!("sk-or-v1-{}", x(64, i)),
+            2 => format!("gsk_{}", x(52, i)),
+            3 => format!("AIza{}", x(35, i)),
+            4 => format!("sk-ant-api03-{}", x(60, i)),
+            _ => format!("own-{}", x(30, i)),
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_planted_keys_never_stand_in_a_prompt() {
+    let server = Server::new(&[Step::Say("yes".into())]);
+    let keys = planted();
+    let models = server.models(|s| s.mask = Mask::new(&keys));
+    let mut turn = turn(Duration::from_secs(3));
+    turn.messages =
+        vec![Message::system(keys[..50].join("\n")), Message::user(format!("x={}", keys[50..].join("&k=")))];
+    ask(&models, &turn).await.unwrap();
+    let sent = server.questions()[0].body.to_string();
+    assert!(sent.contains("***"));
+    assert_eq!(keys.iter().filter(|k| sent.contains(k.as_str())).count(), 0);
+}
+
+const RIGHT: &str = "The loop ends too early.\n\nFILE: search.py\n<<<<<<< SEARCH\n    while low < high:\n=======\n    while low <= high:\n>>>>>>> REPLACE\n";
+const WRONG: &str =
+    "search.py\n<<<<<<< SEARCH\n            low = middle + 1\n=======\n            low = middle + 2\n>>>>>>> REPLACE\n";
+
+/// `kaizen-ci heal --json` with the server as the only model.
+fn heal(project: &Project, server: &Server, args: &[&str]) -> (i32, Value) {
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .env("KAIZEN_MODEL_KEY", KEY)
+        .args([&["heal", "--json"], args].concat())
+        .output()
+        .unwrap();
+    let document =
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)));
+    (out.status.code().unwrap(), document)
+}
+
+const KEY: &str = "planted-key-0123456789";
+
+fn everything_written(project: &Project) -> String {
+    let mut text = String::new();
+    let mut folders = vec![project.root().join(".git/kaizen")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                text.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn a_bug_is_healed_with_a_models_answer_after_it_was_told_what_was_wrong_with_the_first_two() {
+    let server =
+        Server::new(&[Step::Say("I would look at the loop.".into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())]);
+    let project = Project::fixture("py-bounds");
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--apply"]);
+    assert_eq!(code, 0, "{document:#}");
+    assert!(project.read("search.py").contains("while low <= high:"));
+    assert_eq!(document["heal"]["fixer"], "minimal");
+    project.nothing_left();
+
+    let questions = server.questions();
+    assert_eq!(questions.len(), 3);
+    let prompt = |n: usize| questions[n].body["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(prompt(0).contains("while low < high:") && prompt(0).contains("test_find"), "{}", prompt(0));
+    assert!(prompt(1).contains("refused: there is no edit block"), "{}", prompt(1));
+    assert!(
+        prompt(2).contains("+            low = middle + 2") && prompt(2).contains("now the tests say"),
+        "{}",
+        prompt(2)
+    );
+
+    assert!(questions.iter().all(|q| q.head.to_lowercase().contains(&format!("authorization: bearer {KEY}"))));
+    let written = everything_written(&project);
+    assert!(written.contains("model_routed") && written.contains("\"prompt_tokens\":"), "the decision is an event");
+    assert!(!written.contains(KEY) && !document.to_string().contains(KEY), "the key was written down");
+}
+
+#[test]
+fn an_answer_that_edits_a_test_or_breaks_the_syntax_is_refused_before_any_test_runs() {
+    let test = RIGHT.replace("search.py", "test_search.py");
+    let broken = RIGHT.replace("while low <= high:", "while low <= high");
+    let server = Server::new(&[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
+    let project = Project::fixture("py-bounds");
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
+    assert_eq!(code, 10, "{document:#}");
+    let prompt = |n: usize| server.questions()[n].body["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(prompt(1).contains("may not be edited"), "{}", prompt(1));
+    assert!(prompt(2).contains("syntax error"), "{}", prompt(2));
+}
+
+#[test]
+fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
+    for step in [Step::Huge, Step::Status(500, None), Step::Say(KEY.into())] {
+        let server = Server::new(&[step.clone()]);
+        let project = Project::fixture("py-bounds");
+        let (code, document) = heal(&project, &server, &["--fixers", "minimal,contract,mutate", "--dry-run"]);
+        assert_eq!(code, 10, "{step:?}: {document:#}");
+        assert_eq!(document["heal"]["fixer"], "mutate");
+        assert!(!everything_written(&project).contains(KEY), "{step:?}");
+    }
+}
+
+#[test]
+fn a_model_that_never_helps_ends_as_a_stall_and_not_as_an_error() {
+    let server = Server::new(&[Step::Say(WRONG.into())]);
+    let project = Project::fixture("py-bounds");
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--max-tier", "1"]);
+    assert_eq!(code, 30, "{document:#}");
+    assert!(document["fixers"][0].to_string().contains("stalled"), "{:#}", document["fixers"]);
+    assert!((4..=10).contains(&server.questions().len()), "{}", server.questions().len());
+}
+
+#[test]
+fn without_a_model_the_fixers_say_so_at_once() {
+    let project = Project::fixture("py-bounds");
+    let (_, document) =
+        project.heal(&["--fixers", "minimal,regression,contract", "--models", "local", "--max-tier", "1"]);
+    for fixer in document["fixers"].as_array().unwrap() {
+        // a real server may run on this machine: then there is nothing to say
+        if fixer.to_string().contains("no model configured") {
+            assert!(fixer["ms"].as_u64().unwrap() < 100, "{fixer:#}");
+        }
+    }
+}
+
+#[test]
+fn models_lists_what_answers_and_says_what_to_do_when_nothing_does() {
+    let server = Server::new(&[Step::Empty]);
+    let project = Project::empty();
+    let list = |models: &str| {
+        let out = project
+            .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+            .env("KAIZEN_MODELS", models)
+            .env("KAIZEN_MODEL_URL", &server.url)
+            .args(["models", "--json"])
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&out.stdout).unwrap()["models"].clone()
+    };
+    let all = list("own");
+    assert_eq!(all[0]["name"], "own/scripted-7b", "{all:#}");
+    assert_eq!(
+        (&all[0]["tier"], &all[0]["slots"], &all[0]["context_tokens"]),
+        (&json!("local"), &json!(2), &json!(8192))
+    );
+    assert_eq!(list("off"), json!([]));
+    let out = project.kaizen(&["models"]);
+    assert!(String::from_utf8_lossy(&out.stdout).contains("healing works without one"));
+    assert_eq!(server.questions().len(), 0, "listing asks no model anything");
+}
