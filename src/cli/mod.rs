@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; the only place where everything is put together.
 
 mod bad_usage;
+pub mod cache;
 mod choice;
 pub mod clean;
 pub mod completions;
@@ -81,6 +82,8 @@ pub enum Command {
     Replay(replay::Replay),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
+    /// Look after the answers of language models that are kept
+    Cache(cache::Cache),
     /// Offer a heal before a push whose tests are red
     Hook(hook::Hook),
     /// Print a JSON schema
@@ -129,6 +132,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),
         Command::Clean(args) => clean::run(context, args),
+        Command::Cache(args) => cache::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Schema(args) => schema::run(context, args),
         Command::Completions(args) => completions::run(context, args),

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use kaizen_ci::config::reference;
 use kaizen_ci::error::Exit;
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "heal",
     "judge",
     "demo",
@@ -18,6 +18,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "show",
     "replay",
     "clean",
+    "cache",
     "hook",
     "schema",
     "completions",
