@@ -1,5 +1,6 @@
 //! kaizen-ci: heals a failing test suite and proves it. The library behind the `kaizen-ci` program.
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod console;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["error", "mask", "words"],
     &["process", "config", "trajectory"],
-    &["repo", "suite", "patch", "syntax", "state", "model"],
+    &["repo", "suite", "patch", "syntax", "state", "model", "cache"],
     &["lab", "failure"],
     &["fixer", "judge"],
     &["heal"],

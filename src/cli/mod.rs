@@ -2,6 +2,7 @@
 
 pub mod action;
 mod bad_usage;
+pub mod cache;
 mod choice;
 pub mod clean;
 pub mod completions;
@@ -85,6 +86,8 @@ pub enum Command {
     Replay(replay::Replay),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
+    /// Look after the answers of language models that are kept
+    Cache(cache::Cache),
     /// Offer a heal before a push whose tests are red
     Hook(hook::Hook),
     /// What the GitHub Action calls
@@ -136,6 +139,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),
         Command::Clean(args) => clean::run(context, args),
+        Command::Cache(args) => cache::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Action(args) => action::run(context, args),
         Command::Schema(args) => schema::run(context, args),

@@ -18,6 +18,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "show",
     "replay",
     "clean",
+    "cache",
     "hook",
     "action",
     "schema",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "tests that need a missing program say that they were skipped")]
 
+mod cache;
 mod case;
 mod cli;
 mod github;

@@ -1,0 +1,261 @@
+//! The store of a team: PostgreSQL behind `KAIZEN_CACHE_URL`. Vectors lie as bytea; the cosine is taken in the client.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Runtime};
+use tokio_postgres::{Client, NoTls, Row};
+
+use crate::cache::entry::{Cost, Counters, Entry, Event, of_bytes, to_bytes};
+use crate::cache::sqlite::{add, name};
+use crate::cache::store::{Near, Store};
+use crate::error::{Context as _, Error, Result};
+
+/// How long we wait for the server, for a connection and for each answer: a heal must not hang on a cache.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Made under a lock, so that runners which start together do not make them twice.
+const TABLES: &str = "
+begin; select pg_advisory_xact_lock(7235781);
+create table if not exists kaizen_cache_entry (
+  n bigserial primary key, exact text not null unique, scope text not null, model text not null, question text, vector bytea,
+  answer text not null, tokens bigint not null, micro_dollars bigint not null, written_ms bigint not null, until_ms bigint not null);
+create index if not exists kaizen_cache_entry_scope on kaizen_cache_entry (scope, n);
+create index if not exists kaizen_cache_entry_until on kaizen_cache_entry (until_ms);
+create table if not exists kaizen_cache_counter (event text primary key, n bigint not null, tokens bigint not null, micro_dollars bigint not null);
+commit;";
+const COLUMNS: &str = "exact, scope, model, question, answer, tokens, micro_dollars, written_ms, until_ms";
+
+/// Answers on a PostgreSQL server.
+pub struct Postgres {
+    client: Client,
+    /// Drives the connection; one thread. Taken out when dropped, so that it ends in the background wherever that happens.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Postgres {
+    /// Connects, and makes the tables when missing.
+    ///
+    /// # Errors
+    /// When the address is wrong (its password is never in the words) or the server does not answer.
+    pub fn open(url: &str) -> Result<Self> {
+        let trouble = |e: tokio_postgres::Error| {
+            Error::environment("the cache on the PostgreSQL server can't be used").why(words(&e)).hint(
+                "check KAIZEN_CACHE_URL (postgres://user:password@host/database; no TLS: use a socket or a tunnel)",
+            )
+        };
+        let mut config: tokio_postgres::Config = url.parse().map_err(trouble)?;
+        config.connect_timeout(PATIENCE).application_name("kaizen-ci");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cache-server")
+            .enable_all()
+            .build()
+            .context(|| "can't start the thread for the cache server".into())?;
+        let connect = async move {
+            let (client, connection) = config.connect(NoTls).await?;
+            // ends when the client is dropped; its errors come back from the calls
+            tokio::spawn(connection);
+            client.batch_execute(TABLES).await?;
+            Ok::<_, tokio_postgres::Error>(client)
+        };
+        let client = wait(runtime.handle(), connect).map_err(|e| e.map_or_else(late, trouble))?;
+        Ok(Self { client, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    fn run<T: Send>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>> + Send,
+    ) -> Result<T> {
+        let handle = {
+            let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+            runtime.as_ref().map(|r| r.handle().clone())
+        };
+        let trouble = |e: tokio_postgres::Error| {
+            Error::environment("the PostgreSQL server of the cache refused")
+                .why(words(&e))
+                .hint("kaizen-ci cache stats")
+        };
+        wait(&handle.ok_or_else(late)?, work).map_err(|e| e.map_or_else(late, trouble))
+    }
+}
+
+/// Waits for `work`, [`PATIENCE`] at most; no error is: too late. On a thread of its own, because callers may stand on a
+/// thread that drives futures, which must not block on another runtime.
+fn wait<T: Send>(
+    handle: &Handle,
+    work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>> + Send,
+) -> std::result::Result<T, Option<tokio_postgres::Error>> {
+    let timed = async { tokio::time::timeout(PATIENCE, work).await };
+    let done = std::thread::scope(|scope| scope.spawn(|| handle.block_on(timed)).join());
+    match done {
+        Ok(Ok(done)) => done.map_err(Some),
+        Ok(Err(_)) | Err(_) => Err(None),
+    }
+}
+
+fn late() -> Error {
+    Error::environment(format!("the PostgreSQL server of the cache did not answer within {} s", PATIENCE.as_secs()))
+        .hint("check KAIZEN_CACHE_URL, or unset it to use the cache of this machine")
+}
+
+/// An error with its causes; the server's own words stand in the cause.
+fn words(error: &tokio_postgres::Error) -> String {
+    let mut out = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        out.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    out
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn entry(row: &Row) -> std::result::Result<Entry, tokio_postgres::Error> {
+    Ok(Entry {
+        exact: row.try_get(0)?,
+        scope: row.try_get(1)?,
+        model: row.try_get(2)?,
+        question: row.try_get(3)?,
+        vector: Vec::new(),
+        answer: row.try_get(4)?,
+        cost: Cost { tokens: unsigned(row.try_get(5)?), micro_dollars: unsigned(row.try_get(6)?) },
+        written_ms: row.try_get(7)?,
+        until_ms: row.try_get(8)?,
+    })
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// PostgreSQL keeps no NUL in text.
+fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+impl Store for Postgres {
+    fn get(&self, exact: &str, now_ms: i64) -> Result<Option<Entry>> {
+        let sql = format!("select {COLUMNS} from kaizen_cache_entry where exact = $1 and until_ms > $2");
+        self.run(async {
+            let row = self.client.query_opt(&sql, &[&exact, &now_ms]).await?;
+            row.as_ref().map(entry).transpose()
+        })
+    }
+
+    fn put(&self, e: &Entry) -> Result<()> {
+        // a new number on every write, so that other runners which read by number see it
+        let sql = "insert into kaizen_cache_entry (exact, scope, model, question, vector, answer, tokens, micro_dollars, written_ms, until_ms)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (exact) do update set n = excluded.n,
+                   scope = excluded.scope, model = excluded.model, question = excluded.question, vector = excluded.vector,
+                   answer = excluded.answer, tokens = excluded.tokens, micro_dollars = excluded.micro_dollars,
+                   written_ms = excluded.written_ms, until_ms = excluded.until_ms";
+        let vector = (!e.vector.is_empty()).then(|| to_bytes(&e.vector));
+        let (tokens, money) = (signed(e.cost.tokens), signed(e.cost.micro_dollars));
+        let (question, answer) = (e.question.as_deref().map(plain), plain(&e.answer));
+        self.run(async {
+            self.client
+                .execute(
+                    sql,
+                    &[
+                        &e.exact,
+                        &e.scope,
+                        &e.model,
+                        &question,
+                        &vector,
+                        &answer,
+                        &tokens,
+                        &money,
+                        &e.written_ms,
+                        &e.until_ms,
+                    ],
+                )
+                .await?;
+            Ok(())
+        })
+    }
+
+    fn questions(&self, scope: &str, after: i64, now_ms: i64) -> Result<(Vec<Near>, i64)> {
+        let sql = "select n, exact, question, vector, until_ms from kaizen_cache_entry
+                   where scope = $1 and n > $2 and until_ms > $3 and question is not null and vector is not null order by n";
+        self.run(async {
+            let (mut found, mut mark) = (Vec::new(), after);
+            for row in self.client.query(sql, &[&scope, &after, &now_ms]).await? {
+                mark = row.try_get(0)?;
+                let bytes: Vec<u8> = row.try_get(3)?;
+                if let Some(vector) = of_bytes(&bytes) {
+                    found.push(Near {
+                        exact: row.try_get(1)?,
+                        question: row.try_get(2)?,
+                        vector,
+                        until_ms: row.try_get(4)?,
+                    });
+                }
+            }
+            Ok((found, mark))
+        })
+    }
+
+    fn count(&self, event: Event, saved: Cost) -> Result<()> {
+        let sql = "insert into kaizen_cache_counter as c values ($1, 1, $2, $3) on conflict (event) do update set
+                   n = c.n + 1, tokens = c.tokens + excluded.tokens, micro_dollars = c.micro_dollars + excluded.micro_dollars";
+        let (event, tokens, money) = (name(event), signed(saved.tokens), signed(saved.micro_dollars));
+        self.run(async { self.client.execute(sql, &[&event, &tokens, &money]).await.map(|_| ()) })
+    }
+
+    fn counters(&self, now_ms: i64) -> Result<Counters> {
+        self.run(async {
+            let mut counters = Counters::default();
+            for row in self.client.query("select event, n, tokens, micro_dollars from kaizen_cache_counter", &[]).await? {
+                let event: String = row.try_get(0)?;
+                let number = |at: usize| row.try_get::<_, i64>(at).map(unsigned);
+                add(&mut counters, &event, number(1)?, number(2)?, number(3)?);
+            }
+            let sql = "select count(*) filter (where until_ms > $1), count(*) filter (where until_ms <= $1) from kaizen_cache_entry";
+            let row = self.client.query_one(sql, &[&now_ms]).await?;
+            (counters.entries, counters.expired) = (unsigned(row.try_get(0)?), unsigned(row.try_get(1)?));
+            Ok(counters)
+        })
+    }
+
+    fn export(&self, each: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+        let mut after = 0i64;
+        loop {
+            let sql = format!("select {COLUMNS}, n from kaizen_cache_entry where n > $1 order by n limit 500");
+            let rows = self.run(async { self.client.query(&sql, &[&after]).await })?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                let read = || Ok((entry(&row)?, row.try_get(9)?));
+                let (entry, n) = self.run(async { read() })?;
+                after = n;
+                each(entry)?;
+            }
+        }
+    }
+
+    fn collect_garbage(&self, now_ms: i64) -> Result<u64> {
+        self.run(async { self.client.execute("delete from kaizen_cache_entry where until_ms <= $1", &[&now_ms]).await })
+    }
+
+    fn clear(&self) -> Result<u64> {
+        self.run(async {
+            let removed = self.client.execute("delete from kaizen_cache_entry", &[]).await?;
+            self.client.execute("delete from kaizen_cache_counter", &[]).await?;
+            Ok(removed)
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! The cache from the command line, and on a real PostgreSQL server.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kaizen_ci::cache::{Answer, BuiltIn, Cache, Cost, Keep, Key, Postgres, Source, entry};
+
+fn program(args: &[&str], dir: &Path, url: Option<&str>) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(args).current_dir(dir).stdin(Stdio::null()).env_remove("KAIZEN_CACHE_URL");
+    if let Some(url) = url {
+        command.env("KAIZEN_CACHE_URL", url);
+    }
+    command.output().unwrap()
+}
+
+fn repository() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new("git").args(["init", "--quiet"]).current_dir(dir.path()).status().unwrap();
+    assert!(made.success());
+    dir
+}
+
+fn json(out: &std::process::Output) -> serde_json::Value {
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e} {out:?}"))
+}
+
+fn answer(text: &str) -> Answer {
+    Answer { text: text.into(), cost: Cost { tokens: 7, micro_dollars: 1_500_000 }, keep: Keep::Long }
+}
+
+fn fill(cache: &Cache) {
+    let key = |question: &str| Key::new("m").part("role", "diagnose").question(question);
+    cache.keep(&key("How do I run one test?"), answer("-k"));
+    assert_eq!(cache.look_up(&key("How do I run one test?")).unwrap().source, Source::Exact);
+    assert!(matches!(cache.look_up(&key("How can I run one test?")).unwrap().source, Source::Semantic { .. }));
+    assert!(cache.look_up(&key("How do I run two tests?")).is_none());
+}
+
+#[test]
+fn stats_export_gc_and_clear_tell_what_the_store_holds() {
+    let dir = repository();
+    let state = kaizen_ci::repo::Repository::discover(dir.path()).unwrap().state_dir().unwrap();
+    let (cache, trouble) = Cache::open(&state, None);
+    assert!(trouble.is_none());
+    fill(&cache);
+    told(dir.path(), None);
+}
+
+/// The same from the command line, whichever the store.
+fn told(dir: &Path, url: Option<&str>) {
+    let stats = json(&program(&["cache", "stats", "--json"], dir, url));
+    for (name, value) in
+        [("entries", 1), ("look_ups", 3), ("exact_hits", 1), ("semantic_hits", 1), ("refused_by_guard", 1)]
+    {
+        assert_eq!(stats[name], value, "{name} {stats}");
+    }
+    assert_eq!((&stats["tokens_saved"], &stats["micro_dollars_saved"]), (&14.into(), &3_000_000.into()));
+    let text = String::from_utf8(program(&["cache", "stats"], dir, url).stdout).unwrap();
+    assert!(text.contains("14 tokens, $3.0000") && text.contains("exact     1 (33.3 %)"), "{text}");
+    let line = String::from_utf8(program(&["cache", "export"], dir, url).stdout).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+    assert_eq!((&kept["answer"], &kept["question"]), (&"-k".into(), &"How do I run one test?".into()));
+    assert_eq!(json(&program(&["cache", "gc", "--json"], dir, url))["removed"], 0);
+    assert_eq!(json(&program(&["cache", "clear", "--json"], dir, url))["removed"], 1);
+    assert_eq!(json(&program(&["cache", "stats", "--json"], dir, url))["look_ups"], 0);
+}
+
+#[test]
+fn a_damaged_cache_is_an_error_that_says_what_to_do_and_changes_nothing() {
+    let dir = repository();
+    let state = kaizen_ci::repo::Repository::discover(dir.path()).unwrap().state_dir().unwrap();
+    std::fs::create_dir_all(&state).unwrap();
+    let file = state.join("cache.sqlite");
+    std::fs::write(&file, "no database".repeat(500)).unwrap();
+    for what in ["stats", "clear", "gc", "export"] {
+        let out = program(&["cache", what], dir.path(), None);
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(22), "{err}");
+        assert!(err.contains("cache.sqlite") && err.contains("  do "), "{err}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), "no database".repeat(500).as_bytes());
+}
+
+#[test]
+fn calibrate_prints_both_rates_with_their_bounds_and_names_a_bad_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = json(&program(&["cache", "calibrate", "fixtures/cache/pairs.dev.jsonl", "--json"], root, None));
+    assert!(found["held_out"]["wrong"]["rate"].as_f64().unwrap() <= 0.05, "{found}");
+    assert!(found["now"]["hit"]["rate"].as_f64().unwrap() >= 0.5, "{found}");
+    assert!(found["now"]["wrong"]["high"].as_f64().unwrap() > found["now"]["wrong"]["rate"].as_f64().unwrap());
+    let ci = json(&program(&["cache", "calibrate", "fixtures/cache/ci-pairs.jsonl", "--json"], root, None));
+    assert!(ci["now"]["wrong"]["rate"].as_f64().unwrap() <= 0.05, "{ci}");
+    assert!(ci["now"]["hit"]["rate"].as_f64().unwrap() >= 0.5, "{ci}");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p"), "\n{\"id\": 1}\n").unwrap();
+    let out = program(&["cache", "calibrate", "p"], dir.path(), None);
+    assert_eq!(out.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("line 2"));
+}
+
+/// A server of our own on a private socket; ended when dropped.
+struct Server {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // a fast stop, so that no worker stays behind
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<_> = versions.map(|v| v.path().join("bin")).filter(|b| b.join("initdb").is_file()).collect();
+    found.sort();
+    found.pop()
+}
+
+/// PostgreSQL refuses to run as root: then it runs as `nobody`.
+fn unprivileged(program: &Path) -> Command {
+    if nix::unistd::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        let bin = binaries()?;
+        let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
+        }
+        let data = dir.path().join("data");
+        let made = unprivileged(&bin.join("initdb"))
+            .args(["-U", "team", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-D"])
+            .arg(&data)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let child = unprivileged(&bin.join("postgres"))
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(dir.path())
+            .arg("-D")
+            .arg(&data)
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, dir };
+        let end = Instant::now() + Duration::from_secs(30);
+        while Postgres::open(&server.url()).is_err() {
+            assert!(Instant::now() < end, "the server did not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Some(server)
+    }
+
+    fn url(&self) -> String {
+        format!("host={} user=team dbname=postgres", self.dir.path().display())
+    }
+}
+
+#[test]
+fn runners_share_one_cache_on_a_postgresql_server() {
+    let Some(server) = Server::start() else {
+        eprintln!("skipped: no PostgreSQL under /usr/lib/postgresql");
+        return;
+    };
+    let url = server.url();
+    let open = || Cache::new(Box::new(Postgres::open(&url).unwrap()), Box::new(BuiltIn));
+    let (one, other) = (open(), open());
+    fill(&one);
+    let dir = tempfile::tempdir().unwrap();
+    told(dir.path(), Some(&url));
+    // what one runner writes, the other finds, and again after it was written anew
+    let key = |question: &str| Key::new("m").part("role", "diagnose").question(question);
+    for text in ["first", "sec\0ond"] {
+        one.keep(&key("Why is the build slow?"), answer(text));
+        let served = other.look_up(&key("What makes the build slow?")).unwrap();
+        assert_eq!(served.text, text.replace('\0', "\u{fffd}"));
+    }
+    // 8 runners at once lose nothing
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let cache = open();
+            scope.spawn(move || (0..10).for_each(|i| cache.keep(&Key::new("m").part("n", n * 100 + i), answer("x"))));
+        }
+    });
+    let store = Postgres::open(&url).unwrap();
+    use kaizen_ci::cache::Store as _;
+    let counters = store.counters(entry::now_ms()).unwrap();
+    assert_eq!(counters.entries, 81);
+    // from asynchronous code, and when the server goes away: no heal fails
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let served =
+        runtime.block_on(one.answer(&key("Why is the build slow?"), || async { Ok(answer("asked")) })).unwrap();
+    assert_eq!(served.source, Source::Exact);
+    drop(server);
+    let served = runtime.block_on(one.answer(&key("Is it down?"), || async { Ok(answer("asked")) })).unwrap();
+    assert_eq!((served.text.as_str(), one.is_on()), ("asked", false));
+}
+
+#[test]
+fn an_unreachable_server_is_an_error_without_its_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = "postgres://team:hunter2secret@127.0.0.1:1/cache";
+    let out = program(&["cache", "stats"], dir.path(), Some(url));
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(22), "{err}");
+    assert!(err.contains("KAIZEN_CACHE_URL") && !err.contains("hunter2"), "{err}");
+    let (cache, trouble) = Cache::open(dir.path(), Some(url));
+    assert!(trouble.is_some() && !cache.is_on());
+}
