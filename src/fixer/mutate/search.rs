@@ -65,8 +65,10 @@ pub struct Found {
 const LEAST_LOOK: Duration = Duration::from_secs(2);
 /// And for this share of the time that it took so far.
 const LOOK_SHARE: f64 = 0.3;
-/// While better-than-this candidates (relative to the first green one) wait, it goes on up to three times as long.
+/// While better-than-this candidates (relative to the first green one) wait, it goes on three to eight times as long.
 const COMPARABLE: f64 = 0.15;
+/// While comparable ones wait, at least so many are tried after the first green one, as far as time allows.
+const LEAST_RIVALS: u64 = 80;
 /// No more green candidates than this are compared.
 const MOST_GREENS: usize = 40;
 /// So many misses are kept.
@@ -80,7 +82,8 @@ struct State {
     closest: Vec<Miss>,
     tried: u64,
     running: usize,
-    first_green: Option<Duration>,
+    /// When the first green candidate was found, and how many were tried by then.
+    first_green: Option<(Duration, u64)>,
     broken: usize,
     told: Instant,
 }
@@ -164,13 +167,14 @@ impl<'a> Search<'a> {
 
     /// Rivals were looked for long enough.
     fn has_enough(&self, state: &mut State) -> bool {
-        let Some(first) = state.first_green else { return false };
+        let Some((first, tried)) = state.first_green else { return false };
         if state.greens.len() >= MOST_GREENS {
             return true;
         }
         let best = state.greens.iter().map(|g| g.what.priority).fold(0.0, f64::max);
         let next = state.queue.peek(self.project).unwrap_or(0.0);
-        looked_enough(first, self.began.elapsed(), next >= best * COMPARABLE && !state.queue.is_pairing())
+        let comparable = next >= best * COMPARABLE && !state.queue.is_pairing();
+        looked_enough(first, self.began.elapsed(), state.tried - tried, comparable)
     }
 
     async fn try_one(&self, slot: usize, what: Try) {
@@ -206,7 +210,8 @@ impl<'a> Search<'a> {
         state.broken = 0;
         if probed.is_green() {
             let elapsed = self.began.elapsed();
-            state.first_green.get_or_insert(elapsed);
+            let tried = state.tried;
+            state.first_green.get_or_insert((elapsed, tried));
             state.greens.push(Green { what, changes });
             return;
         }
@@ -250,10 +255,15 @@ impl<'a> Search<'a> {
 }
 
 /// Rivals were looked for long enough: `first` is when the first green candidate was found, `now` the time since the
-/// start, `comparable`: what comes next is about as promising as what is green.
-pub fn looked_enough(first: Duration, now: Duration, comparable: bool) -> bool {
+/// start, `since` how many were tried after it, `comparable`: what comes next is about as promising as what is green.
+pub fn looked_enough(first: Duration, now: Duration, since: u64, comparable: bool) -> bool {
     let look = LEAST_LOOK.max(first.mul_f64(LOOK_SHARE));
-    now.saturating_sub(first) >= if comparable { look * 3 } else { look }
+    let looked = now.saturating_sub(first);
+    if !comparable {
+        return looked >= look;
+    }
+    // a busy machine tries few in a time that is plenty on an idle one
+    looked >= look * 8 || looked >= look * 3 && since >= LEAST_RIVALS
 }
 
 /// Keeps the nearest misses: fewest red tests, then fewest broken, then most promising.
@@ -274,11 +284,13 @@ mod tests {
     #[test]
     fn the_search_goes_on_for_rivals_but_not_for_long() {
         let s = Duration::from_secs_f64;
-        assert!(!looked_enough(s(1.0), s(2.9), false));
-        assert!(looked_enough(s(1.0), s(3.0), false));
-        assert!(!looked_enough(s(1.0), s(6.9), true));
-        assert!(looked_enough(s(1.0), s(7.0), true));
-        assert!(!looked_enough(s(20.0), s(25.0), false));
-        assert!(looked_enough(s(20.0), s(26.0), false));
+        assert!(!looked_enough(s(1.0), s(2.9), 500, false));
+        assert!(looked_enough(s(1.0), s(3.0), 0, false));
+        assert!(!looked_enough(s(1.0), s(6.9), 500, true));
+        assert!(looked_enough(s(1.0), s(7.0), 80, true));
+        assert!(!looked_enough(s(1.0), s(7.0), 10, true), "few were tried: the machine is busy");
+        assert!(looked_enough(s(1.0), s(17.0), 10, true), "but not for ever");
+        assert!(!looked_enough(s(20.0), s(25.0), 500, false));
+        assert!(looked_enough(s(20.0), s(26.0), 0, false));
     }
 }
