@@ -38,7 +38,7 @@ pub fn next(trouble: &Trouble, sent: u32, left: Duration, jitter: f64) -> Next {
 pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0 && seconds < 1e9).then(|| Duration::from_secs_f64(seconds));
+        return (0.0..1e9).contains(&seconds).then(|| Duration::from_secs_f64(seconds));
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     let date = SystemTime::from(date);

@@ -225,7 +225,7 @@ async fn every_misbehaviour_ends_with_its_name_and_in_time() {
         (Step::Reset, "reset", 4),
         (Step::Huge, "too-large", 1),
     ] {
-        let server = Server::new(&[step.clone()]);
+        let server = Server::new(std::slice::from_ref(&step));
         let client = Client::new(false).unwrap().with_stall(Duration::from_millis(500));
         let began = Instant::now();
         let asked = client
@@ -452,7 +452,7 @@ fn an_answer_that_edits_a_test_or_breaks_the_syntax_is_refused_before_any_test_r
 #[test]
 fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
     for step in [Step::Huge, Step::Status(500, None), Step::Say(KEY.into())] {
-        let server = Server::new(&[step.clone()]);
+        let server = Server::new(std::slice::from_ref(&step));
         let project = Project::fixture("py-bounds");
         let (code, document) = heal(&project, &server, &["--fixers", "minimal,contract,mutate", "--dry-run"]);
         assert_eq!(code, 10, "{step:?}: {document:#}");
