@@ -60,9 +60,9 @@ impl Embedder for BuiltIn {
     }
 }
 
-/// Fitted with `kaizen-ci cache calibrate fixtures/cache/pairs.dev.jsonl`: this embedder gives true paraphrases far lower
-/// cosines than 0.92, and it is the guard that keeps traps out.
-const BUILT_IN_THRESHOLD: f32 = 0.5;
+/// Fitted with `kaizen-ci cache calibrate fixtures/cache/pairs.dev.jsonl`: at 0.92 this embedder and the guard serve 29 % of
+/// the true paraphrases, at 0.4 more than half, and of 160 traps none in either case: it is the guard that keeps them out.
+const BUILT_IN_THRESHOLD: f32 = 0.4;
 
 /// Hashed character n-grams of the words, with their borders.
 fn grams(text: &str) -> Vec<f32> {

@@ -86,8 +86,8 @@ impl Scope {
         }
         let (asked, scale) = to_bytes(vector);
         let asked: Vec<i16> = asked.into_iter().map(i16::from).collect();
-        let rows = self.bytes.chunks_exact(self.dimensions).zip(&self.scales).enumerate();
-        let near = rows.map(|(n, (row, own))| (dot(row, &asked) as f32 * own * scale, n));
+        let rows = dots(&self.bytes, &asked).into_iter().zip(&self.scales).enumerate();
+        let near = rows.map(|(n, (dot, own))| (dot as f32 * own * scale, n));
         let mut best: Vec<(f32, usize)> =
             near.filter(|(cosine, n)| *cosine >= threshold && self.entries[*n].2 > now_ms).collect();
         best.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -109,9 +109,27 @@ fn to_bytes(vector: &[f32]) -> (Vec<i8>, f32) {
     (bytes, scale)
 }
 
-/// 384 products of at most 127² stay far inside an i32. Written so that the compiler multiplies eight pairs at once.
-fn dot(row: &[i8], asked: &[i16]) -> i32 {
-    row.iter().zip(asked).map(|(x, y)| i32::from(i16::from(*x)) * i32::from(*y)).sum()
+/// The products of every row with `asked`. 384 products of at most 127² stay far inside an i32.
+fn dots(bytes: &[i8], asked: &[i16]) -> Vec<i32> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has just said that it knows these instructions; the function is safe otherwise.
+        return unsafe { dots_avx2(bytes, asked) };
+    }
+    dots_plain(bytes, asked)
+}
+
+/// The same code, compiled for wider registers: about four times as fast.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dots_avx2(bytes: &[i8], asked: &[i16]) -> Vec<i32> {
+    dots_plain(bytes, asked)
+}
+
+#[inline(always)]
+fn dots_plain(bytes: &[i8], asked: &[i16]) -> Vec<i32> {
+    let dot = |row: &[i8]| row.iter().zip(asked).map(|(x, y)| i32::from(i16::from(*x)) * i32::from(*y)).sum();
+    bytes.chunks_exact(asked.len()).map(dot).collect()
 }
 
 #[cfg(test)]
@@ -130,6 +148,8 @@ mod tests {
             let found = scope.nearest(&b, -2.0, 0);
             prop_assert!((found[0].cosine - cosine(&a, &b)).abs() < 0.005);
             prop_assert!(scope.nearest(&b, -2.0, 10).is_empty(), "its time is over");
+            let asked: Vec<i16> = to_bytes(&b).0.into_iter().map(i16::from).collect();
+            prop_assert_eq!(dots(&scope.bytes, &asked), dots_plain(&scope.bytes, &asked));
         }
     }
 }

@@ -140,7 +140,7 @@ async fn when_the_call_that_asks_is_cancelled_the_next_asks() {
     let cache = open(dir.path());
     let first = tokio::spawn({
         let cache = cache.clone();
-        async move { cache.answer(&key("why?"), || std::future::pending::<Result<Answer>>()).await.map(|_| ()) }
+        async move { cache.answer(&key("why?"), std::future::pending::<Result<Answer>>).await.map(|_| ()) }
     });
     tokio::time::sleep(Duration::from_millis(30)).await;
     let key = key("why?");

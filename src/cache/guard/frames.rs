@@ -65,7 +65,10 @@ const FRAMES: &[(&str, Question)] = &[
         r"\b(?:what time|when|by when|on what (?:day|date)|what(?:'?s| is) the date of)\b(?: (?:do|does|did|will|is|are|can) )?",
         Question::When,
     ),
-    (r"\bwhere\b|\bin (?:what|which) (?:place|file|folder|directory)\b", Question::Where),
+    (
+        r"\bwhere (?:can|do|could|would|should) (?:i|we|you) find\b|\bwhere\b|\bin (?:what|which) (?:place|file|folder|directory)\b",
+        Question::Where,
+    ),
     (
         r"\bwhat(?:'?s| is) (?:the )?(?:process|procedure|steps?|way) (?:for|of|to)\b|\bwhat(?:'s| are| is) the (?:steps|ways?) (?:to|for)\b|\bwhat do (?:i|we) (?:need|have) to do (?:to|for|in order to)\b|\bwhat should (?:i|we) do to\b|\bis there (?:a|any) way (?:to|of|for me to)\b|\bwhat steps (?:do|should|must) (?:i|we) (?:take|follow) to\b|\bhow (?:do|can|could|should|would|might|to|must|does|did|am|are)\b(?: (?:i|we|you|one|someone|it|that))?(?: (?:go about|be able to))?|\bi(?:'d| would) like to\b|\bi (?:want|need) to\b|\bi'm trying to\b|\bhow\b",
         Question::Way,

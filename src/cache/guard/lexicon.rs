@@ -15,6 +15,15 @@ static GROUPS: LazyLock<HashMap<&'static str, Vec<u32>>> = LazyLock::new(|| {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
         line.split_whitespace().for_each(|word| groups.entry(word).or_default().push(n));
     }
+    // words are looked up in their base form: `shipping` comes as `ship`
+    let own = OWN.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
+    for word in own {
+        let based = cut_to(word, &|w| groups.contains_key(w))
+            .and_then(|base| groups.get_key_value(base.as_str()).map(|e| *e.0));
+        if let (Some(based), Some(of)) = (based, groups.get(word).cloned()) {
+            groups.entry(based).or_default().extend(of);
+        }
+    }
     groups
 });
 

@@ -80,6 +80,7 @@ pub(super) struct Word {
 /// A question, read.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
+    /// In their order: expected 3 and got 4 is not expected 4 and got 3.
     pub literals: Vec<String>,
     pub denials: usize,
     pub question: Question,
@@ -101,7 +102,6 @@ impl Reading {
             // how long it takes, lasts, stays: the frame says it already
             words.retain(|w| !matches!(w.text.as_str(), "take" | "last" | "stay" | "remain" | "long"));
         }
-        found.sort();
         let (mode, time) = (mode(&all, question), time(&all));
         // an order asks for the same as the question how to do it never: `delete it` acts, `how do I delete it` tells
         Self { literals: found, denials, question, mode, time, words }
