@@ -157,7 +157,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         heads.insert(name.to_lowercase(), value.trim().to_owned());
     }
-    if heads.get("expect").is_some() {
+    if heads.contains_key("expect") {
         let _ = (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
     }
     let mut body = Vec::new();
