@@ -6,6 +6,7 @@ pub mod clean;
 pub mod completions;
 pub mod context;
 pub mod demo;
+pub mod diagnose;
 pub mod doctor;
 pub mod heal;
 pub mod hook;
@@ -14,6 +15,7 @@ pub mod judge;
 pub mod man;
 pub mod options;
 mod panics;
+pub mod prd;
 pub mod replay;
 pub mod runs;
 pub mod schema;
@@ -79,6 +81,10 @@ pub enum Command {
     Show(show::Show),
     /// Check a receipt again, offline
     Replay(replay::Replay),
+    /// Lint a requirements document: clear, complete, testable?
+    Prd(prd::Prd),
+    /// Say whether a run is stuck, on what, and what would help
+    Diagnose(diagnose::Diagnose),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
     /// Offer a heal before a push whose tests are red
@@ -128,6 +134,8 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Runs(args) => runs::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Prd(args) => prd::run(context, args),
+        Command::Diagnose(args) => diagnose::run(context, args),
         Command::Clean(args) => clean::run(context, args),
         Command::Hook(args) => hook::run(context, args),
         Command::Schema(args) => schema::run(context, args),
