@@ -76,12 +76,12 @@ pub fn definitions(document: &Document<'_>) -> Vec<Definition> {
     }
     for cell in document.cells.iter().filter(|cell| cell.column == 0 && !cell.head) {
         let text = document.source(&cell.range);
-        if let Some((range, id)) = ids(text).next() {
-            if text[..range.start].chars().all(|c| !c.is_alphanumeric()) {
-                let range = cell.range.start + range.start..cell.range.start + range.end;
-                let weak = repeats(document, cell.section, id);
-                found.push(Definition { id: id.to_owned(), range, block: None, table: Some(cell.table), weak });
-            }
+        if let Some((range, id)) = ids(text).next()
+            && text[..range.start].chars().all(|c| !c.is_alphanumeric())
+        {
+            let range = cell.range.start + range.start..cell.range.start + range.end;
+            let weak = repeats(document, cell.section, id);
+            found.push(Definition { id: id.to_owned(), range, block: None, table: Some(cell.table), weak });
         }
     }
     found.sort_by_key(|definition| definition.range.start);

@@ -51,10 +51,10 @@ static SECOND: LazyLock<Regex> = LazyLock::new(|| {
 fn statement<'d>(document: &'d Document<'_>, block: &Block) -> (usize, &'d str) {
     let text = document.at(&block.range);
     let mut at = 0;
-    if let (Some(id), Some((range, first))) = (&block.id, identifiers::ids(text).next()) {
-        if first == id {
-            at = range.end;
-        }
+    if let (Some(id), Some((range, first))) = (&block.id, identifiers::ids(text).next())
+        && first == id
+    {
+        at = range.end;
     }
     at += text[at..].len() - text[at..].trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_').len();
     (block.range.start + at, &text[at..])

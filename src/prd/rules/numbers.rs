@@ -160,10 +160,10 @@ fn quantities(text: &str, offset: usize) -> Vec<Quantity> {
 fn stem(word: &str) -> String {
     let word = word.to_lowercase();
     for end in ["ing", "ed", "es", "s"] {
-        if let Some(rest) = word.strip_suffix(end) {
-            if rest.len() >= 3 {
-                return rest.trim_end_matches('e').to_owned();
-            }
+        if let Some(rest) = word.strip_suffix(end)
+            && rest.len() >= 3
+        {
+            return rest.trim_end_matches('e').to_owned();
         }
     }
     word.trim_end_matches('e').to_owned()

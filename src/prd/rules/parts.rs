@@ -1,7 +1,7 @@
 //! Parts that a PRD needs, and headings with nothing below them.
 
 use super::Found;
-use crate::prd::document::{Document, Kind};
+use crate::prd::document::{Block, Document, Kind};
 use crate::prd::finding::Severity;
 use crate::prd::parts::Part;
 use crate::prd::sentences;
@@ -30,8 +30,8 @@ pub fn missing(document: &Document<'_>, found: &mut Found<'_>) {
     if !has(Part::OutOfScope) {
         found.add(&start, "no limits: nothing says what is left out", "a section *Out of scope*");
     }
-    let criteria =
-        has(Part::Acceptance) || document.blocks.iter().any(|block| sentences::is_criterion(document.at(&block.range)));
+    let says = |block: &Block| block.sentences.iter().any(|sentence| sentences::is_criterion(document.at(sentence)));
+    let criteria = has(Part::Acceptance) || document.blocks.iter().any(says);
     if !criteria {
         found.add_as(
             Severity::Error,
