@@ -55,6 +55,8 @@ pub enum Exit {
     NothingRed = 46,
     /// replay: the receipt does not match what was found.
     ReceiptDiffers = 50,
+    /// prd: the document has an error, or a score below the threshold.
+    BelowThreshold = 60,
     /// Bad usage: command line, configuration, or a repository that can't be worked with as asked.
     Usage = 64,
     /// An internal error of kaizen-ci.
@@ -65,7 +67,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code there is, in order.
-    pub const ALL: [Exit; 20] = [
+    pub const ALL: [Exit; 21] = [
         Exit::Ok,
         Exit::PushStopped,
         Exit::NotApplied,
@@ -83,6 +85,7 @@ impl Exit {
         Exit::TimedOut,
         Exit::NothingRed,
         Exit::ReceiptDiffers,
+        Exit::BelowThreshold,
         Exit::Usage,
         Exit::Internal,
         Exit::Interrupted,
@@ -132,6 +135,7 @@ impl Exit {
             Exit::TimedOut => "timed-out",
             Exit::NothingRed => "nothing-red",
             Exit::ReceiptDiffers => "receipt-differs",
+            Exit::BelowThreshold => "below-threshold",
             Exit::Usage => "usage",
             Exit::Internal => "internal",
             Exit::Interrupted => "interrupted",
@@ -160,6 +164,7 @@ impl Exit {
             Exit::TimedOut => "judge: the suite did not end within its time limit with the patch.",
             Exit::NothingRed => "judge: the tests are green without the patch, so there is nothing to heal.",
             Exit::ReceiptDiffers => "replay: the receipt does not match what was found.",
+            Exit::BelowThreshold => "prd: the document has an error, or a score below the threshold.",
             Exit::Usage => "Bad usage: command line, configuration, or a repository that can't be used as asked.",
             Exit::Internal => "An internal error of kaizen-ci.",
             Exit::Interrupted => "Interrupted by Ctrl-C or TERM; everything was cleaned up.",

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["repo", "suite", "patch", "syntax", "state", "model", "cache"],
     &["lab", "failure"],
     &["fixer", "judge"],
-    &["heal"],
+    &["heal", "prd", "supervise"],
     &["report", "console"],
     &["github"],
     &["cli"],

@@ -122,6 +122,8 @@ fn heal_event(context: &Context, args: &Run) -> Result<Exit> {
         suites: args.suites.clone(),
         base: None,
         fixers: None,
+        models: None,
+        free: false,
         max_tier: None,
         time_limit: args.time_limit.clone(),
         repeat: None,

@@ -8,6 +8,7 @@ pub mod clean;
 pub mod completions;
 pub mod context;
 pub mod demo;
+pub mod diagnose;
 pub mod doctor;
 pub mod heal;
 pub mod hook;
@@ -17,6 +18,7 @@ pub mod man;
 pub mod models;
 pub mod options;
 mod panics;
+pub mod prd;
 pub mod replay;
 pub mod runs;
 pub mod schema;
@@ -84,6 +86,10 @@ pub enum Command {
     Show(show::Show),
     /// Check a receipt again, offline
     Replay(replay::Replay),
+    /// Lint a requirements document: clear, complete, testable?
+    Prd(prd::Prd),
+    /// Say whether a run is stuck, on what, and what would help
+    Diagnose(diagnose::Diagnose),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
     /// Look after the answers of language models that are kept
@@ -138,6 +144,8 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Runs(args) => runs::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Prd(args) => prd::run(context, args),
+        Command::Diagnose(args) => diagnose::run(context, args),
         Command::Clean(args) => clean::run(context, args),
         Command::Cache(args) => cache::run(context, args),
         Command::Hook(args) => hook::run(context, args),

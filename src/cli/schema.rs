@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::judge;
+use crate::cli::{diagnose, judge, prd};
 use crate::config::reference;
 use crate::error::{Context as _, Exit, Result};
 use crate::judge::receipt;
@@ -34,6 +34,10 @@ pub enum Of {
     Events,
     /// The receipt of a heal
     Receipt,
+    /// What `prd --json` prints
+    Prd,
+    /// What `diagnose --json` prints
+    Diagnose,
 }
 
 /// The schema.
@@ -43,6 +47,8 @@ pub fn of(of: Of) -> serde_json::Value {
         Of::Judge => judge::schema(),
         Of::Config => reference::schema(),
         Of::Receipt => receipt::schema(),
+        Of::Prd => prd::schema(),
+        Of::Diagnose => diagnose::schema(),
         Of::Events => schemars::schema_for!(Entry).to_value(),
     }
 }

@@ -4,10 +4,12 @@
 
 pub mod diff;
 pub mod ending;
+pub mod lint;
 pub mod live;
 pub mod plain;
 pub mod progress;
 pub mod prompt;
+pub mod stalls;
 pub mod style;
 mod terminal;
 

@@ -371,6 +371,7 @@ fn outcome(exit: Option<u8>, document: &Document) -> Outcome {
         | Exit::NothingRed
         | Exit::ReceiptDiffers
         | Exit::Usage
+        | Exit::BelowThreshold
         | Exit::Internal => Outcome::Error,
     }
 }

@@ -10,6 +10,7 @@ mod fold;
 pub mod html;
 pub mod markdown;
 pub mod numbers;
+pub mod sarif;
 pub mod timeline;
 mod write;
 

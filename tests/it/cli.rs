@@ -8,15 +8,18 @@ use std::process::{Command, Output, Stdio};
 use kaizen_ci::config::reference;
 use kaizen_ci::error::Exit;
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 18] = [
     "heal",
     "judge",
     "demo",
     "init",
+    "models",
     "doctor",
     "runs",
     "show",
     "replay",
+    "prd",
+    "diagnose",
     "clean",
     "cache",
     "hook",
@@ -180,6 +183,11 @@ fn bad_usage_exits_64_with_what_to_do() {
         (&["heal", "--base", "nowhere"], "nowhere"),
         (&["judge", "/nonexistent.patch"], "can't read the patch"),
         (&["show", "no-such-run"], "no-such-run"),
+        (&["prd", "cart.py"], "--lint-only"),
+        (&["prd", "nowhere.md", "--lint-only"], "can't read the document"),
+        (&["prd", "cart.py", "--lint-only", "--threshold", "7"], "from 0 to 1"),
+        (&["diagnose", "nowhere.jsonl"], "there is no file"),
+        (&["diagnose", "cart.py"], "holds no event"),
     ] {
         let shop = Shop::green();
         let out = shop.run(args);

@@ -1,0 +1,423 @@
+//! A PRD taken apart: sections, blocks, sentences, requirements, ids and links, each with its place in the source.
+//!
+//! Rules look at a *masked* copy of the text that has the same length in bytes: what is no prose (code blocks, tables,
+//! quotes, HTML, addresses, markup) is blank there and inline code is underscores. So a place in the mask is a place in
+//! the source, and no rule can find fault with what it may not read.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+use crate::prd::identifiers::{self, Definition};
+use crate::prd::parts::Part;
+use crate::prd::sentences;
+
+/// The document. Places are offsets in bytes into [`Document::text`].
+#[derive(Debug, Clone)]
+pub struct Document<'t> {
+    /// As it was written.
+    pub text: &'t str,
+    /// Prose alone, blanks elsewhere; as long as `text`.
+    pub prose: String,
+    /// In order; the first one is what stands before the first heading.
+    pub sections: Vec<Section>,
+    /// Paragraphs, list items and headings, in order.
+    pub blocks: Vec<Block>,
+    /// Cells of tables, in order.
+    pub cells: Vec<Cell>,
+    /// Links, in order.
+    pub links: Vec<Link>,
+    /// Where ids are defined.
+    pub definitions: Vec<Definition>,
+    lines: Vec<usize>,
+}
+
+/// A heading and what stands below it, up to the next heading of any level.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The heading's words; empty for what stands before the first one.
+    pub title: String,
+    /// 1 to 6; 0 for what stands before the first heading.
+    pub level: u8,
+    /// Heading and content.
+    pub range: Range<usize>,
+    /// What the section is for.
+    pub part: Part,
+    /// Indices of the sections around it, outermost first.
+    pub inside: Vec<usize>,
+}
+
+/// What a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A heading.
+    Heading,
+    /// A paragraph.
+    Paragraph,
+    /// The text of a list item.
+    Item,
+}
+
+/// A piece of prose.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// What it is.
+    pub kind: Kind,
+    /// From its first to its last letter.
+    pub range: Range<usize>,
+    /// Index into [`Document::sections`].
+    pub section: usize,
+    /// How many lists it is in.
+    pub depth: usize,
+    /// An item of a list that another block introduces: `The export shall contain:`.
+    pub continues: bool,
+    /// States a requirement.
+    pub requirement: bool,
+    /// The id that it defines.
+    pub id: Option<String>,
+    /// Its sentences.
+    pub sentences: Vec<Range<usize>>,
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// Its place.
+    pub range: Range<usize>,
+    /// From 0.
+    pub column: usize,
+    /// Counts tables from 0.
+    pub table: usize,
+    /// Of the head row.
+    pub head: bool,
+    /// Index into [`Document::sections`].
+    pub section: usize,
+}
+
+/// A link.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its place.
+    pub range: Range<usize>,
+    /// Its address.
+    pub to: String,
+}
+
+impl<'t> Document<'t> {
+    /// Takes `text` apart. Any text is a document.
+    pub fn new(text: &'t str) -> Self {
+        let mut reader = Reader::new(text);
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_TASKLISTS
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+        for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
+            reader.take(&event, range);
+        }
+        reader.finish()
+    }
+
+    /// The prose of a place.
+    pub fn at(&self, range: &Range<usize>) -> &str {
+        self.prose.get(range.clone()).unwrap_or_default()
+    }
+    /// The source of a place.
+    pub fn source(&self, range: &Range<usize>) -> &'t str {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+    /// Line and column of an offset, both from 1; columns count characters.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= offset).saturating_sub(1);
+        let start = self.lines.get(line).copied().unwrap_or(0);
+        (line + 1, self.text.get(start..offset).map_or(1, |before| before.chars().count() + 1))
+    }
+    /// The section that an offset is in.
+    pub fn section_at(&self, offset: usize) -> usize {
+        self.sections.partition_point(|section| section.range.start <= offset).saturating_sub(1)
+    }
+    /// The blocks that state requirements.
+    pub fn requirements(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| block.requirement)
+    }
+    /// Is the section, or one around it, for `part`?
+    pub fn is_in(&self, section: usize, part: Part) -> bool {
+        let Some(found) = self.sections.get(section) else { return false };
+        found.part == part || found.inside.iter().any(|outer| self.sections[*outer].part == part)
+    }
+    /// All of `section` with what is below its subheadings.
+    pub fn whole(&self, section: usize) -> Range<usize> {
+        let start = self.sections[section].range.start;
+        let end = self.sections.iter().filter(|s| s.inside.contains(&section)).map(|s| s.range.end).max();
+        start..end.unwrap_or(self.sections[section].range.end).max(self.sections[section].range.end)
+    }
+    /// Every id that is defined.
+    pub fn defined(&self) -> BTreeSet<&str> {
+        let strong = || self.definitions.iter().filter(|definition| !definition.weak);
+        let families: BTreeSet<&str> = strong().map(|definition| identifiers::prefix(&definition.id)).collect();
+        let alone = |d: &&Definition| d.weak && !families.contains(identifiers::prefix(&d.id));
+        strong().chain(self.definitions.iter().filter(alone)).map(|definition| definition.id.as_str()).collect()
+    }
+}
+
+/// A block that is not closed yet.
+struct Open {
+    kind: Kind,
+    depth: usize,
+    range: Option<Range<usize>>,
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    prose: Vec<u8>,
+    sections: Vec<Section>,
+    blocks: Vec<Block>,
+    cells: Vec<Cell>,
+    links: Vec<Link>,
+    open: Vec<Open>,
+    depth: usize,
+    /// Inside of what is left alone: how deep.
+    silent: usize,
+    tables: usize,
+    cell: Option<Cell>,
+    column: usize,
+    head: bool,
+}
+
+impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        let blank = text.bytes().map(|byte| if byte == b'\n' { b'\n' } else { b' ' }).collect();
+        let front = Section { title: String::new(), level: 0, range: 0..text.len(), part: Part::Other, inside: vec![] };
+        Self {
+            text,
+            prose: blank,
+            sections: vec![front],
+            blocks: Vec::new(),
+            cells: Vec::new(),
+            links: Vec::new(),
+            open: Vec::new(),
+            depth: 0,
+            silent: 0,
+            tables: 0,
+            cell: None,
+            column: 0,
+            head: false,
+        }
+    }
+
+    fn take(&mut self, event: &Event<'_>, range: Range<usize>) {
+        match event {
+            Event::Start(tag) => self.start(tag, range),
+            Event::End(tag) => self.end(tag),
+            Event::Text(_) => self.words(range, None),
+            Event::Code(_) => self.words(range, Some(b'_')),
+            Event::InlineHtml(_)
+            | Event::Html(_)
+            | Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::FootnoteReference(_)
+            | Event::SoftBreak
+            | Event::HardBreak
+            | Event::Rule
+            | Event::TaskListMarker(_) => {}
+        }
+    }
+
+    fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+        match tag {
+            Tag::Heading { level, .. } => {
+                self.begin_section(*level, range);
+                self.open.push(Open { kind: Kind::Heading, depth: 0, range: None });
+            }
+            Tag::Paragraph => {
+                // the paragraph of a loose list's item is the item's text
+                let kind = if self.open.is_empty() { Kind::Paragraph } else { Kind::Item };
+                self.close_text();
+                self.open.push(Open { kind, depth: self.depth, range: None });
+            }
+            Tag::Item => self.open.push(Open { kind: Kind::Item, depth: self.depth, range: None }),
+            Tag::List(_) => {
+                self.close_text();
+                self.depth += 1;
+            }
+            Tag::CodeBlock(_)
+            | Tag::BlockQuote(_)
+            | Tag::HtmlBlock
+            | Tag::MetadataBlock(_)
+            | Tag::FootnoteDefinition(_)
+            | Tag::Strikethrough => self.silent += 1,
+            Tag::Table(_) => {
+                self.silent += 1;
+                self.tables += 1;
+            }
+            Tag::TableHead => (self.head, self.column) = (true, 0),
+            Tag::TableRow => (self.head, self.column) = (false, 0),
+            Tag::TableCell => {
+                let section = self.sections.len() - 1;
+                self.cell = Some(Cell { range, column: self.column, table: self.tables, head: self.head, section });
+                self.column += 1;
+            }
+            Tag::Link { dest_url, .. } if self.silent == 0 || self.cell.is_some() => {
+                self.links.push(Link { range, to: dest_url.to_string() });
+            }
+            Tag::Link { .. }
+            | Tag::Image { .. }
+            | Tag::Emphasis
+            | Tag::Strong
+            | Tag::DefinitionList
+            | Tag::DefinitionListTitle
+            | Tag::DefinitionListDefinition
+            | Tag::Superscript
+            | Tag::Subscript => {}
+        }
+    }
+
+    fn end(&mut self, tag: &TagEnd) {
+        match tag {
+            TagEnd::Heading(_) | TagEnd::Paragraph | TagEnd::Item => {
+                self.close_text();
+                self.open.pop();
+            }
+            TagEnd::List(_) => self.depth = self.depth.saturating_sub(1),
+            TagEnd::CodeBlock
+            | TagEnd::BlockQuote(_)
+            | TagEnd::HtmlBlock
+            | TagEnd::MetadataBlock(_)
+            | TagEnd::FootnoteDefinition
+            | TagEnd::Strikethrough
+            | TagEnd::Table => self.silent = self.silent.saturating_sub(1),
+            TagEnd::TableCell => self.cells.extend(self.cell.take()),
+            TagEnd::TableHead
+            | TagEnd::TableRow
+            | TagEnd::Link
+            | TagEnd::Image
+            | TagEnd::Emphasis
+            | TagEnd::Strong
+            | TagEnd::DefinitionList
+            | TagEnd::DefinitionListTitle
+            | TagEnd::DefinitionListDefinition
+            | TagEnd::Superscript
+            | TagEnd::Subscript => {}
+        }
+    }
+
+    fn begin_section(&mut self, level: HeadingLevel, range: Range<usize>) {
+        let level = level as u8;
+        if let Some(last) = self.sections.last_mut() {
+            last.range.end = range.start;
+        }
+        let last = self.sections.len() - 1;
+        let mut inside: Vec<usize> = self.sections[last].inside.iter().copied().chain([last]).collect();
+        inside.retain(|outer| (1..level).contains(&self.sections[*outer].level));
+        let range = range.start..self.text.len();
+        self.sections.push(Section { title: String::new(), level, range, part: Part::Other, inside });
+    }
+
+    fn words(&mut self, range: Range<usize>, instead: Option<u8>) {
+        if self.silent > 0 {
+            return;
+        }
+        let Some(open) = self.open.last_mut() else { return };
+        for at in range.clone() {
+            if self.prose[at] != b'\n' {
+                self.prose[at] = instead.unwrap_or(self.text.as_bytes()[at]);
+            }
+        }
+        match &mut open.range {
+            Some(so_far) => so_far.end = range.end,
+            None => open.range = Some(range),
+        }
+    }
+
+    /// Makes a block of the text that the innermost open one has so far; it can go on after a list inside of it.
+    fn close_text(&mut self) {
+        let Some(open) = self.open.last_mut() else { return };
+        let Some(range) = open.range.take() else { return };
+        self.blocks.push(Block {
+            kind: open.kind,
+            range,
+            section: self.sections.len() - 1,
+            depth: open.depth,
+            continues: false,
+            requirement: false,
+            id: None,
+            sentences: Vec::new(),
+        });
+    }
+
+    fn finish(self) -> Document<'t> {
+        let lines = std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        // whole pieces of the source, blanks and underscores: UTF-8 again, but a reader's mistake is no reason to panic
+        let prose = String::from_utf8(self.prose).unwrap_or_else(|_| " ".repeat(self.text.len()));
+        let mut document = Document {
+            text: self.text,
+            prose,
+            sections: self.sections,
+            blocks: self.blocks,
+            cells: self.cells,
+            links: self.links,
+            definitions: Vec::new(),
+            lines,
+        };
+        name_sections(&mut document);
+        mark_continuations(&mut document);
+        document.definitions = identifiers::definitions(&document);
+        mark_requirements(&mut document);
+        document
+    }
+}
+
+fn name_sections(document: &mut Document<'_>) {
+    for block in document.blocks.iter().filter(|block| block.kind == Kind::Heading) {
+        let title = document.prose.get(block.range.clone()).unwrap_or_default();
+        let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        let section = &mut document.sections[block.section];
+        section.part = Part::of(&title);
+        section.title = title;
+    }
+}
+
+/// An item below another item, or of a list after `…:`, goes on with what was said before.
+fn mark_continuations(document: &mut Document<'_>) {
+    let mut introduced: Option<(usize, usize)> = None;
+    for at in 0..document.blocks.len() {
+        let block = &document.blocks[at];
+        let text = document.prose.get(block.range.clone()).unwrap_or_default().trim_end();
+        let opens = text.ends_with(':');
+        let (kind, section, depth) = (block.kind, block.section, block.depth);
+        let continues = kind == Kind::Item && (depth > 1 || introduced.is_some_and(|(s, d)| s == section && d < depth));
+        if kind != Kind::Item || opens {
+            introduced = (opens && kind != Kind::Heading).then_some((section, depth));
+        }
+        document.blocks[at].continues = continues;
+        document.blocks[at].sentences = sentences::split(&document.prose, &document.blocks[at].range);
+    }
+}
+
+fn mark_requirements(document: &mut Document<'_>) {
+    for at in 0..document.blocks.len() {
+        let block = &document.blocks[at];
+        let id = document.definitions.iter().find(|d| !d.weak && d.table.is_none() && d.block == Some(at));
+        let id = id.map(|definition| definition.id.clone());
+        let text = document.at(&block.range);
+        let is_criterion = id.as_deref().is_some_and(|id| Part::of_prefix(id) == Part::Acceptance);
+        let states = block.kind != Kind::Heading
+            && !is_criterion
+            && !Part::NO_REQUIREMENTS.iter().any(|part| document.is_in(block.section, *part))
+            && !sentences::is_criterion(text)
+            && !sentences::is_story(text)
+            && !text.trim_end().ends_with('?')
+            && (id.is_some() || sentences::has_shall(text) || is_bare(document, block));
+        document.blocks[at].requirement = states;
+        document.blocks[at].id = id;
+    }
+}
+
+/// An item of a list of requirements that has neither an id nor a `shall`.
+fn is_bare(document: &Document<'_>, block: &Block) -> bool {
+    block.kind == Kind::Item
+        && !block.continues
+        && document.is_in(block.section, Part::Requirements)
+        && document.at(&block.range).split_whitespace().next().is_some()
+}

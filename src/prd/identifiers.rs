@@ -1,0 +1,106 @@
+//! Ids of requirements and the like: `REQ-12`, `FR-SEC-3`, `US7`: where they are defined and where they are used.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::prd::document::{Document, Kind};
+use crate::prd::parts::Part;
+use crate::prd::sentences::pattern;
+
+/// A place where an id gets its meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The id.
+    pub id: String,
+    /// Its place.
+    pub range: Range<usize>,
+    /// The block that it begins.
+    pub block: Option<usize>,
+    /// The table in whose first column it stands.
+    pub table: Option<usize>,
+    /// Names what is defined elsewhere, as entries and rows below *Acceptance criteria* do; defines it only when no id with
+    /// these letters is defined anywhere else.
+    pub weak: bool,
+}
+
+static ID: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-\d{1,5}\b|\b(?:REQ|FR|NFR|US|UC|AC|R)\d{1,4}\b")
+});
+/// What follows an id that is defined here: a delimiter, or the beginning of a sentence.
+static FOLLOWS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:\s*[:.)\]—–|-]|\s*$|\s+(?:[A-Z_]|the\b|an?\b|when\b|while\b|where\b|if\b|users?\b))")
+});
+
+/// Names of standards that look like ids.
+const STANDARDS: &[&str] = &[
+    "UTF", "SHA", "ISO", "RFC", "AES", "IEEE", "CVE", "CWE", "GPT", "WCAG", "TLS", "SSL", "EC", "HTTP", "UTC", "GMT",
+    "ES", "IPV", "MP", "COVID", "RSA", "MD", "BCP", "NIST", "FIPS", "PCI", "EN", "DIN", "PEP", "OAUTH", "X", "USB",
+    "PKCS", "ECMA", "HMAC-SHA", "ISO-IEC", "SOC", "Q", "H", "ANSI", "IEC", "BASE", "CRC", "HL", "P",
+];
+
+/// Ids of requirements by custom: used without a definition they dangle, whatever else the document defines.
+const CUSTOMARY: &[&str] = &["REQ", "FR", "NFR", "US", "UC", "AC", "BR", "SR"];
+
+/// The letters of an id: `FR-SEC` of `FR-SEC-3`.
+pub fn prefix(id: &str) -> &str {
+    id.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
+}
+
+/// The ids in `text`, with their places in it; names of standards are none.
+pub fn ids(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+    ID.find_iter(text).filter(|m| !STANDARDS.contains(&prefix(m.as_str()))).map(|m| (m.range(), m.as_str()))
+}
+
+/// Below these headings ids are used, not defined; ids of criteria are.
+fn repeats(document: &Document<'_>, section: usize, id: &str) -> bool {
+    Part::of_prefix(id) != Part::Acceptance
+        && [Part::Acceptance, Part::References, Part::Open].iter().any(|part| document.is_in(section, *part))
+}
+
+/// Everything that the document defines.
+pub fn definitions(document: &Document<'_>) -> Vec<Definition> {
+    let mut found: Vec<Definition> = Vec::new();
+    for (at, block) in document.blocks.iter().enumerate() {
+        let text = document.at(&block.range);
+        let Some((range, id)) = ids(text).next() else { continue };
+        let is_first = text[..range.start].chars().all(|c| !c.is_alphanumeric());
+        let defines = block.kind == Kind::Heading || FOLLOWS.is_match(&text[range.end..]);
+        if is_first && defines {
+            let range = block.range.start + range.start..block.range.start + range.end;
+            let weak = repeats(document, block.section, id);
+            found.push(Definition { id: id.to_owned(), range, block: Some(at), table: None, weak });
+        }
+    }
+    for cell in document.cells.iter().filter(|cell| cell.column == 0 && !cell.head) {
+        let text = document.source(&cell.range);
+        if let Some((range, id)) = ids(text).next()
+            && text[..range.start].chars().all(|c| !c.is_alphanumeric())
+        {
+            let range = cell.range.start + range.start..cell.range.start + range.end;
+            let weak = repeats(document, cell.section, id);
+            found.push(Definition { id: id.to_owned(), range, block: None, table: Some(cell.table), weak });
+        }
+    }
+    found.sort_by_key(|definition| definition.range.start);
+    found
+}
+
+/// The places where ids are used that ought to be defined in this document.
+pub fn uses<'d>(document: &'d Document<'_>) -> Vec<(Range<usize>, &'d str)> {
+    let families: BTreeSet<&str> =
+        document.definitions.iter().map(|definition| prefix(&definition.id)).chain(CUSTOMARY.iter().copied()).collect();
+    let blocks = document.blocks.iter().map(|block| (block.range.clone(), document.at(&block.range)));
+    let cells = document.cells.iter().map(|cell| (cell.range.clone(), document.source(&cell.range)));
+    let mut found: Vec<(Range<usize>, &str)> = blocks
+        .chain(cells)
+        .flat_map(|(place, text)| {
+            ids(text).map(move |(range, id)| (place.start + range.start..place.start + range.end, id))
+        })
+        .filter(|(_, id)| families.contains(prefix(id)))
+        .collect();
+    found.sort_by_key(|(range, _)| range.start);
+    found
+}

@@ -1,0 +1,40 @@
+//! The PRD loop's lint: what is wrong with a requirements document, by rules alone, and what that does to its scores.
+//!
+//! No model is asked here and nothing is read but the text: the same text has the same findings and scores, always.
+
+pub mod document;
+pub mod finding;
+pub mod gate;
+pub mod identifiers;
+pub mod parts;
+pub mod rules;
+pub mod score;
+pub mod sentences;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use document::Document;
+pub use finding::{Dimension, Finding, Severity};
+pub use gate::Gate;
+pub use score::{Scores, SectionScore};
+
+/// Everything that the lint says of a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Lint {
+    /// In the order of the text.
+    pub findings: Vec<Finding>,
+    /// Of the whole document.
+    pub scores: Scores,
+    /// By section, in the order of the text.
+    pub sections: Vec<SectionScore>,
+}
+
+/// Lints `text`. `exists` says whether the target of a relative link is there; the text decides nothing else.
+pub fn lint(text: &str, exists: &dyn Fn(&str) -> bool) -> Lint {
+    let document = Document::new(text);
+    let findings = rules::check(&document, exists);
+    let (scores, sections) = score::score(&document, &findings);
+    Lint { findings, scores, sections }
+}

@@ -1,0 +1,220 @@
+//! Tests of the lint: the corpus of good and bad documents, what is left alone, properties.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn documents(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/prd").join(kind);
+    let mut found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|e| e == "md"));
+    found.sort();
+    assert!(found.len() >= 4, "{found:?}");
+    found
+}
+
+fn linted(path: &Path) -> Lint {
+    lint(&std::fs::read_to_string(path).unwrap(), &|to| path.parent().unwrap().join(to).exists())
+}
+
+/// `LINE RULE` of everything that is not a note, sorted.
+fn lines(lint: &Lint) -> Vec<String> {
+    let mut lines: Vec<_> = lint
+        .findings
+        .iter()
+        .filter(|finding| finding.severity > Severity::Note)
+        .map(|finding| format!("{} {}", finding.line, finding.rule))
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn rules_of(text: &str) -> Vec<String> {
+    lint(text, &|_| true).findings.into_iter().map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn good_documents_have_no_finding_and_pass() {
+    for path in documents("good") {
+        let lint = linted(&path);
+        assert_eq!(lines(&lint), Vec::<String>::new(), "{}: {:#?}", path.display(), lint.findings);
+        assert!(Gate { threshold: 1.0 }.decide(&lint, None).all(), "{}: {:?}", path.display(), lint.scores);
+    }
+}
+
+#[test]
+fn bad_documents_have_exactly_the_findings_that_they_were_written_for() {
+    for path in documents("bad") {
+        let expected = std::fs::read_to_string(path.with_extension("expected")).unwrap();
+        let mut expected: Vec<_> = expected.lines().map(str::to_owned).collect();
+        expected.sort();
+        let lint = linted(&path);
+        assert_eq!(lines(&lint), expected, "{}", path.display());
+        assert!(!Gate { threshold: 0.8 }.decide(&lint, None).all(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_rule_that_is_more_than_a_note_is_shown_by_a_bad_document() {
+    let seen: std::collections::BTreeSet<_> =
+        documents("bad").iter().flat_map(|path| linted(path).findings).map(|finding| finding.rule).collect();
+    let silent: Vec<_> =
+        rules::RULES.iter().filter(|r| r.severity > Severity::Note && !seen.contains(r.id)).map(|r| r.id).collect();
+    assert_eq!(silent, Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_no_prose_is_left_alone() {
+    let wrong = "REQ-9: it should be fast TBD, see REQ-77";
+    for hidden in [
+        format!("```\n{wrong}\n```\n"),
+        format!("> {wrong}\n"),
+        format!("<!-- {wrong} -->\n"),
+        format!("    {wrong}\n"),
+        format!("See `{wrong}`.\n"),
+        format!("~~{wrong}~~\n"),
+    ] {
+        let text = format!("# Requirements\n\nThe shop shall sell `x`.\n\n{hidden}");
+        let rules = rules_of(&text);
+        assert!(
+            !rules.iter().any(|r| ["vague-word", "weak-word", "open-marker", "dangling-reference"].contains(&&**r)),
+            "{hidden}: {rules:?}"
+        );
+    }
+    assert!(rules_of(&format!("# Requirements\n\n{wrong}\n")).contains(&"dangling-reference".to_owned()));
+}
+
+#[test]
+fn a_finding_names_the_place_of_its_words() {
+    let text = "# Requirements\n\n- REQ-1: Die Größe – **shall** be *fast*.\n";
+    let lint = lint(text, &|_| true);
+    let fast = lint.findings.iter().find(|finding| finding.rule == "vague-word").unwrap();
+    assert_eq!((fast.line, fast.column, fast.end_column, fast.quote.as_str()), (3, 36, 40, "fast"));
+    assert!(fast.suggestion.contains("within 200 ms") && fast.section == "Requirements");
+}
+
+#[test]
+fn the_five_forms_of_ears_are_accepted_and_others_are_not() {
+    for (sentence, good) in [
+        ("The shop shall sell books.", true),
+        ("When a customer pays, the shop shall send an invoice.", true),
+        ("While the shop is closed, the till shall refuse payments.", true),
+        ("Where a printer is attached, the till shall print the invoice.", true),
+        ("If the printer is out of paper, then the till shall say so.", true),
+        ("While the shop is open, when a customer pays, the till shall print the invoice.", true),
+        ("When a customer pays the shop shall send an invoice.", false),
+        ("Shall send an invoice.", false),
+        ("Invoices by mail.", false),
+        ("The shop sends invoices.", false),
+    ] {
+        let found = rules_of(&format!("# Requirements\n\n- REQ-1: {sentence}\n")).contains(&"ears-form".to_owned());
+        assert_eq!(!found, good, "{sentence}");
+    }
+}
+
+#[test]
+fn the_same_number_in_other_units_and_numbers_of_other_things_do_not_contradict() {
+    for (a, b, contradicts) in [
+        ("The search shall answer within 300 ms.", "The search shall answer within 0.3 s.", false),
+        ("The search shall answer within 300 ms.", "The search shall answer within 400 ms.", true),
+        ("The search shall answer within 300 ms.", "The login shall answer within 400 ms.", false),
+        ("`GET /a` shall answer calls within 300 ms.", "`GET /b` shall answer calls within 400 ms.", false),
+        ("The list shall hold at least 5 items.", "The list shall hold at most 50 items.", false),
+        ("The list shall hold up to 1,000 items.", "The list shall hold up to 1000 items.", false),
+    ] {
+        let rules = rules_of(&format!("# Requirements\n\n- REQ-1: {a}\n- REQ-2: {b}\n"));
+        assert_eq!(rules.contains(&"contradictory-numbers".to_owned()), contradicts, "{a} {b}");
+    }
+}
+
+#[test]
+fn removing_a_fault_never_lowers_a_score() {
+    let bad = "# Requirements\n\n- REQ-1: The shop shall be fast.\n- REQ-2: The shop shall sell books.\n";
+    let (before, after) = (lint(bad, &|_| true).scores, lint(&bad.replace("be fast", "sell maps"), &|_| true).scores);
+    assert!(after.clarity > before.clarity);
+    assert!(after.completeness >= before.completeness && after.testability >= before.testability);
+    assert!(before.evidence.iter().any(|evidence| evidence.quote == "fast" && evidence.line == 3));
+}
+
+/// Pieces that documents are made of, the broken ones included.
+const PIECES: &[&str] = &[
+    "# ",
+    "## Requirements\n",
+    "## Glossary\n",
+    "\n\n",
+    "- ",
+    "  - ",
+    "1. ",
+    "| a | b |\n|---|---|\n",
+    "| REQ-1 | x |\n",
+    "```\n",
+    "> ",
+    "**",
+    "*",
+    "`",
+    "REQ-1",
+    "REQ-1: ",
+    "FR-SEC-2. ",
+    "The shop shall ",
+    "When ",
+    "if, then ",
+    "fast ",
+    "é",
+    "ß–",
+    "日本",
+    "[a](#b)",
+    "[a][b]",
+    "](",
+    "<b>",
+    "<!--",
+    "TBD",
+    "within 5",
+    "within 200 ms",
+    "200 ms ",
+    "99999999999999999999 s",
+    "1,2,3 %",
+    ".",
+    ":",
+    "\u{0}",
+    "\u{202e}",
+    "\r\n",
+    "\t",
+    "---\n",
+    "API",
+    "QXZ (",
+    ")",
+    "must ",
+    "and send the ",
+    "section 4.2 ",
+    "&amp;",
+    "\\",
+    "Given ",
+    "e.g. ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_pieces_are_linted_without_a_panic_and_always_alike(picks in prop::collection::vec(0..PIECES.len(), 0..60)) {
+        let text: String = picks.into_iter().map(|n| PIECES[n]).collect();
+        let once = lint(&text, &|_| false);
+        prop_assert_eq!(&once, &lint(&text, &|_| false));
+        for dimension in Dimension::ALL {
+            prop_assert!((0.0..=1.0).contains(&once.scores.of(dimension)));
+        }
+        let document = Document::new(&text);
+        prop_assert_eq!(document.prose.len(), text.len());
+        for finding in &once.findings {
+            prop_assert!(finding.line >= 1 && finding.column >= 1 && finding.line <= finding.end_line);
+            prop_assert!(!finding.message.is_empty() && !finding.suggestion.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_text_is_linted_without_a_panic(text in "\\PC{0,200}") {
+        let _ = lint(&text, &|_| true);
+    }
+}

@@ -1,0 +1,141 @@
+//! From the lines of a log to steps. Only fields decide what kind of step a line is, never the words of a text: what a log,
+//! a model or a comment says can't make a stall look like waiting, nor the other way round.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::supervise::step::{Kind, Outcome, Step};
+use crate::trajectory::log::{Line, Reading};
+use crate::trajectory::{Entry, Event};
+use crate::words::{Blame, End, Ended, Verdict};
+
+/// The steps of a log, in order.
+pub fn steps(reading: &Reading) -> Vec<Step> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for (at, line) in reading.lines.iter().enumerate() {
+        let number = match line {
+            Line::Entry(entry) => Some(entry.step),
+            Line::Unknown { value, .. } => value.get("step").and_then(Value::as_u64),
+        };
+        // several writers count for themselves: the line tells their steps apart
+        let id = match number {
+            Some(step) if seen.insert(step) => step.to_string(),
+            Some(step) => format!("{step}@{}", at + 1),
+            None => format!("@{}", at + 1),
+        };
+        let made = match line {
+            Line::Entry(entry) => of_entry(entry),
+            Line::Unknown { event, value } => of_value(event, value),
+        };
+        all.extend(made.into_iter().map(|(actor, kind)| Step { event: id.clone(), actor, kind }));
+    }
+    all
+}
+
+type Made = Vec<(String, Kind)>;
+
+fn nobody(kind: Kind) -> Made {
+    vec![(String::new(), kind)]
+}
+
+fn of_entry(entry: &Entry) -> Made {
+    match &entry.event {
+        Event::SuiteEnded { subject, red, end, .. } => {
+            let tests = Kind::Tests { subject: subject.clone(), red: red.iter().cloned().collect() };
+            match end {
+                End::NotFound | End::NotStarted => nobody(Kind::Environment),
+                End::Exited(_) | End::Signaled(_) | End::TimedOut | End::Cancelled => nobody(tests),
+            }
+        }
+        Event::Triaged { blame, .. } => match blame {
+            Blame::Flaky { .. } => nobody(Kind::Flaky),
+            Blame::Environment { .. } => nobody(Kind::Environment),
+            Blame::BrokenOnBase | Blame::ThisChange | Blame::Unknown => Vec::new(),
+        },
+        Event::FailureDescribed { fingerprint, .. } => nobody(Kind::Failure { fingerprint: fingerprint.clone() }),
+        Event::TierEnded { why, .. } if why == "out of time" => nobody(Kind::Limit),
+        Event::FixerEnded { fixer, findings, .. } => match findings.ended {
+            Ended::OutOfTime => vec![(fixer.clone(), Kind::Limit)],
+            Ended::NothingToDo { .. } | Ended::Exhausted | Ended::Done | Ended::Cancelled | Ended::Failed { .. } => {
+                Vec::new()
+            }
+        },
+        Event::CandidateProposed { fixer, disagreement: Some(_), .. } => vec![(fixer.clone(), Kind::Disagreement)],
+        Event::JudgeEnded { candidate, verdict, output, .. } => {
+            let actor = candidate.split('#').next().unwrap_or_default().to_owned();
+            let outcome = match verdict {
+                Verdict::Healed => Outcome::Good,
+                Verdict::StillRed | Verdict::Regressed | Verdict::DoesNotApply | Verdict::TimedOut => Outcome::Bad,
+                Verdict::Tampered => Outcome::Cheats,
+                Verdict::Unstable => Outcome::Unstable,
+            };
+            vec![(actor, Kind::Attempt { hash: candidate.clone(), outcome, output: output.clone() })]
+        }
+        Event::Healed { .. } | Event::Applied { .. } => nobody(Kind::Progress),
+        Event::RunEnded { exit, .. } => nobody(Kind::Ended { good: matches!(exit, 0 | 10) }),
+        Event::RunStarted { .. }
+        | Event::SuiteFound { .. }
+        | Event::SnapshotTaken { .. }
+        | Event::SuiteStarted { .. }
+        | Event::TierStarted { .. }
+        | Event::TierEnded { .. }
+        | Event::FixerStarted { .. }
+        | Event::FixerProgress { .. }
+        | Event::CandidateProposed { .. }
+        | Event::JudgeStarted { .. }
+        | Event::JudgeStep { .. }
+        | Event::CulpritFound { .. }
+        | Event::NoCulprit { .. }
+        | Event::Reverted { .. }
+        | Event::RevertRefused { .. }
+        | Event::Escalated { .. }
+        | Event::Note { .. }
+        | Event::Cleaned { .. } => Vec::new(),
+    }
+}
+
+/// A kind of event that this version does not know: of another loop, another machine, a later version. Told by its fields.
+fn of_value(event: &str, value: &Value) -> Made {
+    let text = |names: &[&str]| {
+        names.iter().find_map(|name| value.get(*name).and_then(Value::as_str)).unwrap_or_default().to_owned()
+    };
+    let flag = |name: &str| value.get(name).and_then(Value::as_bool);
+    let number = |names: &[&str]| names.iter().find_map(|name| value.get(*name).and_then(Value::as_f64));
+    let actor = text(&["actor", "seat", "role", "critic", "fixer", "model"]);
+    let is = |word: &str| event.contains(word);
+    let status = value.get("status").and_then(Value::as_u64);
+    let kind =
+        if is("wait") || is("poll") || is("rate_limit") || status == Some(429) || value.get("retry_after_ms").is_some()
+        {
+            Kind::Wait
+        } else if is("settled") || value.get("accepted").is_some() {
+            Kind::Settled { accepted: flag("accepted").unwrap_or(false) }
+        } else if is("objection") {
+            Kind::Objection {
+                text: text(&["text", "objection", "why"]),
+                minor: matches!(text(&["severity"]).as_str(), "minor" | "trivial" | "low" | "note"),
+                quote_found: flag("quote_found"),
+                on_rubric: flag("on_rubric"),
+            }
+        } else if let Some(score) = number(&["score"]) {
+            Kind::Score {
+                of: format!("{} {}", text(&["dimension", "of"]), text(&["section"])),
+                value: score,
+                target: number(&["threshold", "target"]).unwrap_or(0.8),
+            }
+        } else if is("budget") || is("limit") || is("cap_reached") {
+            Kind::Limit
+        } else if is("turn") || is("answer") || is("reply") {
+            let tokens = number(&["tokens", "tokens_out"]).unwrap_or(0.0).clamp(0.0, 1e15);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped just above")]
+            let tokens = tokens as u64;
+            Kind::Turn { text: text(&["text", "content", "answer"]), tokens, asks: flag("asks").unwrap_or(false) }
+        } else if is("progress") && flag("proven") == Some(true) {
+            Kind::Progress
+        } else {
+            return Vec::new();
+        };
+    vec![(actor, kind)]
+}

@@ -1,0 +1,45 @@
+//! `kaizen-ci diagnose` on logs of other machines, and what it leaves alone.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn diagnose(args: &[&str], dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kaizen-ci")).arg("diagnose").args(args).current_dir(dir).output().unwrap()
+}
+
+fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn a_log_of_another_machine_is_diagnosed_by_event_and_not_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (1..=5)
+        .map(|n| {
+            serde_json::json!({"v": 1, "run": "far", "step": n, "time": "2026-11-22T11:00:00Z", "event": "objection_raised",
+                "actor": "critic", "text": "the section on limits contradicts itself", "severity": "major", "quote_found": false})
+            .to_string()
+        })
+        .collect();
+    let log = lines.join("\n") + "\n";
+    std::fs::write(dir.path().join("events.jsonl"), &log).unwrap();
+    let out = diagnose(&["events.jsonl", "--json"], dir.path());
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let document = json(&out.stdout);
+    assert_eq!(document["diagnosis"]["cause"], "hallucinated_objection", "{document:#}");
+    assert_eq!(document["diagnosis"]["change"], "drop_objection");
+    assert_eq!(document["diagnosis"]["evidence"], serde_json::json!(["1", "2", "3", "4", "5"]));
+    let schema = Command::new(env!("CARGO_BIN_EXE_kaizen-ci")).args(["schema", "diagnose"]).output().unwrap();
+    assert!(jsonschema::validator_for(&json(&schema.stdout)).unwrap().is_valid(&document));
+    let said = String::from_utf8(diagnose(&["events.jsonl"], dir.path()).stdout).unwrap();
+    assert!(said.starts_with("stalled: events.jsonl") && said.contains("drop the objection"), "{said}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap(), log);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was written");
+}
+
+#[test]
+fn a_healed_run_is_not_called_stalled() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trajectories");
+    let said = String::from_utf8(diagnose(&["healed.jsonl"], &fixtures).stdout).unwrap();
+    assert!(said.starts_with("no stall in healed.jsonl"), "{said}");
+}
