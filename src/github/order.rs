@@ -147,11 +147,10 @@ fn spoken(body: &str) -> Vec<&str> {
         let first = text.chars().next().unwrap_or(' ');
         let run = text.chars().take_while(|c| *c == first).count();
         match fence {
-            Some((sign, length)) => {
-                if first == sign && run >= length && text.trim_end().chars().all(|c| c == sign) {
-                    fence = None;
-                }
+            Some((sign, length)) if first == sign && run >= length && text.trim_end().chars().all(|c| c == sign) => {
+                fence = None;
             }
+            Some(_) => {}
             None if matches!(first, '`' | '~') && run >= 3 => fence = Some((first, run)),
             None if indent < 4 && !line.starts_with('\t') && first != '>' => lines.push(text),
             None => {}

@@ -34,6 +34,9 @@ pub fn steps(reading: &Reading) -> Vec<Step> {
     all
 }
 
+/// How a turn ends that the server put off, as the models' room names it.
+const RATE_LIMITED: &str = "rate-limited";
+
 type Made = Vec<(String, Kind)>;
 
 fn nobody(kind: Kind) -> Made {
@@ -73,6 +76,12 @@ fn of_entry(entry: &Entry) -> Made {
             };
             vec![(actor, Kind::Attempt { hash: candidate.clone(), outcome, output: output.clone() })]
         }
+        Event::ModelAnswered { outcome, .. } if outcome == RATE_LIMITED => nobody(Kind::Wait),
+        Event::ModelAnswered { fixer, prompt_tokens, answer_tokens, .. } => {
+            // the words are not in the event: no two of these turns are alike
+            let text = format!("{:x}", entry.step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            vec![(fixer.clone(), Kind::Turn { text, tokens: prompt_tokens + answer_tokens, asks: false })]
+        }
         Event::Healed { .. } | Event::Applied { .. } => nobody(Kind::Progress),
         Event::RunEnded { exit, .. } => nobody(Kind::Ended { good: matches!(exit, 0 | 10) }),
         Event::RunStarted { .. }
@@ -83,6 +92,7 @@ fn of_entry(entry: &Entry) -> Made {
         | Event::TierEnded { .. }
         | Event::FixerStarted { .. }
         | Event::FixerProgress { .. }
+        | Event::ModelRouted { .. }
         | Event::CandidateProposed { .. }
         | Event::JudgeStarted { .. }
         | Event::JudgeStep { .. }

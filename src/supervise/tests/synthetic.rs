@@ -181,7 +181,7 @@ fn one_round(w: &mut Writer, cause: Cause, round: usize, subject: &str) {
             let output = format!("{subject}: expected {number}");
             let verdict = if clear { "unstable" } else { "still_red" };
             w.judged(&format!("mutate#{round}"), verdict, &output);
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 w.failure("f1");
             }
         }
@@ -212,7 +212,7 @@ fn one_round(w: &mut Writer, cause: Cause, round: usize, subject: &str) {
             }
         }
         Cause::AmbiguousPrompt => {
-            let other = if round % 2 == 0 {
+            let other = if round.is_multiple_of(2) {
                 "alpha means the first of both readings here"
             } else {
                 "omega means the last of two ways instead"
@@ -220,7 +220,7 @@ fn one_round(w: &mut Writer, cause: Cause, round: usize, subject: &str) {
             let text = format!("{other} {} {number}", subject.split(' ').next().unwrap_or_default());
             let asks = clear && w.chance.one_in(2);
             w.event(json!({"event": "turn", "actor": "writer", "text": text, "tokens": 300, "asks": asks}));
-            w.score(0.5 + 0.001 * f64::from(u8::from(round % 2 == 0)));
+            w.score(0.5 + 0.001 * f64::from(u8::from(round.is_multiple_of(2))));
         }
         Cause::Environment => {
             let end = if clear { json!({"how": "not_found"}) } else { exited(127) };
