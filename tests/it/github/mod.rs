@@ -148,7 +148,8 @@ fn heard(fake: &Fake, id: u64, author: &str, body: &str) -> Comment {
 
 fn hear(fake: &Fake, comment: &Comment) -> Heard {
     let (client, mask) = (client(fake), Mask::new([TOKEN]));
-    let work = talk::hear(&client, comment, &Policy::default(), &["undo"], &Word, &mask);
+    let policy = Policy::default();
+    let work = talk::hear(&client, comment, &policy, &["undo"], &Word, &mask);
     tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap()
 }
 

@@ -73,10 +73,10 @@ pub fn wrong(method: &str, path: &str, query: &str, body: &Value) -> Option<Stri
     if schema.to_string().contains("\"$ref\"") {
         whole["components"] = DESCRIPTION["components"].clone();
     }
-    if let (Some(known), Some(given)) = (schema["properties"].as_object(), body.as_object()) {
-        if let Some(unknown) = given.keys().find(|name| !known.contains_key(*name)) {
-            return Some(format!("{method} {template} has no field {unknown}"));
-        }
+    if let (Some(known), Some(given)) = (schema["properties"].as_object(), body.as_object())
+        && let Some(unknown) = given.keys().find(|name| !known.contains_key(*name))
+    {
+        return Some(format!("{method} {template} has no field {unknown}"));
     }
     let validator = jsonschema::validator_for(&whole).unwrap_or_else(|e| panic!("{template}: {e}"));
     validator.iter_errors(body).next().map(|e| format!("{method} {template}: {e} at {}", e.instance_path()))
