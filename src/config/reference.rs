@@ -102,7 +102,7 @@ pub fn commented(found: &[FoundSuite]) -> String {
     for key in KEYS.iter().filter(|key| !key.name.contains('.')) {
         paragraph(&mut out, key, found);
     }
-    for group in ["carry", "env"] {
+    for group in ["carry", "env", "budget"] {
         out.push_str(&format!("\n# {group}:\n"));
         for key in KEYS {
             if let Some(name) = key.name.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')) {

@@ -2,15 +2,17 @@
 //! whether they were carried out.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::BodyExt as _;
 use octocrab::Octocrab;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use super::names::Slug;
 use super::pace::{Next, Pace, Seen, next};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 
 /// Answers of the interface are smaller; larger ones are not read to their end.
 const ANSWER_MOST_BYTES: usize = 20 * 1024 * 1024;
@@ -52,6 +54,8 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct Client {
     crab: Octocrab,
+    /// Keeps the threads that `crab` works on.
+    _driver: Arc<Driver>,
     /// Where it is.
     pub place: Place,
     /// The repository.
@@ -97,6 +101,31 @@ pub enum Trouble {
     },
 }
 
+/// A runtime of its own: octocrab starts a task when it is built, and that task has to outlive the runtimes of single
+/// commands (a client is made once, and asked from several).
+#[derive(Debug)]
+struct Driver(Option<Runtime>);
+
+impl Driver {
+    fn new() -> Result<Self> {
+        let made = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Ok(Self(Some(made.context(|| "can't start a thread for GitHub's answers".into())?)))
+    }
+
+    fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // may happen inside of another runtime, where waiting for this one is not allowed
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Trouble {
     /// The status, when it was refused.
     pub fn status(&self) -> Option<u16> {
@@ -138,6 +167,8 @@ impl Client {
             api: place.api.trim_end_matches('/').to_owned(),
             server: place.server.trim_end_matches('/').to_owned(),
         };
+        let driver = Driver::new()?;
+        let inside = driver.enter();
         let crab = Octocrab::builder()
             .base_uri(place.api.as_str())
             .map_err(|_| wrong("GITHUB_API_URL"))?
@@ -146,7 +177,8 @@ impl Client {
             .set_read_timeout(Some(ANSWER_LIMIT))
             .build()
             .map_err(|e| Error::environment("can't make a client for GitHub").why(e.to_string()))?;
-        Ok(Self { crab, place, slug, token, pace })
+        drop(inside);
+        Ok(Self { crab, _driver: Arc::new(driver), place, slug, token, pace })
     }
 
     /// The path of something in the repository.

@@ -331,7 +331,7 @@ mod tests {
             ("octocrab/issues_opened_webhook_event.json", "Event"),
             ("octocrab/pull_request_opened_webhook_event.json", "PullRequest"),
             ("octocrab/pull_request_synchronize_webhook_event.json", "PullRequest"),
-            ("octocrab/push_webhook_event.json", "Push"),
+            ("octocrab/push_webhook_event.json", "Tag"),
         ];
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/github/payloads");
         let count = |at: &std::path::Path| {

@@ -52,7 +52,8 @@ impl History {
         self.attempts.clear();
     }
 
-    /// The last two attempts left the failing set as it was before them, or could not be used: a stall.
+    /// The last two attempts left the failing set as it was before them, or could not be used for one and the same
+    /// reason: a stall. Whoever was only told of a mistake in the form gets another try.
     pub fn is_stalled(&self, first_red: &BTreeSet<TestId>) -> bool {
         let n = self.attempts.len();
         let before = self.attempts[..n.saturating_sub(2)].iter().rev().find_map(|a| match a {
@@ -60,11 +61,13 @@ impl History {
             Attempt::Refused { .. } => None,
         });
         let before = before.unwrap_or(first_red);
-        n >= 2
-            && self.attempts[n - 2..].iter().all(|a| match a {
-                Attempt::Tried { red, .. } => red.is_superset(before),
-                Attempt::Refused { .. } => true,
-            })
+        match self.attempts.as_slice() {
+            [.., Attempt::Tried { red: one, .. }, Attempt::Tried { red: two, .. }] => {
+                one.is_superset(before) && two.is_superset(before)
+            }
+            [.., Attempt::Refused { why: one }, Attempt::Refused { why: two }] => one == two,
+            _ => false,
+        }
     }
 
     /// What the next prompt says of the attempts; empty when there were none.
@@ -122,6 +125,8 @@ mod tests {
         assert!(!stalled(vec![]) && !stalled(vec![tried(&["a", "b"])]));
         assert!(stalled(vec![tried(&["a", "b"]), tried(&["a", "b", "c"])]));
         assert!(stalled(vec![refused(), refused()]));
+        assert!(!stalled(vec![refused(), Attempt::Refused { why: "no such file".into() }]), "another mistake");
+        assert!(!stalled(vec![refused(), tried(&["a", "b"])]), "the form is right now");
         assert!(!stalled(vec![tried(&["a", "b"]), tried(&["a"])]), "one turned green");
         assert!(!stalled(vec![tried(&["a", "b"]), tried(&["b", "c"])]), "the set is another one");
         assert!(stalled(vec![tried(&["a"]), tried(&["a"]), tried(&["a", "c"])]));
