@@ -228,13 +228,13 @@ async fn every_misbehaviour_ends_with_its_name_and_in_time() {
         let server = Server::new(std::slice::from_ref(&step));
         let client = Client::new(false).unwrap().with_stall(Duration::from_millis(500));
         let began = Instant::now();
-        let asked = client
-            .ask(&server.endpoint(), "scripted-7b", &turn(Duration::from_secs(3)), &CancellationToken::new())
-            .await;
+        // what is asked again waits in between, for a jittered while
+        let limit = Duration::from_secs(if most_requests > 1 { 20 } else { 3 });
+        let asked = client.ask(&server.endpoint(), "scripted-7b", &turn(limit), &CancellationToken::new()).await;
         let outcome = asked.result.as_ref().err().map_or("answered", Trouble::name);
         assert_eq!(outcome, name, "{step:?}: {:?}", asked.result);
         assert!((1..=most_requests).contains(&asked.sent), "{step:?}: {} requests", asked.sent);
-        assert!(began.elapsed() < Duration::from_millis(5000), "{step:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < limit + Duration::from_secs(2), "{step:?}: {:?}", began.elapsed());
     }
 }
 
