@@ -97,6 +97,17 @@ pub struct Inputs {
     pub own: usize,
 }
 
+impl Inputs {
+    /// What a warm runner recorded: `base`, the tests' own calls, then `further` ones; what is missing or malformed is empty.
+    fn recorded(answer: &serde_json::Value) -> Self {
+        let list = |name: &str| -> Vec<String> { serde_json::from_value(answer[name].clone()).unwrap_or_default() };
+        let mut calls = list("base");
+        let own = calls.len();
+        calls.extend(list("further"));
+        Self { calls, own }
+    }
+}
+
 /// Something that tries candidates. Slots work independently; one slot is asked one thing at a time.
 pub trait Probe: Send + Sync {
     /// The tests.

@@ -296,13 +296,7 @@ impl Probe for NodeProbe {
             let Ok(answer) = slot.server.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await else {
                 return Inputs::default();
             };
-            let list = |name: &str| -> Vec<String> {
-                serde_json::from_value(answer["recorded"][name].clone()).unwrap_or_default()
-            };
-            let mut calls = list("base");
-            let own = calls.len();
-            calls.extend(list("further"));
-            Inputs { calls, own }
+            Inputs::recorded(&answer["recorded"])
         })
     }
 

@@ -451,11 +451,7 @@ impl Probe for PythonProbe {
             let more = json!({"hot": false, "record": record});
             let limit = Duration::from_secs_f64(stage["wall"].as_f64().unwrap_or(10.0)) + IMPORT * 3;
             let Ok(answer) = self.run(0, changes, vec![stage], more, limit).await else { return Inputs::default() };
-            let list = |name: &str| -> Vec<String> { serde_json::from_value(answer[name].clone()).unwrap_or_default() };
-            let mut calls = list("base");
-            let own = calls.len();
-            calls.extend(list("further"));
-            Inputs { calls, own }
+            Inputs::recorded(&answer)
         })
     }
 
