@@ -238,7 +238,11 @@ def heal(args, command, folder, row):
     except ValueError:
         return {**row, "outcome": "failed", "why": done.stderr[-500:]}, False
     row["exit"] = done.returncode
+    notes = [note for fixer in document.get("fixers", []) for note in fixer.get("notes", [])]
+    row["behaviours"] = [note[len("behaviour of weight ") :] for note in notes if note.startswith("behaviour of weight ")]
     row["candidates"] = sum(f.get("tried", 0) for f in document.get("fixers", []) if isinstance(f, dict))
+    if document["outcome"] == "green":
+        return {**row, "outcome": "not red"}, False
     row["outcome"] = {10: "not applied", 11: "ambiguous"}.get(done.returncode, "not healed")
     return row, done.returncode == 0
 

@@ -90,3 +90,38 @@ async fn a_search_that_is_cut_still_says_what_it_tried() {
     assert!(findings.tried > 0, "{findings:#?}");
     assert!(matches!(findings.ended, Ended::OutOfTime | Ended::Exhausted), "{findings:#?}");
 }
+
+const KEEP: &str = "
+def keep(values, least):
+    found = []
+    for value in values:
+        if value < least:
+            found.append(value)
+    return found
+";
+const KEEP_TEST: &str = "
+from program import keep
+
+def test_one():
+    assert keep([5, 1], 3) == [5]
+
+def test_none():
+    assert keep([], 3) == []
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_green_commit_answered_decides_between_rivals() {
+    // the tests don't tell one from the other
+    for good in ["value > least", "value >= least"] {
+        let project = python(&KEEP.replace("value < least", good), KEEP_TEST);
+        let green = project.git(&["rev-parse", "HEAD"]);
+        project.write("program.py", KEEP);
+        project.commit("A slip");
+        let mut bench = Bench::new(&project, pytest(), Some(green.trim())).await;
+        bench.case.time_left = Duration::from_secs(60);
+        let (candidates, findings) = bench.propose(&Mutate).await;
+        assert!(findings.notes.iter().any(|n| n.contains("last green commit")), "{findings:#?}");
+        assert_eq!(changes(&candidates[0])[1], format!("+        if {good}:"), "{findings:#?}");
+        assert!(candidates[0].disagreement.is_none(), "{findings:#?}");
+    }
+}

@@ -1,13 +1,14 @@
 //! The mutate fixer: small edits of the syntax tree, tried in the order of how likely they are.
 
 pub mod edits;
+mod history;
 pub mod localise;
 pub mod probe;
 pub mod queue;
 pub mod rivals;
 pub mod search;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,11 +22,12 @@ use crate::syntax::language::Language;
 use crate::words::Disagreement;
 
 use edits::Project;
+use history::History;
 use localise::{Clues, Place, places};
 use probe::cold::ColdProbe;
 use probe::node::NodeProbe;
 use probe::python::PythonProbe;
-use probe::{Change, Probe};
+use probe::{Answer, Change, Probe};
 use queue::Queue;
 use rivals::{Rival, choose};
 use search::{Found, Green, Search, Stop};
@@ -92,14 +94,16 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let coverage = probe.coverage().await;
     let loaded = coverage.iter().flat_map(|c| c.traceable.keys().cloned()).collect();
     let project = load(case, &loaded)?;
-    let found_places = localise(case, &project, coverage.as_ref(), probe.roster().red.as_slice());
+    let history = History::of(case, &project)?;
+    let found_places = localise(case, &project, coverage.as_ref(), &history, probe.roster().red.as_slice());
     notes.extend(looked_at(&found_places, coverage.is_some()));
     let kept = reserve(case.time_left, case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let queue = Queue::new(found_places).of_a_build(is_build(case));
     let search = Search::new(desk, &project, probe.as_ref(), queue, limit);
     let found = search.run().await;
-    let findings = finish(case, desk, &project, probe.as_ref(), found, notes).await;
+    let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history };
+    let findings = finish(&scene, desk, found, notes).await;
     probe.stop().await;
     findings
 }
@@ -165,7 +169,13 @@ fn load(case: &Case, loaded: &BTreeSet<String>) -> Result<Project> {
     Ok(Project::load(files, |path| case.protected.why(path).is_none()))
 }
 
-fn localise(case: &Case, project: &Project, coverage: Option<&probe::Coverage>, red: &[usize]) -> Vec<Place> {
+fn localise(
+    case: &Case,
+    project: &Project,
+    coverage: Option<&probe::Coverage>,
+    history: &History,
+    red: &[usize],
+) -> Vec<Place> {
     let files: Vec<(String, usize)> = project
         .sources()
         .iter()
@@ -176,7 +186,7 @@ fn localise(case: &Case, project: &Project, coverage: Option<&probe::Coverage>, 
         suspects: &case.failure.suspects,
         coverage,
         red,
-        changed: BTreeMap::new(),
+        changed: history.changed.clone(),
     };
     places(&clues)
 }
@@ -190,15 +200,17 @@ fn looked_at(places: &[Place], covered: bool) -> Vec<String> {
     vec![format!("looked first at {} ({why})", top.join(", "))]
 }
 
+/// What a search works on.
+struct Scene<'a> {
+    case: &'a Case,
+    project: &'a Project,
+    probe: &'a dyn Probe,
+    history: &'a History,
+}
+
 /// Chooses among the green candidates, proposes, and sums up.
-async fn finish(
-    case: &Case,
-    desk: &Desk,
-    project: &Project,
-    probe: &dyn Probe,
-    found: Found,
-    mut notes: Vec<String>,
-) -> Result<Findings> {
+async fn finish(scene: &Scene<'_>, desk: &Desk, found: Found, mut notes: Vec<String>) -> Result<Findings> {
+    let Scene { case, project, probe, .. } = *scene;
     let seconds = found.took.as_secs_f64();
     let rate = found.tried as f64 / seconds.max(0.01);
     notes.push(format!("{} candidates in {seconds:.1} s, {rate:.0} a second", found.tried));
@@ -225,19 +237,21 @@ async fn finish(
         Stop::Broken => Ended::Failed { why: "the test runner does not answer any more".into() },
     };
     if !found.greens.is_empty() && found.stop != Stop::Cancelled {
-        notes.extend(offer(case, desk, project, probe, &found.greens).await);
+        notes.extend(offer(scene, desk, &found.greens).await);
     }
     Ok(Findings { ended, tried: found.tried, notes, closest })
 }
 
 /// Proposes the best of the green candidates; what is worth noting about the choice.
-async fn offer(case: &Case, desk: &Desk, project: &Project, probe: &dyn Probe, greens: &[Green]) -> Vec<String> {
+async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> {
+    let Scene { case, project, .. } = *scene;
     let mut notes = vec![format!("{} green candidates", greens.len())];
-    let (rivals, asked) = behaviours(case, project, probe, greens).await;
-    let choice = choose(&rivals.list, rivals.own, None);
+    let (rivals, asked) = behaviours(scene, greens).await;
+    let choice = choose(&rivals.list, rivals.own, rivals.before.as_deref());
     if asked.len() > rivals.own {
         let further = asked.len() - rivals.own;
-        notes.push(format!("compared on {further} further inputs: {} behaviours", choice.groups.len()));
+        let before = if rivals.before.is_some() { ", and with the answers of the last green commit" } else { "" };
+        notes.push(format!("compared on {further} further inputs{before}: {} behaviours", choice.groups.len()));
     }
     let green = &greens[choice.winner];
     let disagreement = choice.disagrees.map(|(other, input)| {
@@ -265,10 +279,13 @@ async fn offer(case: &Case, desk: &Desk, project: &Project, probe: &dyn Probe, g
 struct Rivals {
     list: Vec<Rival>,
     own: usize,
+    /// What the last green commit answers.
+    before: Option<Vec<Option<Answer>>>,
 }
 
 /// What the green candidates answer to further inputs, and how each input reads.
-async fn behaviours(case: &Case, project: &Project, probe: &dyn Probe, greens: &[Green]) -> (Rivals, Vec<String>) {
+async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>) {
+    let Scene { case, project, probe, history } = *scene;
     let plain = |green: &Green, answers| Rival {
         weight: green.what.natural,
         labelled: green.what.label().is_some(),
@@ -276,7 +293,8 @@ async fn behaviours(case: &Case, project: &Project, probe: &dyn Probe, greens: &
         answers,
     };
     if greens.len() < 2 {
-        return (Rivals { list: greens.iter().map(|g| plain(g, Vec::new())).collect(), own: 0 }, Vec::new());
+        let list = greens.iter().map(|g| plain(g, Vec::new())).collect();
+        return (Rivals { list, own: 0, before: None }, Vec::new());
     }
     let inputs = probe.inputs(&greens[0].changes, case.seed).await;
     let ask = |(at, green): (usize, &Green)| {
@@ -297,7 +315,13 @@ async fn behaviours(case: &Case, project: &Project, probe: &dyn Probe, greens: &
         }
         list.push(plain(green, answers.into_iter().map(|a| a.map(|a| a.1)).collect()));
     }
-    (Rivals { list, own: inputs.own }, asked)
+    let before = if history.before.is_empty() || inputs.calls.is_empty() {
+        None
+    } else {
+        let answers = probe.behaviour(0, &history.before, &inputs).await;
+        Some(answers.into_iter().map(|a| a.map(|a| a.1)).collect())
+    };
+    (Rivals { list, own: inputs.own, before }, asked)
 }
 
 fn patch_of(case: &Case, project: &Project, changes: &[Change]) -> Patch {

@@ -45,11 +45,13 @@ pub fn choose(rivals: &[Rival], own: usize, before: Option<&[Option<Answer>]>) -
         groups.entry(key).or_default().push(at);
     }
     let trouble = Trouble::new(rivals, own);
+    let least = before.and_then(|b| rivals.iter().map(|r| unlike(&r.answers, b)).min()).unwrap_or(0);
+    let like = |rival: &Rival| before.map_or(1.0, |b| likeness(unlike(&rival.answers, b), least));
     let mut weighed: Vec<(usize, f64)> = groups
         .values()
         .map(|members| {
             let best = best_of(rivals, members);
-            let quality = trouble.quality(&rivals[best]) * before.map_or(1.0, |b| likeness(&rivals[best].answers, b));
+            let quality = trouble.quality(&rivals[best]) * like(&rivals[best]);
             (best, mass(rivals, members) * quality)
         })
         .collect();
@@ -123,15 +125,20 @@ impl Trouble {
     }
 }
 
-/// How much of what the tree answered when it was green is answered again, as a factor.
-fn likeness(answers: &[Option<Answer>], before: &[Option<Answer>]) -> f64 {
-    let known: Vec<bool> =
-        answers.iter().zip(before).filter_map(|(a, b)| Some(a.as_ref()?.digest == b.as_ref()?.digest)).collect();
-    if known.is_empty() {
-        return 1.0;
-    }
-    let same = known.iter().filter(|k| **k).count() as f64 / known.len() as f64;
-    0.02 + same.powi(4)
+/// Each input that a rival answers otherwise than the green tree did, beyond those that no rival answers as it did,
+/// costs this factor. An estimate: a change may mean to answer a few inputs differently.
+const UNLIKE: f64 = 0.4;
+/// The least that unlikeness leaves of a weight.
+const LEAST_LIKE: f64 = 0.02;
+
+/// Inputs that are answered otherwise than the tree did when it was green.
+fn unlike(answers: &[Option<Answer>], before: &[Option<Answer>]) -> usize {
+    answers.iter().zip(before).filter(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.digest != b.digest)).count()
+}
+
+/// What unlikeness leaves of a weight; `least`: what even the likest rival answers otherwise.
+fn likeness(unlike: usize, least: usize) -> f64 {
+    UNLIKE.powi(i32::try_from(unlike.saturating_sub(least)).unwrap_or(i32::MAX)).max(LEAST_LIKE)
 }
 
 /// The first input that two rivals answer differently; one where neither raises, if there is one.
