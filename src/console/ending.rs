@@ -52,6 +52,7 @@ fn headline(document: &Document, style: Style) -> String {
     let answer = match document.outcome {
         Outcome::AlreadyGreen | Outcome::Healed => style.good(answer),
         Outcome::HealedNotApplied | Outcome::Ambiguous | Outcome::Flaky | Outcome::LeftAlone => style.warn(answer),
+        Outcome::Unfinished if document.heal.is_some() => style.good(answer),
         Outcome::Interrupted | Outcome::Unfinished => style.warn(answer),
         Outcome::BrokenOnBase | Outcome::Environment | Outcome::Escalated | Outcome::Error => style.bad(answer),
     };

@@ -41,6 +41,10 @@ struct Row {
     text: String,
     since: Timestamp,
     state: State,
+    /// It ended because there was nothing to do for it.
+    is_idle: bool,
+    /// Names of others that are drawn with it.
+    others: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,11 @@ impl Picture {
             }
             Event::FixerEnded { fixer, findings, ms } => {
                 let (state, words) = ended(&findings.ended, *ms, findings.tried);
-                self.row(entry, &text(fixer), &words, state);
+                let fixer = text(fixer);
+                self.row(entry, &fixer, &words, state);
+                let rows = self.tiers.iter_mut().flat_map(|tier| &mut tier.rows);
+                let is_idle = matches!(findings.ended, Ended::NothingToDo { .. });
+                rows.filter(|row| row.name == fixer).for_each(|row| row.is_idle = is_idle);
             }
             Event::JudgeStarted { candidate } => {
                 self.judge = Some(Judge { candidate: text(candidate), step: "guards".into(), verdict: None });
@@ -148,7 +156,8 @@ impl Picture {
                 }
             }
             None => {
-                tier.rows.push(Row { name: name.to_owned(), text: text.to_owned(), since: entry.time, state });
+                let (name, text) = (name.to_owned(), text.to_owned());
+                tier.rows.push(Row { name, text, since: entry.time, state, is_idle: false, others: Vec::new() });
             }
         }
     }
@@ -169,9 +178,11 @@ impl Picture {
             (None, None) => {}
         }
         for tier in &self.tiers {
-            for (i, row) in tier.rows.iter().enumerate() {
+            let rows = merged(&tier.rows);
+            let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).clamp(8, 12);
+            for (i, row) in rows.iter().enumerate() {
                 let head = if i == 0 { format!("tier {}  ", tier.number) } else { " ".repeat(8) };
-                out.push(row_line(row, &head, spin, &elapsed(row.since), style));
+                out.push(row_line(row, width, &head, spin, &elapsed(row.since), style));
             }
         }
         if let Some(judge) = &self.judge {
@@ -195,14 +206,29 @@ impl Picture {
     }
 }
 
-fn row_line(row: &Row, head: &str, spin: &str, elapsed: &str, style: Style) -> String {
+/// The rows; those that found nothing to do for the same reason are drawn as one.
+fn merged(rows: &[Row]) -> Vec<Row> {
+    let mut out: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match out.iter_mut().find(|other| row.is_idle && other.is_idle && other.text == row.text) {
+            Some(other) => other.others.push(row.name.clone()),
+            None => out.push(row.clone()),
+        }
+    }
+    for row in out.iter_mut().filter(|row| !row.others.is_empty()) {
+        row.text = format!("{} ({} too)", row.text, row.others.join(", "));
+    }
+    out
+}
+
+fn row_line(row: &Row, width: usize, head: &str, spin: &str, elapsed: &str, style: Style) -> String {
     let (mark, time) = match row.state {
         State::Working => (style.cyan(spin), elapsed.to_owned()),
         State::Good { ms } => (style.green("✓"), some_seconds(ms)),
         State::Nothing { ms } => (style.dim("·"), some_seconds(ms)),
         State::Bad { ms } => (style.red("✗"), some_seconds(ms)),
     };
-    let (name, text) = (format!("{:<8}", one_line(&row.name, 20)), format!("{:<44}", one_line(&row.text, 90)));
+    let (name, text) = (format!("{:<width$}", one_line(&row.name, 20)), format!("{:<44}", one_line(&row.text, 90)));
     format!("{} {name} {mark} {text}  {}", style.dim(head), style.dim(&time)).trim_end().to_owned()
 }
 
@@ -261,6 +287,24 @@ mod tests {
     #[test]
     fn the_picture_of_an_escalation_shows_the_culprit_and_the_refused_revert() {
         insta::assert_snapshot!("live-escalated", drawn("escalated", usize::MAX));
+    }
+
+    #[test]
+    fn fixers_with_nothing_to_do_for_one_reason_share_a_line() {
+        let mut entries = recorded("healed");
+        let at = entries.iter().position(|e| matches!(e.event, Event::FixerStarted { .. })).unwrap();
+        let like = entries[at].clone();
+        for name in ["regression", "contract"] {
+            let ended = Ended::NothingToDo { why: "no model configured".into() };
+            let findings = crate::words::Findings::ended(ended);
+            let started = Event::FixerStarted { fixer: name.into() };
+            let ended = Event::FixerEnded { fixer: name.into(), findings, ms: 1 };
+            entries.splice(at..at, [started, ended].map(|event| Entry { event, ..like.clone() }));
+        }
+        let mut picture = Picture::default();
+        entries.iter().for_each(|entry| picture.take(entry));
+        let drawn = picture.lines(entries[at].time, 0, Style::plain());
+        assert_eq!(drawn.iter().filter(|line| line.contains("no model configured")).count(), 1, "{drawn:#?}");
     }
 
     #[test]

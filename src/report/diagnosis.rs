@@ -290,6 +290,8 @@ pub fn headline(document: &Document) -> String {
             _ => format!("green already, in {time}"),
         },
         Outcome::Healed | Outcome::HealedNotApplied | Outcome::Ambiguous => healed(document),
+        // verified, while nobody has said yet whether to apply it
+        Outcome::Unfinished if document.heal.is_some() => healed(document),
         Outcome::Flaky => {
             let flaky = document.blame.as_ref().map_or(0, |blame| blame.tests.len());
             format!("flaky: {} passed when run again. Nothing was changed.", count(flaky, "red test"))

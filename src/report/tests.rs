@@ -323,3 +323,13 @@ proptest! {
         prop_assert!(serde_json::to_string(&document).is_ok());
     }
 }
+
+#[test]
+fn a_heal_that_waits_for_an_answer_is_called_a_heal() {
+    let mut entries = recorded("healed");
+    let verified = entries.iter().position(|e| matches!(e.event, crate::trajectory::Event::Healed { .. })).unwrap();
+    entries.truncate(verified + 1);
+    let document = Document::of(&entries);
+    assert_eq!(document.outcome, Outcome::Unfinished);
+    assert_eq!(document.headline, "healed by undo, tier 1, in 11.2 s");
+}
