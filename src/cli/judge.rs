@@ -212,7 +212,11 @@ impl Court<'_> {
         if red.is_green() {
             return Ok(self.nothing_red(&snapshot, &red));
         }
-        let limits = Limits { time: self.config.limit_of_run(red.duration), log_cap_bytes: self.config.log_cap_bytes };
+        let limits = Limits {
+            time: self.config.limit_of_run(red.duration),
+            log_cap_bytes: self.config.log_cap_bytes,
+            background: false,
+        };
         if let Some(unstable) = self.not_really_red(&lab, &snapshot, &red, limits, cancel).await? {
             return Ok(self.document(&snapshot, Some(&red), &unstable, None));
         }
@@ -232,7 +236,7 @@ impl Court<'_> {
         let workspace = lab.workspace(snapshot, "red").await?;
         recorder.record(Event::SuiteStarted { purpose: Purpose::Red, subject: subject.clone(), selected: None });
         let time: Duration = self.config.run_time_limit.unwrap_or(self.config.time_limit);
-        let limits = Limits { time, log_cap_bytes: self.config.log_cap_bytes };
+        let limits = Limits { time, log_cap_bytes: self.config.log_cap_bytes, background: false };
         let run = lab.run(&workspace, &self.suite, &Selection::All, limits, cancel).await?;
         record_run(recorder, Purpose::Red, &subject, &run);
         Ok(run)

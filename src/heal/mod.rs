@@ -223,7 +223,7 @@ impl<'a> Healing<'a> {
             subject: "your tree".to_owned(),
             selected: None,
         });
-        let limits = Limits { time: self.first_run_limit(), log_cap_bytes: self.log_cap() };
+        let limits = Limits { time: self.first_run_limit(), log_cap_bytes: self.log_cap(), background: false };
         let run = self.lab.run(&workspace, &self.request.suite, &Selection::All, limits, self.cancel);
         let run = kill_point_during("during-red-run", run).await?;
         record_run(self.recorder, Purpose::Red, "your tree", &run);
@@ -367,7 +367,7 @@ impl<'a> Healing<'a> {
             green,
             wanted: None,
             lab: Arc::clone(&self.lab),
-            limits: docket.limits,
+            limits: Limits { background: true, ..docket.limits },
             protected: self.protected.clone(),
             remembered,
             seed: self.request.seed,
@@ -392,7 +392,7 @@ impl<'a> Healing<'a> {
         } else {
             config.limit_of_run(red.duration)
         };
-        Limits { time, log_cap_bytes: self.log_cap() }
+        Limits { time, log_cap_bytes: self.log_cap(), background: false }
     }
 
     /// The limit for the first run, of which nothing is known: the judge will run everything `repeat` times more, so a

@@ -157,7 +157,7 @@ async fn docket(
 ) -> Result<Docket> {
     let suite = receipt.suite.suite()?;
     let time = Duration::from_millis(receipt.suite.time_limit_ms);
-    let limits = Limits { time, log_cap_bytes: receipt.suite.log_cap_bytes };
+    let limits = Limits { time, log_cap_bytes: receipt.suite.log_cap_bytes, background: false };
     let workspace = tokio::select! {
         made = lab.workspace(&snapshot, "replay") => made?,
         () = cancel.cancelled() => return Err(Error::interrupted()),

@@ -24,6 +24,8 @@ pub struct Limits {
     pub time: Duration,
     /// Bytes of each output stream that are kept.
     pub log_cap_bytes: u64,
+    /// A fixer's run: it has slots of its own and stands back while triage or the judge want the cores.
+    pub background: bool,
 }
 
 /// Makes workspaces and runs suites. Cheap to clone by `Arc`; safe to use from several fixers at once.
@@ -35,8 +37,10 @@ pub struct Lab {
     pub carry: Carry,
     /// Variable names (globs) that code under test may see although they look like secrets.
     pub env_allow: Vec<String>,
-    /// Slots for test runs: one per core.
+    /// Slots for test runs of triage and judge: one per core.
     slots: Semaphore,
+    /// As many for the fixers, so that the judge never waits for one of theirs.
+    background: Semaphore,
     /// How many slots there are.
     pub parallel: usize,
     counter: AtomicU64,
@@ -52,6 +56,7 @@ impl Lab {
             carry,
             env_allow,
             slots: Semaphore::new(parallel),
+            background: Semaphore::new(parallel),
             parallel,
             counter: AtomicU64::new(0),
             runs: AtomicU64::new(0),
@@ -70,12 +75,18 @@ impl Lab {
             .map_err(|e| Error::internal("making a workspace panicked").source(e))?
     }
 
-    /// Waits for a slot; hold it while something heavy runs that does not go through [`Lab::run`] (a warm runner's turn).
+    /// Waits for a fixer's slot; hold it while something heavy runs that does not go through [`Lab::run`] (a warm runner's
+    /// turn).
     ///
     /// # Errors
     /// Never in practice: the semaphore is not closed.
     pub async fn slot(&self) -> Result<SemaphorePermit<'_>> {
-        self.slots.acquire().await.map_err(|e| Error::internal("the lab is closed").source(e))
+        self.permit(true).await
+    }
+
+    async fn permit(&self, background: bool) -> Result<SemaphorePermit<'_>> {
+        let slots = if background { &self.background } else { &self.slots };
+        slots.acquire().await.map_err(|e| Error::internal("the lab is closed").source(e))
     }
 
     /// A fresh folder outside every workspace, for report files and logs.
@@ -112,7 +123,7 @@ impl Lab {
         cancel: &CancellationToken,
     ) -> Result<Run> {
         let _slot = tokio::select! {
-            slot = self.slot() => slot?,
+            slot = self.permit(limits.background) => slot?,
             () = cancel.cancelled() => return Err(Error::interrupted()),
         };
         self.runs.fetch_add(1, Ordering::Relaxed);
@@ -131,6 +142,7 @@ impl Lab {
             stdout: log.stdout.clone(),
             stderr: log.stderr.clone(),
             log_cap_bytes: limits.log_cap_bytes,
+            background: limits.background,
         };
         let finished: Finished = process::run(&spec, cancel).await?;
         let (suite, top) = (suite.clone(), workspace.path.clone());

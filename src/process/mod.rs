@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 
 pub use capture::DROPPED;
-pub use supervisor::{set_supervisor, supervisor_main_if_asked};
+pub use supervisor::{set_supervisor, stand_back, supervisor_main_if_asked};
 
 pub use crate::words::End;
 
@@ -47,6 +47,8 @@ pub struct Spec {
     pub stderr: PathBuf,
     /// The most that is kept of each stream, in bytes.
     pub log_cap_bytes: u64,
+    /// Others have the cores first (`nice` 10).
+    pub background: bool,
 }
 
 /// A finished command. Nothing of its process tree is running any more.
@@ -99,6 +101,7 @@ mod tests {
             grace: Duration::from_millis(100),
             stdout: dir.join("out"),
             stderr: dir.join("err"),
+            background: false,
             log_cap_bytes: 1000,
         }
     }

@@ -56,9 +56,14 @@ impl Report {
 /// Writes `spec` as a request.
 pub(super) fn send(spec: &Spec, mut to: impl Write) -> io::Result<()> {
     let mut body = Vec::with_capacity(16 * 1024);
-    for number in
-        [millis(spec.time_limit), millis(spec.grace), spec.log_cap_bytes, spec.argv.len() as u64, spec.env.len() as u64]
-    {
+    for number in [
+        millis(spec.time_limit),
+        millis(spec.grace),
+        spec.log_cap_bytes,
+        u64::from(spec.background),
+        spec.argv.len() as u64,
+        spec.env.len() as u64,
+    ] {
         body.extend_from_slice(&number.to_le_bytes());
     }
     let mut field = |text: &OsStr| {
@@ -98,13 +103,14 @@ fn parse(body: &[u8]) -> Option<Spec> {
     let time_limit = Duration::from_millis(fields.number()?);
     let grace = Duration::from_millis(fields.number()?);
     let log_cap_bytes = fields.number()?;
+    let background = fields.number()? != 0;
     let (args, vars) = (fields.number()?, fields.number()?);
     let cwd = PathBuf::from(fields.text()?);
     let stdout = PathBuf::from(fields.text()?);
     let stderr = PathBuf::from(fields.text()?);
     let argv = (0..args).map(|_| fields.text()).collect::<Option<Vec<_>>>()?;
     let env = (0..vars).map(|_| Some((fields.text()?, fields.text()?))).collect::<Option<_>>()?;
-    fields.0.is_empty().then_some(Spec { argv, cwd, env, time_limit, grace, stdout, stderr, log_cap_bytes })
+    fields.0.is_empty().then_some(Spec { argv, cwd, env, time_limit, grace, stdout, stderr, log_cap_bytes, background })
 }
 
 struct Fields<'a>(&'a [u8]);
@@ -149,7 +155,7 @@ mod tests {
         ) {
             let spec = Spec {
                 argv, env, cwd: cwd.into(), stdout: out.into(), stderr: err.into(),
-                time_limit: Duration::from_millis(limit), grace: Duration::from_millis(7), log_cap_bytes: cap,
+                time_limit: Duration::from_millis(limit), grace: Duration::from_millis(7), log_cap_bytes: cap, background: cap % 2 == 1,
             };
             let mut sent = Vec::new();
             send(&spec, &mut sent).unwrap();

@@ -36,7 +36,7 @@ pub fn suite(command: &str, runner: Runner) -> Suite {
     }
 }
 
-const LIMITS: Limits = Limits { time: Duration::from_secs(60), log_cap_bytes: 1 << 20 };
+const LIMITS: Limits = Limits { time: Duration::from_secs(60), log_cap_bytes: 1 << 20, background: false };
 
 impl Bench {
     /// The case of `project` as it is now, which was green at `green`.

@@ -32,7 +32,7 @@ fn docket(bench: &Bench) -> Docket {
         snapshot: case.snapshot.clone(),
         suite: case.suite.clone(),
         red: case.red.clone(),
-        limits: Limits { time: Duration::from_secs(20), log_cap_bytes: 1 << 20 },
+        limits: Limits { time: Duration::from_secs(20), log_cap_bytes: 1 << 20, background: false },
         policy: Policy { repeat: 1, allow_test_changes: false, protected: Protected::new(&[]) },
     }
 }

@@ -22,6 +22,7 @@ fn spec(dir: &Path, argv: &[&str]) -> Spec {
         stdout: dir.join("out"),
         stderr: dir.join("err"),
         log_cap_bytes: 1024 * 1024,
+        background: false,
     }
 }
 
@@ -377,4 +378,16 @@ fn a_run_costs_little_more_than_the_command() {
         })
         .min();
     assert!(fastest < Some(Duration::from_millis(60)), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn a_command_in_the_background_stands_back_and_others_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).unwrap().trim().parse::<i32>().unwrap();
+    let own = number(&std::process::Command::new("nice").output().unwrap().stdout);
+    for (background, expected) in [(true, (own + 10).min(19)), (false, own)] {
+        let spec = Spec { background, ..shell(dir.path(), "nice") };
+        process::run(&spec, &CancellationToken::new()).await.unwrap();
+        assert_eq!(number(&std::fs::read(&spec.stdout).unwrap()), expected);
+    }
 }

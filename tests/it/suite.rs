@@ -59,6 +59,7 @@ impl Place {
             stdout: log.stdout.clone(),
             stderr: log.stderr.clone(),
             log_cap_bytes: process::LOG_CAP_BYTES,
+            background: false,
         };
         let finished = process::run(&spec, &CancellationToken::new()).await.unwrap();
         adapter::collect(suite, &prepared, &finished, &log, &self.top())

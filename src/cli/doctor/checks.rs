@@ -195,6 +195,7 @@ fn try_out(context: &Context, argv: &[String], cwd: &Path, allow: &[String]) -> 
         stdout: folder.path().join("stdout"),
         stderr: folder.path().join("stderr"),
         log_cap_bytes: 64 * 1024,
+        background: false,
     };
     context.wait(|cancel: CancellationToken| async move { process::run(&spec, &cancel).await.map(|done| done.end) })
 }

@@ -90,7 +90,7 @@ fn test(context: &Context, repository: &Repository, config: &Config, commit: &Sh
     let snapshot = store.snapshot_of(commit)?;
     let lab = Lab::new(store, carry, config.env_allow.clone(), config.parallel);
     let time = config.run_time_limit.unwrap_or(config.time_limit);
-    let limits = Limits { time, log_cap_bytes: config.log_cap_bytes };
+    let limits = Limits { time, log_cap_bytes: config.log_cap_bytes, background: false };
     let (recorder, subject) = (&session.recorder, commit.short().to_owned());
     let result = context.wait(|cancel: CancellationToken| async move {
         let workspace = lab.workspace(&snapshot, "hook").await?;

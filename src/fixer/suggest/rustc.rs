@@ -266,6 +266,7 @@ impl Bench<'_> {
             stdout: dir.join("stdout.log"),
             stderr: dir.join("stderr.log"),
             log_cap_bytes: process::LOG_CAP_BYTES,
+            background: self.case.limits.background,
         };
         process::run(&spec, &self.desk.cancel).await?;
         let output = std::fs::read(&spec.stdout).unwrap_or_default();

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::error::{Context as _, Error, Result};
+use crate::process;
 
 /// How long a server may take to clean up after its input has ended, before it gets KILL.
 const FAREWELL: Duration = Duration::from_millis(400);
@@ -40,6 +41,14 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true);
+        // SAFETY: what runs between fork and exec is one system call.
+        #[cfg(unix)]
+        unsafe {
+            command.pre_exec(|| {
+                process::stand_back();
+                Ok(())
+            });
+        }
         let what = || format!("can't start {}", PathBuf::from(&argv[0]).display());
         let mut child = command.spawn().context(what)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
