@@ -2,6 +2,8 @@
 
 pub mod history;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,7 +108,7 @@ impl Lab {
     }
 
     /// The clean environment for code under test.
-    pub fn environment(&self) -> std::collections::BTreeMap<std::ffi::OsString, std::ffi::OsString> {
+    pub fn environment(&self) -> BTreeMap<OsString, OsString> {
         process::environment::clean(std::env::vars_os(), &self.env_allow)
     }
 
@@ -122,6 +124,22 @@ impl Lab {
         limits: Limits,
         cancel: &CancellationToken,
     ) -> Result<Run> {
+        self.run_with(workspace, suite, selection, limits, &BTreeMap::new(), cancel).await
+    }
+
+    /// The same with more variables.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub async fn run_with(
+        &self,
+        workspace: &Workspace,
+        suite: &Suite,
+        selection: &Selection,
+        limits: Limits,
+        more: &BTreeMap<OsString, OsString>,
+        cancel: &CancellationToken,
+    ) -> Result<Run> {
         let _slot = tokio::select! {
             slot = self.permit(limits.background) => slot?,
             () = cancel.cancelled() => return Err(Error::interrupted()),
@@ -132,6 +150,7 @@ impl Lab {
         // PATH may lead into a virtual environment of the user's tree: the one carried here has to be used
         let mut env = workspace.environment(self.environment());
         env.extend(prepared.env.clone());
+        env.extend(more.clone());
         let log = LogFiles { stdout: reports.join("stdout.log"), stderr: reports.join("stderr.log") };
         let spec = Spec {
             argv: prepared.argv.clone(),

@@ -161,6 +161,11 @@ impl Queue {
         self.heap.pop().map(|q| q.what)
     }
 
+    /// Puts back what was taken and not tried.
+    pub fn put_back(&mut self, what: Try) {
+        self.push(what);
+    }
+
     /// Priority of what comes next.
     pub fn peek(&mut self, project: &Project) -> Option<f64> {
         self.fill(project);

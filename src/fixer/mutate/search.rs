@@ -73,6 +73,8 @@ const LEAST_RIVALS: u64 = 80;
 const MOST_GREENS: usize = 40;
 /// So many misses are kept.
 const MOST_CLOSEST: usize = 5;
+/// So many candidates share the first build.
+const FIRST_GROUP: usize = 6;
 /// Progress is told this often at most.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
@@ -140,7 +142,7 @@ impl<'a> Search<'a> {
             if self.began.elapsed() >= self.limit {
                 return Stop::OutOfTime;
             }
-            let next = {
+            let (group, running) = {
                 let mut state = self.state();
                 if self.has_enough(&mut state) {
                     return Stop::Enough;
@@ -148,20 +150,60 @@ impl<'a> Search<'a> {
                 if state.broken > 5 {
                     return Stop::Broken;
                 }
-                let next = state.queue.next(self.project);
-                state.running += usize::from(next.is_some());
-                next.ok_or(state.running)
+                let group = self.take(&mut state);
+                state.running += usize::from(!group.is_empty());
+                (group, state.running)
             };
-            match next {
-                Ok(what) => {
-                    self.try_one(slot, what).await;
-                    self.state().running -= 1;
-                    self.tell(false);
+            if group.is_empty() {
+                if running == 0 {
+                    return Stop::Exhausted;
                 }
                 // what others are trying may come again
-                Err(running) if running > 0 => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(_) => return Stop::Exhausted,
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
             }
+            self.try_group(slot, group).await;
+            self.state().running -= 1;
+            self.tell(false);
+        }
+    }
+
+    /// What is tried next: one candidate, or as many as share a build. The first groups are small: the best candidates
+    /// are tried first, and may be all that is needed.
+    fn take(&self, state: &mut State) -> Vec<Try> {
+        let most = self.probe.batch().min(FIRST_GROUP + usize::try_from(state.tried / 2).unwrap_or(usize::MAX));
+        let mut group: Vec<Try> = Vec::new();
+        while group.len() < most {
+            let Some(what) = state.queue.next(self.project) else { break };
+            let is_alone = what.patient;
+            if is_alone && !group.is_empty() {
+                state.queue.put_back(what);
+                break;
+            }
+            group.push(what);
+            if is_alone {
+                break;
+            }
+        }
+        group
+    }
+
+    async fn try_group(&self, slot: usize, group: Vec<Try>) {
+        if group.len() == 1 {
+            for what in group {
+                self.try_one(slot, what).await;
+            }
+            return;
+        }
+        let (group, changes): (Vec<Try>, Vec<Vec<Change>>) = group
+            .into_iter()
+            .map(|what| (what.changes(self.project), what))
+            .filter(|(changes, _)| !changes.is_empty())
+            .map(|(changes, what)| (what, changes))
+            .unzip();
+        let answers = self.probe.probe_many(slot, self.project, &changes).await;
+        for ((what, changes), answer) in group.into_iter().zip(changes).zip(answers) {
+            self.take_answer(slot, what, changes, answer).await;
         }
     }
 
@@ -183,7 +225,13 @@ impl<'a> Search<'a> {
             return;
         }
         let ask = if what.patient { Ask::Patient } else { Ask::Quick };
-        let mut probed = match self.ask(slot, &changes, ask).await {
+        let answer = self.ask(slot, &changes, ask).await;
+        self.take_answer(slot, what, changes, answer).await;
+    }
+
+    /// Remembers what became of a candidate; one that turned the red tests green has to pass all of them.
+    async fn take_answer(&self, slot: usize, what: Try, changes: Vec<Change>, answer: Result<Probed>) {
+        let mut probed = match answer {
             Ok(probed) => probed,
             Err(error) => {
                 tracing::debug!(%error, "probe failed");

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Ask, Change, Probe, Probed, Roster};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
+use crate::fixer::mutate::edits::Project;
 use crate::lab::{Lab, Limits};
 use crate::repo::Workspace;
-use crate::suite::{Run, Scope, Selection, Status, Suite, TestId};
+use crate::suite::{Run, Runner, Scope, Selection, Status, Suite, TestId};
 use crate::words::End;
 
 /// A build and a test run of a candidate may take this many times what they took without it.
@@ -23,21 +24,26 @@ const PATIENT_TIMES: f64 = 10.0;
 /// Nothing is cut below this: linking on a busy machine takes seconds.
 const LEAST: Duration = Duration::from_secs(5);
 
+/// So many candidates share a build.
+const MOST_ARMS: usize = 24;
+
 /// Runs the suite's command for each candidate.
 #[derive(Debug)]
 pub struct ColdProbe {
-    lab: Arc<Lab>,
-    suite: Suite,
+    pub(super) lab: Arc<Lab>,
+    pub(super) suite: Suite,
     /// For a whole run.
-    limits: Limits,
-    slots: Vec<Mutex<Workspace>>,
+    pub(super) limits: Limits,
+    pub(super) slots: Vec<Mutex<Workspace>>,
     roster: Roster,
     red: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
     whole: bool,
     /// One run of the red tests in a workspace that was built before.
     warm: Duration,
-    cancel: CancellationToken,
+    /// Some file is in a language whose build costs more than its tests, and whose functions can be switched.
+    can_batch: bool,
+    pub(super) cancel: CancellationToken,
 }
 
 impl ColdProbe {
@@ -75,6 +81,7 @@ impl ColdProbe {
             whole: red.iter().any(is_whole),
             red,
             warm: case.red.duration,
+            can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
             cancel: cancel.clone(),
         })
     }
@@ -95,14 +102,17 @@ impl ColdProbe {
     async fn run(&self, slot: usize, changes: &[Change], only_red: bool, limits: Limits) -> Result<Run> {
         let workspace = self.slots[slot % self.slots.len()].lock().await;
         put(&workspace, changes)?;
-        let selection = if only_red && !self.whole { Selection::Only(self.red.clone()) } else { Selection::All };
-        let run = self.lab.run(&workspace, &self.suite, &selection, limits, &self.cancel).await;
+        let run = self.lab.run(&workspace, &self.suite, &self.selection(only_red), limits, &self.cancel).await;
         // the candidate's files, and everything that its tests left behind
         workspace.reset()?;
         run
     }
 
-    fn limits(&self, ask: Ask) -> Limits {
+    pub(super) fn selection(&self, only_red: bool) -> Selection {
+        if only_red && !self.whole { Selection::Only(self.red.clone()) } else { Selection::All }
+    }
+
+    pub(super) fn limits(&self, ask: Ask) -> Limits {
         let time = match ask {
             Ask::Quick => LEAST.max(self.warm.mul_f64(QUICK_TIMES)),
             Ask::Patient => (LEAST * 2).max(self.warm.mul_f64(PATIENT_TIMES)),
@@ -111,7 +121,7 @@ impl ColdProbe {
         Limits { time: time.min(self.limits.time), ..self.limits }
     }
 
-    async fn try_one(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
+    pub(super) async fn try_one(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
         let run = self.run(slot, changes, ask != Ask::Whole, self.limits(ask)).await?;
         if run.end == End::Cancelled {
             return Err(Error::interrupted());
@@ -119,7 +129,7 @@ impl ColdProbe {
         Ok(self.read(&run, ask))
     }
 
-    fn read(&self, run: &Run, ask: Ask) -> Probed {
+    pub(super) fn read(&self, run: &Run, ask: Ask) -> Probed {
         let broken = run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test);
         let status = |n: &usize| run.tests.get(&TestId(self.roster.names[*n].clone())).map(|r| r.status);
         let healed = |n: &usize| match status(n) {
@@ -175,6 +185,20 @@ impl Probe for ColdProbe {
 
     fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>> {
         Box::pin(self.try_one(slot, changes, ask))
+    }
+
+    fn batch(&self) -> usize {
+        // a red build has no tests that could be run: what mends it is found by building
+        if self.can_batch && !self.whole { MOST_ARMS } else { 1 }
+    }
+
+    fn probe_many<'a>(
+        &'a self,
+        slot: usize,
+        project: &'a Project,
+        candidates: &'a [Vec<Change>],
+    ) -> BoxFuture<'a, Vec<Result<Probed>>> {
+        Box::pin(self.try_many(slot, project, candidates))
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -1,5 +1,7 @@
 //! Probes: how a candidate is tried. Warm forks for Python, a waiting pool for node, reused workspaces for the rest.
 
+pub mod arms;
+mod batch;
 pub mod cold;
 pub mod command;
 pub mod node;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::error::Result;
+
+use super::edits::Project;
 
 /// One file as a candidate has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +122,26 @@ pub trait Probe: Send + Sync {
     fn about(&self) -> String;
     /// Tries a candidate in `slot`.
     fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>>;
+    /// So many candidates are tried together at less cost than one by one; 1: none.
+    fn batch(&self) -> usize {
+        1
+    }
+    /// Tries several candidates with [`Ask::Quick`] in `slot`; an answer for each, in their order.
+    fn probe_many<'a>(
+        &'a self,
+        slot: usize,
+        project: &'a Project,
+        candidates: &'a [Vec<Change>],
+    ) -> BoxFuture<'a, Vec<Result<Probed>>> {
+        let _ = project;
+        Box::pin(async move {
+            let mut out = Vec::with_capacity(candidates.len());
+            for changes in candidates {
+                out.push(self.probe(slot, changes, Ask::Quick).await);
+            }
+            out
+        })
+    }
     /// Line coverage of the unpatched tree, where that is cheap.
     fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
         Box::pin(async { None })

@@ -1,0 +1,152 @@
+//! Tries many candidates with one build where the build is what costs: arms of one switch, run one after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::arms::{Arm, Armed, VARIABLE, compose};
+use super::cold::ColdProbe;
+use super::{Ask, Change, Probe as _, Probed};
+use crate::error::{Context as _, Error, Result};
+use crate::fixer::mutate::edits::Project;
+use crate::lab::Limits;
+use crate::repo::Workspace;
+use crate::suite::{LogFiles, Run, Scope, Status};
+use crate::words::End;
+
+/// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
+/// build, then the rest is tried one by one.
+const MOST_ROUNDS: usize = 8;
+/// No more than this of a compiler's output is read.
+const LOG_BYTES: u64 = 2 * 1024 * 1024;
+/// A build of many arms may take this many times a build and run of one.
+const BUILD_TIMES: u32 = 4;
+
+/// What is known of the candidates of a batch.
+type Answers = BTreeMap<usize, Probed>;
+
+impl ColdProbe {
+    /// Tries `candidates` in `slot`; those that are no arms, or that nobody can build together, one by one.
+    pub(super) async fn try_many(
+        &self,
+        slot: usize,
+        project: &Project,
+        candidates: &[Vec<Change>],
+    ) -> Vec<Result<Probed>> {
+        let arms: BTreeMap<usize, Arm> =
+            candidates.iter().enumerate().filter_map(|(at, c)| Some((at + 1, Arm::of(project, c)?))).collect();
+        let mut answers = match self.run_arms(slot, project, arms).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::debug!(%error, "a batch failed");
+                Answers::new()
+            }
+        };
+        let mut out = Vec::with_capacity(candidates.len());
+        for (at, changes) in candidates.iter().enumerate() {
+            out.push(match answers.remove(&(at + 1)) {
+                Some(probed) => Ok(probed),
+                None => self.try_one(slot, changes, Ask::Quick).await,
+            });
+        }
+        out
+    }
+
+    /// Builds the arms, throws out those that don't build, and runs the rest. What has no answer was not tried.
+    async fn run_arms(&self, slot: usize, project: &Project, mut arms: BTreeMap<usize, Arm>) -> Result<Answers> {
+        let mut answers = Answers::new();
+        if arms.len() < 2 {
+            return Ok(answers);
+        }
+        let workspace = self.slots[slot % self.slots.len()].lock().await;
+        let armed = self.build(&workspace, project, &mut arms, &mut answers).await;
+        if let Ok(Some(armed)) = &armed {
+            let written = SystemTime::now();
+            for number in arms.keys() {
+                workspace.reset()?;
+                put_at(&workspace, armed, written)?;
+                let run = self.run_arm(&workspace, *number, self.limits(Ask::Quick)).await?;
+                if run.end == End::Cancelled {
+                    break;
+                }
+                answers.insert(*number, self.read(&run, Ask::Quick));
+            }
+        }
+        workspace.reset()?;
+        armed.map(|_| answers)
+    }
+
+    /// Builds until no error can be blamed on an arm. `None`: the build fails for another reason.
+    async fn build(
+        &self,
+        workspace: &Workspace,
+        project: &Project,
+        arms: &mut BTreeMap<usize, Arm>,
+        answers: &mut Answers,
+    ) -> Result<Option<Armed>> {
+        let quick = self.limits(Ask::Quick);
+        let limits = Limits { time: (quick.time * BUILD_TIMES).min(self.limits.time.max(quick.time)), ..quick };
+        for _ in 0..MOST_ROUNDS {
+            let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
+            let armed = compose(project, &numbered);
+            workspace.reset()?;
+            put_at(workspace, &armed, SystemTime::now())?;
+            let run = self.run_arm(workspace, 0, limits).await?;
+            if run.end == End::Cancelled {
+                return Err(Error::interrupted());
+            }
+            if !is_unbuildable(&run) {
+                // the code as it was must be as red as it was, or the arms are not what they should be
+                return Ok(
+                    (run.end != End::TimedOut && !self.read(&run, Ask::Quick).still_red.is_empty()).then_some(armed)
+                );
+            }
+            let blamed = armed.blamed(&output(&run.log)?);
+            if blamed.is_empty() {
+                return Ok(None);
+            }
+            for number in blamed {
+                arms.remove(&number);
+                let still_red = self.roster().red.iter().copied().collect();
+                answers.insert(number, Probed { still_red, unbuildable: true, ..Probed::default() });
+            }
+            if arms.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn run_arm(&self, workspace: &Workspace, number: usize, limits: Limits) -> Result<Run> {
+        let env = BTreeMap::from([(VARIABLE.into(), number.to_string().into())]);
+        self.lab.run_with(workspace, &self.suite, &self.selection(true), limits, &env, &self.cancel).await
+    }
+}
+
+/// The build, or a file, failed: no test has a result of its own.
+fn is_unbuildable(run: &Run) -> bool {
+    run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
+}
+
+/// Writes the arms with the time `written`: the same text at the same time is no reason for a build tool to build again.
+fn put_at(workspace: &Workspace, armed: &Armed, written: SystemTime) -> Result<()> {
+    for change in &armed.changes {
+        let path = workspace.at(&change.path);
+        let place = || format!("can't write {}", path.display());
+        std::fs::write(&path, &change.text).context(place)?;
+        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(written)).context(place)?;
+    }
+    Ok(())
+}
+
+/// What the command printed, errors first; cut where it is too long.
+fn output(log: &LogFiles) -> Result<String> {
+    let read = |path: &Path| -> Result<String> {
+        use std::io::Read as _;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).context(|| format!("can't read {}", path.display()))?;
+        file.take(LOG_BYTES).read_to_end(&mut bytes).context(|| format!("can't read {}", path.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(format!("{}\n{}", read(&log.stderr)?, read(&log.stdout)?))
+}
