@@ -63,6 +63,12 @@ pub struct Cache {
     inner: Arc<Inner>,
 }
 
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cache({})", if self.is_on() { "on" } else { "off" })
+    }
+}
+
 struct Inner {
     store: Option<Box<dyn Store>>,
     embedder: Box<dyn Embedder>,

@@ -141,6 +141,8 @@ pub fn document_in(
     let carry = choice::carried(repository, &loaded.config)?.carry;
     let progress = Progress::choose(&context.terminal, args.quiet, args.json);
     let session = Session::begin(context, repository, command, seed, progress)?;
+    let mut asked = models::settings(&loaded.config)?;
+    asked.cache = Some(models::cache_place(&session.state_dir));
     let request = Request {
         repository: repository.clone(),
         suite,
@@ -153,7 +155,7 @@ pub fn document_in(
         folder: session.run.path.clone(),
         temp: session.run.temp.clone(),
         memory: Memory::open(&session.state_dir),
-        models: Models::new(models::settings(&loaded.config)?),
+        models: Models::new(asked),
     };
     let work = Work { context, args, session: &session, request: &request };
     let result = context.wait(|cancel| async move { work.to_the_end(&cancel).await });

@@ -189,6 +189,10 @@ pub const OTHER_VARIABLES: &[(&str, &str)] = &[
     ("KAIZEN_TMP", "folder for workspaces, instead of the system's temporary folder"),
     ("KAIZEN_MODEL_URL", "a model server of your own that speaks the OpenAI API, such as `http://127.0.0.1:9000/v1`"),
     ("KAIZEN_MODEL_KEY", "its key, when it wants one"),
+    (
+        "KAIZEN_CACHE_URL",
+        "a PostgreSQL server on which a team shares the answers of models, `postgres://user:password@host/database`",
+    ),
     ("KAIZEN_SKIP", "`1`: the pre-push hook lets this push go without running the tests"),
     (
         "KAIZEN_LOG",

@@ -12,6 +12,7 @@ use super::providers::{self, Dialect, OWN, Provider};
 use super::router::Offer;
 use super::trouble::Trouble;
 use super::wire;
+use serde_json::Value;
 
 /// A port of this machine either answers at once, or nobody listens.
 const KNOCK: Duration = Duration::from_millis(100);
@@ -37,6 +38,8 @@ pub struct Usable {
     pub slots: usize,
     /// The server listed it just now; a cloud's model is not asked for before it is needed.
     pub answered: bool,
+    /// What tells these weights from others of the same name, where the server says so.
+    pub digest: Option<String>,
 }
 
 /// Everything that `settings` allow, in their order. Nothing leaves this machine for it, unless the environment's own server is
@@ -98,8 +101,9 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
     let tier = gate::tier(&Passage { url: &url, model: Some(id) });
     let strength = catalog::strength(provider, id);
-    let offer = Offer { name: format!("{provider}/{id}"), tier, price: None, context, strength, left: None };
-    Usable { offer, id: id.to_owned(), family: catalog::family(provider, id), at, slots, answered }
+    let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
+    let offer = Offer { name, family: family.clone(), tier, price: None, context, strength, left: None };
+    Usable { offer, id: id.to_owned(), family, at, slots, answered, digest: None }
 }
 
 async fn own_server(settings: &Settings, base: &str, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
@@ -143,6 +147,18 @@ async fn knock(port: u16) -> bool {
     matches!(tokio::time::timeout(KNOCK, connect).await, Ok(Ok(_)))
 }
 
+/// Ollama's digest of the weights; of llama.cpp the numbers of its file (`meta`: size, parameters, vocabulary).
+fn digest(model: &Value, tags: Option<&Value>, id: &str) -> Option<String> {
+    let named = |tag: &&Value| tag["name"] == *id || tag["model"] == *id;
+    let tag = tags.and_then(|t| t["models"].as_array()?.iter().find(named));
+    if let Some(digest) = tag.and_then(|t| t["digest"].as_str()) {
+        return Some(digest.chars().take(80).collect());
+    }
+    let number = |name: &str| model["meta"][name].as_u64();
+    let numbers = [number("size")?, number("n_params").unwrap_or(0), number("n_vocab").unwrap_or(0)];
+    Some(numbers.map(|n| n.to_string()).join("-"))
+}
+
 /// What the server at `at` says it has; nothing when it is no model server.
 async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     let Ok(list) = client.look(&at, "/models", LOOK).await else { return Vec::new() };
@@ -150,6 +166,11 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     let root = Endpoint { base: at.base.trim_end_matches("/v1").to_owned(), ..at.clone() };
     let props = match at.provider.name {
         "llama.cpp" | OWN => client.look(&root, "/props", LOOK).await.ok(),
+        _ => None,
+    };
+    // Ollama tells what a name stands for today on its own interface only
+    let tags = match at.provider.name {
+        "ollama" => client.look(&root, "/api/tags", LOOK).await.ok(),
         _ => None,
     };
     let props = props.filter(|p| p["total_slots"].is_u64() || p["default_generation_settings"].is_object());
@@ -171,7 +192,8 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
         }
         let context = context.or(number(&model["max_model_len"])).or(number(&model["context_length"]));
         let slots = usize::try_from(slots).unwrap_or(1).clamp(1, 64);
-        Some(usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true))
+        let digest = digest(model, tags.as_ref(), id);
+        Some(Usable { digest, ..usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true) })
     };
     models.iter().take(100).filter_map(of).collect()
 }

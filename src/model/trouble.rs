@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Trouble {
     /// 429.
     #[error("rate limited{}", after.map(|a| format!(", free again in {} s", a.as_secs())).unwrap_or_default())]
@@ -73,7 +75,7 @@ pub enum Trouble {
     /// More than [`super::client::BODY_CAP_BYTES`].
     #[error("the answer is larger than 1 MiB")]
     TooLarge,
-    /// A model with a price answered in free mode.
+    /// A model answered that was not asked, and may not answer here.
     #[error("another model answered: {answered}")]
     OtherModel {
         /// Its name.

@@ -39,6 +39,10 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
                 "temperature": temperature,
                 "stream": stream,
             });
+            // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
+            if provider.key.is_none() && turn.temperature_milli > 0 {
+                body["seed"] = json!(turn.sample % (1 << 31));
+            }
             if stream && provider.stream_options {
                 body["stream_options"] = json!({"include_usage": true});
             }
@@ -203,12 +207,10 @@ mod tests {
 
     fn turn() -> Turn {
         Turn {
-            role: Role::Fix,
-            messages: vec![Message::system("rules"), Message::user("question")],
             answer_tokens: 100,
             temperature_milli: 1500,
             schema: Some(json!({"type": "object"})),
-            deadline: std::time::Duration::from_secs(1),
+            ..Turn::new(Role::Fix, vec![Message::system("rules"), Message::user("question")])
         }
     }
 

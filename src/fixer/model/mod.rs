@@ -22,7 +22,7 @@ use crate::model::models::{Answered, Asker};
 use crate::model::repair::without_thoughts;
 use crate::model::router::{self, Evidence};
 use crate::model::trouble::{Consequence, Trouble};
-use crate::model::{Message, Models, Role, Turn};
+use crate::model::{Message, Models, Role, Turn, Wish};
 use crate::patch::{FileChange, FileContent, Patch};
 use crate::suite::{Run, Selection, TestId};
 use crate::trajectory::Event;
@@ -210,6 +210,8 @@ impl Engine<'_> {
             prompt_tokens: PACK_TOKENS,
             answer_tokens: u64::from(ANSWER_TOKENS),
             evidence: Some(evidence.clone()),
+            models: Vec::new(),
+            not_families: Vec::new(),
         };
         let stronger = router::route(&need, &self.case.models.offers().await).chosen.is_some();
         if stronger {
@@ -235,16 +237,22 @@ impl Engine<'_> {
         let room = router::room(&offers, u64::from(ANSWER_TOKENS)).saturating_sub(fixed).min(PACK_TOKENS);
         let (pack, _) = self.material.pack(self.strategy.parts, room.max(LEAST_PACK_TOKENS));
         let warmer = if self.fresh > 0 { WARM_MILLI } else { self.strategy.temperature_milli };
+        let messages = vec![Message::system(rules), Message::user(format!("{pack}{told}"))];
         let turn = Turn {
-            role: Role::Fix,
-            messages: vec![Message::system(rules), Message::user(format!("{pack}{told}"))],
             answer_tokens: ANSWER_TOKENS,
             temperature_milli: warmer,
-            schema: None,
             deadline: Models::turn_limit(self.deadline.saturating_duration_since(Instant::now())),
+            sample: self.sample(warmer),
+            ..Turn::new(Role::Fix, messages)
         };
         let asker = Asker { name: self.desk.fixer, recorder: &self.desk.recorder, cancel: &self.desk.cancel };
-        self.case.models.ask(&turn, self.evidence.as_ref(), asker).await
+        self.case.models.ask(&turn, &Wish::of(self.evidence.as_ref()), asker).await
+    }
+
+    /// At temperature 0 the answer is kept for whoever asks the same; a warmer turn is asked for its luck, which is another
+    /// one in every run (and the same one again with the same seed).
+    fn sample(&self, temperature_milli: u16) -> u64 {
+        if temperature_milli == 0 { 0 } else { self.case.seed.wrapping_mul(1000) + self.findings.tried }
     }
 
     /// Makes the answer a patch, tries it, and proposes it when everything is green. True: proposed.
