@@ -46,6 +46,7 @@ pub fn key(usable: &Usable, turn: &Turn) -> Key {
         .part("answer_tokens", turn.answer_tokens)
         .part("temperature_milli", turn.temperature_milli)
         .part("schema", turn.schema.clone().unwrap_or(Value::Null))
+        .part("enough", turn.enough.map(|e| format!("{e:?}")))
         .part("sample", turn.sample);
     match question {
         Some(question) => key.question(question),

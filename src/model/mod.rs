@@ -5,15 +5,19 @@ pub mod budget;
 pub mod catalog;
 pub mod client;
 pub mod discover;
+pub mod enough;
 pub mod gate;
 pub mod keep;
 pub mod models;
 pub mod money;
+pub mod profiles;
 pub mod providers;
+pub mod quota;
 pub mod repair;
 pub mod router;
 pub mod secret;
 pub mod send;
+pub mod slots;
 pub mod tokens;
 pub mod trouble;
 pub mod wire;
@@ -22,8 +26,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use enough::Enough;
 pub use models::{Answered, Asker, CachePlace, Models, Settings, Wish};
 pub use money::Money;
+pub use profiles::Job;
 pub use secret::Secret;
 pub use trouble::Trouble;
 
@@ -125,6 +131,8 @@ pub struct Turn {
     /// The part of one message that is a question in natural language. With a role that answers questions, the kept answer
     /// to a similar one may be served.
     pub question: Option<String>,
+    /// When the answer is whole before the model stops: the rest is not waited for.
+    pub enough: Option<Enough>,
     /// Which of several samples of the same turn this is: equal turns with another number are asked anew.
     pub sample: u64,
 }
@@ -140,6 +148,7 @@ impl Turn {
             schema: None,
             deadline: Duration::from_secs(180),
             question: None,
+            enough: None,
             sample: 0,
         }
     }

@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budget, Limits, Spent};
-use super::catalog::Tier;
+use super::budget::{Budget, Limits, ModelLimits, Spent};
+use super::catalog::{Known, Tier};
 use super::client::Client;
 use super::discover::{self, Usable};
 use super::money::Money;
+use super::profiles::{self, Job};
+use super::quota::{Minute, Quota};
 use super::router::{self, Evidence, Need, Offer};
 use super::send::OnItsWay;
+use super::slots::Slots;
 use super::trouble::{Consequence, Trouble};
 use super::{Reply, Secret, Turn, catalog, keep, providers, tokens};
 use crate::cache::{Cache, Source};
-use crate::config::Config;
+use crate::config::{Agent, Config, ModelBudget, Tuning};
 use crate::mask::Mask;
 use crate::trajectory::{Event, Recorder};
 
@@ -40,8 +43,26 @@ pub struct Settings {
     pub keys: BTreeMap<&'static str, Secret>,
     /// Covers secrets in prompts.
     pub mask: Mask,
-    /// Where answers are kept; none: nowhere.
+    /// Where answers and the days' costs are kept; none: nowhere.
     pub cache: Option<CachePlace>,
+    /// Kept answers are not served, new ones not kept.
+    pub cache_off: bool,
+    /// Models by role, where the configuration names some.
+    pub roles: BTreeMap<&'static str, Vec<String>>,
+    /// How strategies are tuned.
+    pub strategies: BTreeMap<String, Tuning>,
+    /// Lines of the catalog that the configuration adds.
+    pub added: Vec<Known>,
+    /// Budgets of single models.
+    pub model_limits: BTreeMap<String, ModelLimits>,
+    /// Budget of a day, in cents.
+    pub day_cents: Option<u64>,
+    /// Requests of a day.
+    pub day_requests: Option<u64>,
+    /// Coding agents that may be started.
+    pub agents: Vec<Agent>,
+    /// Where servers of this machine are looked for, `provider` and port; none said: on their usual ports.
+    pub ports: Option<Vec<(String, u16)>>,
 }
 
 /// Where answers are kept.
@@ -56,18 +77,33 @@ pub struct CachePlace {
 /// A variable that says free mode, beside the configuration key; any value but an empty one, `0` and `false` means yes.
 pub const FREE_VARIABLE: &str = "COST_FREE_ONLY";
 
+/// A variable that says where servers of this machine listen instead of their usual ports.
+pub const PORTS_VARIABLE: &str = "KAIZEN_LOCAL_PORTS";
+
+/// `ollama=11500, llama.cpp=18080`; what is no known server with a port (`none`) is left out.
+fn ports(text: &str) -> Vec<(String, u16)> {
+    let one = |entry: &str| {
+        let (name, port) = entry.trim().split_once('=')?;
+        let known = providers::find(name.trim()).filter(|p| p.port.is_some())?;
+        Some((known.name.to_owned(), port.trim().parse().ok()?))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
 /// Words that `models` may have beside `provider/model`.
 pub const WORDS: &[&str] = &["local", "free", "paid", "own", "off"];
 
 impl Settings {
-    /// The first entry of `models` that means nothing; none when all is well.
+    /// The first model that the configuration names and that means nothing; none when all is well.
     pub fn unknown(&self) -> Option<&str> {
         let known = |entry: &&String| {
             let provider = entry.split_once('/').filter(|(_, id)| !id.is_empty()).map(|(provider, _)| provider);
             WORDS.contains(&entry.as_str())
                 || provider.is_some_and(|p| p == providers::OWN || providers::find(p).is_some())
         };
-        self.models.iter().find(|e| !known(e)).map(String::as_str)
+        let lists = self.roles.values().chain(self.strategies.values().map(|t| &t.models));
+        let named = lists.flatten().chain(self.model_limits.keys());
+        self.models.iter().chain(named).find(|e| !known(e)).map(String::as_str)
     }
 
     /// From the configuration and the environment. Keys and addresses come from the environment alone: a repository's
@@ -85,20 +121,38 @@ impl Settings {
             keys,
             mask,
             cache: None,
+            cache_off: !config.cache,
+            roles: config.roles.clone(),
+            strategies: config.strategies.clone(),
+            added: config.catalog.iter().filter_map(Known::added).collect(),
+            model_limits: config.budget_models.iter().map(|(name, b)| (name.clone(), limits(b))).collect(),
+            day_cents: config.budget_day_cents,
+            day_requests: config.budget_day_requests,
+            agents: config.agents.clone(),
+            ports: env(PORTS_VARIABLE).map(|text| ports(&text)),
         }
     }
+}
+
+fn limits(budget: &ModelBudget) -> ModelLimits {
+    ModelLimits { money: budget.cents.map(Money::cents), requests: budget.requests }
 }
 
 /// The models of one run.
 #[derive(Debug)]
 pub struct Models {
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) budget: Budget,
     client: Mutex<Option<Client>>,
     cache: OnceCell<Cache>,
     found: OnceCell<Vec<Usable>>,
     /// Slots by base address.
-    pub(super) slots: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    pub(super) slots: Mutex<BTreeMap<String, Arc<Slots>>>,
+    /// What the account at OpenRouter may ask of free models.
+    pub(super) quota: OnceCell<Quota>,
+    pub(super) minute: Mutex<Minute>,
+    /// Requests for free models by day, where no store counts them.
+    pub(super) used: Mutex<BTreeMap<String, u64>>,
     /// Why a model is left alone for the rest of the run.
     left: Mutex<BTreeMap<String, String>>,
 }
@@ -154,7 +208,8 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Models {
     /// The models that `settings` allow; looks for them when first asked.
     pub fn new(settings: Settings) -> Arc<Self> {
-        let limits = Limits { money: Money::cents(settings.cents), requests: settings.requests };
+        let (money, models) = (Money::cents(settings.cents), settings.model_limits.clone());
+        let limits = Limits { money, requests: settings.requests, models };
         Arc::new(Self {
             settings,
             budget: Budget::new(limits),
@@ -162,6 +217,9 @@ impl Models {
             cache: OnceCell::new(),
             found: OnceCell::new(),
             slots: Mutex::default(),
+            quota: OnceCell::new(),
+            minute: Mutex::default(),
+            used: Mutex::default(),
             left: Mutex::default(),
         })
     }
@@ -181,7 +239,7 @@ impl Models {
     }
 
     /// Opened with the first turn. One that can't be opened is said in the log and fails nothing.
-    async fn cache(&self) -> &Cache {
+    pub(super) async fn cache(&self) -> &Cache {
         let open = || async {
             let Some(place) = self.settings.cache.clone() else { return Cache::off() };
             let open = move || Cache::open(&place.state_dir, place.url.as_ref().map(Secret::reveal));
@@ -205,6 +263,29 @@ impl Models {
         let left = locked(&self.left);
         let with = |u: &Usable| Offer { left: left.get(&u.offer.name).cloned(), ..u.offer.clone() };
         usable.iter().map(with).collect()
+    }
+
+    /// Who does `job`, as [`Wish::models`] takes it.
+    pub async fn named(&self, job: Job) -> Vec<String> {
+        let configured = self.settings.roles.get(job.name()).map(Vec::as_slice).unwrap_or_default();
+        profiles::named(job, configured, &self.settings.models, &self.offers().await)
+    }
+
+    /// How the configuration tunes the strategy of this name, its models as [`Wish::models`] takes them.
+    pub async fn tuning(&self, strategy: &str) -> Tuning {
+        let mut tuning = self.settings.strategies.get(strategy).cloned().unwrap_or_default();
+        if tuning.models.is_empty() {
+            tuning.models = self.named(Job::Fix).await;
+        } else {
+            let names = profiles::expand(&tuning.models, &self.offers().await);
+            tuning.models = if names.is_empty() { tuning.models } else { names };
+        }
+        tuning
+    }
+
+    /// The coding agents that the configuration lets race, and whether they may: none does in free mode.
+    pub fn agents(&self) -> (&[Agent], bool) {
+        (&self.settings.agents, !self.settings.free_only)
     }
 
     /// What was spent so far.
@@ -284,6 +365,10 @@ impl Models {
             *locked(&fresh) = Some(result);
             kept
         };
+        if self.settings.cache_off {
+            let reply = self.send(usable, turn, need, asker).await?;
+            return Ok(answered(usable, reply, Source::Asked));
+        }
         let began = std::time::Instant::now();
         let served = self.cache().await.answer(&keep::key(usable, turn), ask).await;
         let fresh = locked(&fresh).take();
@@ -316,4 +401,10 @@ impl Models {
         turn.question = turn.question.as_deref().map(cover);
         turn
     }
+}
+
+fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
+    let same = reply.model == usable.id;
+    let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
+    Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source }
 }

@@ -93,6 +93,20 @@ pub enum Trouble {
         /// What is missing.
         what: String,
     },
+    /// The account's quota of free requests does not hold another one today.
+    #[error("the account's {per_day} free requests of today are spent; they come back at {back}")]
+    QuotaSpent {
+        /// Requests a day.
+        per_day: u64,
+        /// When the next day begins, RFC 3339.
+        back: String,
+    },
+    /// The model's own share of the budget does not hold the worst case.
+    #[error("out of the model's budget: {what}")]
+    ModelSpent {
+        /// What is missing.
+        what: String,
+    },
     /// No model is adequate and available.
     #[error("no model: {why}")]
     NoModel {
@@ -140,6 +154,8 @@ impl Trouble {
             Trouble::OtherModel { .. } => "other-model",
             Trouble::NotFree { .. } => "not-free",
             Trouble::OutOfBudget { .. } => "out-of-budget",
+            Trouble::QuotaSpent { .. } => "quota-spent",
+            Trouble::ModelSpent { .. } => "model-spent",
             Trouble::NoModel { .. } => "no-model",
             Trouble::Cancelled => "cancelled",
         }
@@ -162,7 +178,9 @@ impl Trouble {
             | Trouble::Stalled
             | Trouble::TooLarge
             | Trouble::OtherModel { .. }
-            | Trouble::NotFree { .. } => Consequence::LeaveModel,
+            | Trouble::NotFree { .. }
+            | Trouble::QuotaSpent { .. }
+            | Trouble::ModelSpent { .. } => Consequence::LeaveModel,
             Trouble::OutOfBudget { .. } | Trouble::NoModel { .. } | Trouble::Cancelled => Consequence::Over,
         }
     }

@@ -195,6 +195,13 @@ pub enum Event {
         #[serde(default)]
         answer_hash: String,
     },
+    /// Another number of turns runs at the same time at a server or for an account.
+    SlotsChanged {
+        /// Which.
+        server: String,
+        /// Turns at the same time.
+        slots: usize,
+    },
     /// A fixer ended.
     FixerEnded {
         /// Its name.

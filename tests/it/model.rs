@@ -330,8 +330,9 @@ fn everything_written(project: &Project) -> String {
 
 #[test]
 fn a_bug_is_healed_with_a_models_answer_after_it_was_told_what_was_wrong_with_the_first_two() {
-    let server =
-        Server::new(&[Step::Say("I would look at the loop.".into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())]);
+    // a large model: a small one is told less
+    let steps = [Step::Say("I would look at the loop.".into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())];
+    let server = Server::of("scripted-70b", &steps);
     let project = Project::fixture("py-bounds");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--apply"]);
     assert_eq!(code, 0, "{document:#}");
@@ -360,7 +361,7 @@ fn a_bug_is_healed_with_a_models_answer_after_it_was_told_what_was_wrong_with_th
 fn an_answer_that_edits_a_test_or_breaks_the_syntax_is_refused_before_any_test_runs() {
     let test = RIGHT.replace("search.py", "test_search.py");
     let broken = RIGHT.replace("while low <= high:", "while low <= high");
-    let server = Server::new(&[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
+    let server = Server::of("scripted-70b", &[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
     let project = Project::fixture("py-bounds");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
     assert_eq!(code, 10, "{document:#}");
@@ -382,26 +383,172 @@ fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
 }
 
 #[test]
-fn a_model_that_never_helps_ends_as_a_stall_and_not_as_an_error() {
+fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make() {
     let server = Server::new(&[Step::Say(WRONG.into())]);
     let project = Project::fixture("py-bounds");
+    project.write(".kaizen.yml", "strategies: {minimal: {attempts: 6, temperature: 0.4}}\n");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--max-tier", "1"]);
-    assert_eq!(code, 30, "{document:#}");
+    // escalated, or broken on base: what is committed is as red
+    assert!(matches!(code, 21 | 30), "{document:#}");
     assert!(document["fixers"][0].to_string().contains("stalled"), "{:#}", document["fixers"]);
-    assert!((4..=10).contains(&server.questions().len()), "{}", server.questions().len());
+    let questions = server.questions();
+    assert_eq!(questions.len(), 6);
+    assert_eq!(questions[0].body["temperature"], 0.4);
+    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(6), &json!(6)));
+}
+
+#[test]
+fn a_small_model_heals_with_one_line() {
+    let right = "WRONG:     while low < high:\nRIGHT:     while low <= high:\n\nThe loop ends too early.";
+    for (answers, asked) in
+        [(vec!["The bounds look odd to me.", right], 2), (vec!["?", "?", "?", "while low <= high:"], 9)]
+    {
+        let steps: Vec<Step> = answers.iter().map(|a| Step::Say((*a).to_owned())).collect();
+        let server = Server::new(&steps);
+        let project = Project::fixture("py-bounds");
+        let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run", "--explain"]);
+        assert_eq!(code, 10, "{document:#}");
+        assert!(document["heal"]["diff"].as_str().unwrap().contains("+    while low <= high:"), "{document:#}");
+        assert!(server.questions().len() <= asked, "{}", server.questions().len());
+        let routing = document["routing"][0]["line"].as_str().unwrap().to_owned();
+        assert!(routing.starts_with("fix: own/scripted-7b (local"), "{routing}");
+        assert!(
+            server
+                .questions()
+                .iter()
+                .all(|q| q.body["messages"][0]["content"] == server.questions()[0].body["messages"][0]["content"])
+        );
+    }
+}
+
+#[test]
+fn explain_prints_who_was_asked_and_why() {
+    let server = Server::new(&[Step::Say(RIGHT.into())]);
+    let project = Project::fixture("py-bounds");
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .args(["heal", "--fixers", "minimal", "--dry-run", "--explain"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(text.contains("minimal: fix: own/scripted-7b (local, at most $0.00)"), "{text}");
+    assert!(text.contains("1 turn, 18 tokens, $0.0000: own/scripted-7b"), "{text}");
+}
+
+#[test]
+fn a_coding_agent_of_ones_own_is_a_fixer_and_never_runs_in_free_mode() {
+    let project = Project::fixture("py-bounds");
+    let agent = "test -s \"$KAIZEN_PROMPT_FILE\" && test -z \"$PLANTED_TOKEN\" && sed -i 's/low < high/low <= high/' search.py && echo x >> test_search.py";
+    project.write(".kaizen.yml", &format!("agents:\n  - name: mine\n    cmd: '{}'\n", agent.replace('\'', "\'\'")));
+    let heal = |more: &[&str]| {
+        let out = project
+            .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+            .env("PLANTED_TOKEN", KEY)
+            .args(
+                [&["heal", "--json", "--fixers", "command", "--dry-run", "--max-tier", "1", "--force"], more].concat(),
+            )
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&out.stdout).unwrap()
+    };
+    let free = heal(&["--free"]);
+    assert!(free["fixers"][0].to_string().contains("free mode: what an agent costs is not known"), "{free:#}");
+    let document = heal(&[]);
+    assert_eq!(document["outcome"], "healed_not_applied", "{document:#}");
+    assert_eq!(document["heal"]["fixer"], "command");
+    assert!(document["fixers"][0].to_string().contains("edited what may not be edited, left out: test_search.py"));
+    assert!(!document["heal"]["diff"].as_str().unwrap().contains("test_search.py"));
+}
+
+#[test]
+fn a_misspelt_strategy_or_agent_or_a_price_of_nothing_is_refused_with_what_to_write() {
+    let project = Project::fixture("py-bounds");
+    for (file, words) in [
+        ("strategies: {minimall: {attempts: 2}}", "did you mean `minimal`"),
+        ("agents: [{name: cloude}]", "aider, claude, codex, gemini, goose, qwen"),
+        ("catalog: [{provider: groq, id: x, prompt: 0, answer: 0}]", "must be dollars"),
+        ("roles: {fix: [grok/4]}", "which is no model"),
+        ("catalog: [{provider: groq, id: x, prompt: 1, answer: 1, free: true}]", "has no `free`"),
+    ] {
+        project.write(".kaizen.yml", &format!("{file}\n"));
+        let out = project.kaizen(&["heal", "--dry-run"]);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains(words), "{file}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_days_budget_is_shared_by_all_runs_and_a_price_from_the_configuration_makes_a_gateway_paid() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("yes".into())]));
+    let run = |cents: u64, free: bool| {
+        server.models(|s| {
+            s.cache = Some(CachePlace { state_dir: folder.path().to_owned(), url: None });
+            s.cache_off = true;
+            s.day_cents = Some(cents);
+            s.free_only = free;
+            let line = kaizen_ci::config::CatalogLine {
+                provider: "own".into(),
+                id: "scripted-7b".into(),
+                family: None,
+                context: None,
+                strength: None,
+                prompt: "1000".into(),
+                answer: "1000".into(),
+            };
+            s.added = kaizen_ci::model::catalog::Known::added(&line).into_iter().collect();
+        })
+    };
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    let asker = Asker { name: "test", recorder: &recorder, cancel: &cancel };
+    let turn = turn(Duration::from_secs(3));
+    let wish = Wish::of(Some(&Evidence::ModelFreeDone));
+    assert_eq!(run(100, true).ask(&turn, &wish, asker).await.unwrap_err().name(), "no-model", "free mode");
+    assert_eq!(
+        run(100, false).ask(&turn, &Wish::default(), asker).await.unwrap_err().name(),
+        "no-model",
+        "no evidence"
+    );
+    // about six cents at most, less than two in truth
+    let answered = run(8, false).ask(&turn, &wish, asker).await.unwrap();
+    assert_eq!(answered.reply.cost, kaizen_ci::model::Money(18_000_000));
+    run(8, false).ask(&turn, &wish, asker).await.unwrap();
+    let error = run(8, false).ask(&turn, &wish, asker).await.unwrap_err();
+    assert_eq!(error.name(), "out-of-budget");
+    assert_eq!(server.questions().len(), 2);
+}
+
+/// `heal --json` with what `KAIZEN_LOCAL_PORTS` says, whatever else listens on this machine.
+fn heal_locally(project: &Project, ports: &str) -> Value {
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "local")
+        .env("KAIZEN_LOCAL_PORTS", ports)
+        .args(["heal", "--json", "--fixers", "minimal,regression,contract,stepwise", "--max-tier", "1", "--dry-run"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&out.stdout).unwrap()
 }
 
 #[test]
 fn without_a_model_the_fixers_say_so_at_once() {
-    let project = Project::fixture("py-bounds");
-    let (_, document) =
-        project.heal(&["--fixers", "minimal,regression,contract", "--models", "local", "--max-tier", "1"]);
-    for fixer in document["fixers"].as_array().unwrap() {
-        // a real server may run on this machine: then there is nothing to say
-        if fixer.to_string().contains("no model configured") {
-            assert!(fixer["ms"].as_u64().unwrap() < 100, "{fixer:#}");
-        }
+    let document = heal_locally(&Project::fixture("py-bounds"), "none");
+    let fixers = document["fixers"].as_array().unwrap();
+    assert_eq!(fixers.len(), 4);
+    for fixer in fixers {
+        assert!(fixer.to_string().contains("no model configured"), "{fixer:#}");
+        assert!(fixer["ms"].as_u64().unwrap() < 100, "{fixer:#}");
     }
+}
+
+#[test]
+fn a_server_of_this_machine_is_found_by_itself_where_it_listens() {
+    let server = Server::new(&[Step::Say(RIGHT.into())]);
+    let port = server.url.rsplit(':').next().unwrap().trim_end_matches("/v1").to_owned();
+    let document = heal_locally(&Project::fixture("py-bounds"), &format!("llama.cpp={port}"));
+    assert_eq!(document["outcome"], "healed_not_applied", "{document:#}");
+    assert_eq!(document["models"][0]["model"], "llama.cpp/scripted-7b");
 }
 
 #[test]
