@@ -24,6 +24,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("trajectory", "process", "secret values of the environment are redacted before an entry is written"),
     ("repo", "patch", "a workspace writes patches, a store diffs trees into them"),
     ("repo", "state", "named kill points for the tests of law 5"),
+    ("model", "cache", "every turn goes through the cache"),
     ("patch", "repo", "a diff from outside becomes a patch against a snapshot in the store"),
     ("patch", "syntax", "a patch that does not parse in its language is refused before any test runs"),
     ("console", "report", "the end screen shows what the report says"),

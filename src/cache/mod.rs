@@ -25,7 +25,7 @@ pub use entry::{Answer, Cost, Counters, Entry, Event, Keep};
 pub use key::Key;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
-pub use store::Store;
+pub use store::{DayAsk, Store};
 
 /// The environment variable that names a PostgreSQL server to share the cache.
 pub const URL_VARIABLE: &str = "KAIZEN_CACHE_URL";
@@ -61,6 +61,12 @@ pub struct Served {
 #[derive(Clone)]
 pub struct Cache {
     inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cache({})", if self.is_on() { "on" } else { "off" })
+    }
 }
 
 struct Inner {
@@ -147,6 +153,29 @@ impl Cache {
                 Ok(Served { text, source: Source::Asked })
             }
         }
+    }
+
+    /// Takes `ask` out of the day's budget. `Some`: it is not in it, and why.
+    ///
+    /// # Errors
+    /// When there is no store that could say: spending what nobody counts would be overspending.
+    pub async fn reserve_day(&self, ask: DayAsk) -> Result<Option<String>> {
+        self.day(move |store| store.reserve_day(&ask)).await
+    }
+
+    /// Gives back what a reservation of `day` did not need.
+    ///
+    /// # Errors
+    /// When it can't be written; then the worst case counts as spent.
+    pub async fn settle_day(&self, day: String, nanos: u64) -> Result<()> {
+        self.day(move |store| store.settle_day(&day, nanos)).await
+    }
+
+    async fn day<T: Send + 'static>(&self, work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        let missing = || crate::error::Error::environment("there is no store that counts what a day costs");
+        let done = tokio::task::spawn_blocking(move || work(inner.store.as_deref().ok_or_else(missing)?));
+        done.await.map_err(|e| crate::error::Error::internal("counting what a day costs panicked").source(e))?
     }
 
     /// Is something kept for `key`? Counts the look-up.

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, NoTls, Row};
 
 use crate::cache::entry::{Cost, Counters, Entry, Event, of_bytes, to_bytes};
 use crate::cache::sqlite::{add, name};
-use crate::cache::store::{Near, Store};
+use crate::cache::store::{DayAsk, Near, Store};
 use crate::error::{Context as _, Error, Result};
 
 /// How long we wait for the server, for a connection and for each answer: a heal must not hang on a cache.
@@ -24,6 +24,7 @@ create table if not exists kaizen_cache_entry (
 create index if not exists kaizen_cache_entry_scope on kaizen_cache_entry (scope, n);
 create index if not exists kaizen_cache_entry_until on kaizen_cache_entry (until_ms);
 create table if not exists kaizen_cache_counter (event text primary key, n bigint not null, tokens bigint not null, micro_dollars bigint not null);
+create table if not exists kaizen_cache_day (day text primary key, nanos bigint not null, requests bigint not null);
 commit;";
 const COLUMNS: &str = "exact, scope, model, question, answer, tokens, micro_dollars, written_ms, until_ms";
 
@@ -249,6 +250,32 @@ impl Store for Postgres {
 
     fn collect_garbage(&self, now_ms: i64) -> Result<u64> {
         self.run(async { self.client.execute("delete from kaizen_cache_entry where until_ms <= $1", &[&now_ms]).await })
+    }
+
+    fn reserve_day(&self, ask: &DayAsk) -> Result<Option<String>> {
+        // one statement, so that runners at the same time can't both get the last of it: the row is locked by the update, and
+        // the condition looks at it as it is then
+        let sql = "update kaizen_cache_day set nanos = nanos + $2, requests = requests + 1
+                   where day = $1 and nanos + $2 <= $3 and requests < $4";
+        let most = |limit: Option<u64>| limit.map_or(i64::MAX, signed);
+        let (nanos, money, requests) = (signed(ask.nanos), most(ask.most_nanos), most(ask.most_requests));
+        self.run(async {
+            let new = "insert into kaizen_cache_day values ($1, 0, 0) on conflict (day) do nothing";
+            self.client.execute(new, &[&ask.day]).await?;
+            if self.client.execute(sql, &[&ask.day, &nanos, &money, &requests]).await? == 1 {
+                return Ok(None);
+            }
+            let now = "select nanos, requests from kaizen_cache_day where day = $1";
+            let row = self.client.query_one(now, &[&ask.day]).await?;
+            let over = ask.over(unsigned(row.try_get(0)?), unsigned(row.try_get(1)?));
+            Ok(Some(over.unwrap_or_else(|| format!("the budget of {} is spent", ask.day))))
+        })
+    }
+
+    fn settle_day(&self, day: &str, nanos: u64) -> Result<()> {
+        let sql = "update kaizen_cache_day set nanos = greatest(0, nanos - $2) where day = $1";
+        let nanos = signed(nanos);
+        self.run(async { self.client.execute(sql, &[&day, &nanos]).await.map(|_| ()) })
     }
 
     fn clear(&self) -> Result<u64> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::cache::entry::{Cost, Counters, Entry, Event, of_bytes, to_bytes};
-use crate::cache::store::{Near, Store};
+use crate::cache::store::{DayAsk, Near, Store};
 use crate::error::{Context as _, Error, Result};
 
 /// The name of the file in the state folder.
@@ -25,6 +25,7 @@ create table if not exists entry (
 create index if not exists entry_scope on entry (scope, n);
 create index if not exists entry_until on entry (until_ms);
 create table if not exists counter (event text primary key, n integer not null, tokens integer not null, micro_dollars integer not null);
+create table if not exists day (day text primary key, nanos integer not null, requests integer not null);
 ";
 const COLUMNS: &str = "exact, scope, model, question, answer, tokens, micro_dollars, written_ms, until_ms";
 
@@ -199,6 +200,32 @@ impl Store for Sqlite {
     fn collect_garbage(&self, now_ms: i64) -> Result<u64> {
         let removed = self.lock().execute("delete from entry where until_ms <= ?1", [now_ms]);
         removed.map(|n| n as u64).map_err(self.trouble("write"))
+    }
+
+    fn reserve_day(&self, ask: &DayAsk) -> Result<Option<String>> {
+        let mut connection = self.lock();
+        let mut reserve = || -> rusqlite::Result<Option<String>> {
+            // the write lock first: between reading and writing nobody else writes
+            let step = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let read = |row: &Row<'_>| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)));
+            let spent =
+                step.query_row("select nanos, requests from day where day = ?1", [&ask.day], read).optional()?;
+            let (nanos, requests) = spent.unwrap_or_default();
+            if let Some(why) = ask.over(nanos, requests) {
+                return Ok(Some(why));
+            }
+            let sql = "insert into day values (?1, ?2, 1) on conflict (day) do update set
+                       nanos = nanos + excluded.nanos, requests = requests + 1";
+            step.execute(sql, params![ask.day, signed(ask.nanos)])?;
+            step.commit()?;
+            Ok(None)
+        };
+        reserve().map_err(self.trouble("write"))
+    }
+
+    fn settle_day(&self, day: &str, nanos: u64) -> Result<()> {
+        let sql = "update day set nanos = max(0, nanos - ?2) where day = ?1";
+        self.lock().execute(sql, params![day, signed(nanos)]).map(|_| ()).map_err(self.trouble("write"))
     }
 
     fn clear(&self) -> Result<u64> {

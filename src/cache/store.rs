@@ -16,6 +16,31 @@ pub struct Near {
     pub until_ms: i64,
 }
 
+/// One request that wants to be in the day's budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayAsk {
+    /// The day in UTC, `2026-11-25`.
+    pub day: String,
+    /// Its worst case, in billionths of a dollar.
+    pub nanos: u64,
+    /// What the day may cost; none: no limit.
+    pub most_nanos: Option<u64>,
+    /// How many requests the day may see; none: no limit.
+    pub most_requests: Option<u64>,
+}
+
+impl DayAsk {
+    /// Why it is not in the day's budget, of which `nanos` and `requests` are spent or reserved.
+    pub fn over(&self, nanos: u64, requests: u64) -> Option<String> {
+        if let Some(most) = self.most_requests.filter(|most| requests >= *most) {
+            return Some(format!("{most} requests of {} are spent", self.day));
+        }
+        let most = self.most_nanos.filter(|most| nanos.saturating_add(self.nanos) > *most)?;
+        let dollars = |nanos: u64| format!("${}.{:02}", nanos / 1_000_000_000, nanos / 10_000_000 % 100);
+        Some(format!("{} of {}'s {} are spent", dollars(nanos), self.day, dollars(most)))
+    }
+}
+
 /// Keeps answers. Blocking: call it from a thread that may block.
 pub trait Store: Send + Sync {
     /// The entry of this key that may be served at `now_ms`.
@@ -54,7 +79,17 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When it can't be written.
     fn collect_garbage(&self, now_ms: i64) -> Result<u64>;
-    /// Removes everything, counters too; returns how many entries.
+    /// Takes `ask` out of the day's budget, in one step for everybody who shares the store. `Some`: it is not in it, and why.
+    ///
+    /// # Errors
+    /// When the store can't be read or written; then nothing was taken.
+    fn reserve_day(&self, ask: &DayAsk) -> Result<Option<String>>;
+    /// Gives back what a reservation of `day` did not need: `nanos` billionths of a dollar.
+    ///
+    /// # Errors
+    /// When it can't be written; then the worst case counts as spent.
+    fn settle_day(&self, day: &str, nanos: u64) -> Result<()>;
+    /// Removes everything, counters too (not what days cost); returns how many entries.
     ///
     /// # Errors
     /// When it can't be written.

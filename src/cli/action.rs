@@ -129,6 +129,7 @@ fn heal_event(context: &Context, args: &Run) -> Result<Exit> {
         repeat: None,
         seed: None,
         allow_test_changes: false,
+        explain: false,
         force: false,
         apply: false,
         dry_run: true,

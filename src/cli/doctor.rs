@@ -1,6 +1,7 @@
 //! `kaizen-ci doctor`: what was found here, what is missing, and what to do about it.
 
 mod checks;
+mod models;
 
 use clap::Args;
 

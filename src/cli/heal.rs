@@ -12,11 +12,11 @@ use crate::config::units::show_duration;
 use crate::config::{Loaded, Override};
 use crate::console::{Progress, ending, prompt};
 use crate::error::{Context as _, Exit, Kind, Result};
-use crate::fixer::registry;
+use crate::fixer::{command, registry};
 use crate::heal::{self, Ending, Outcome, Request};
 use crate::model::Models;
 use crate::repo::{Repository, Store};
-use crate::report::Document;
+use crate::report::{Document, asked};
 use crate::state::Memory;
 use crate::trajectory::Event;
 
@@ -66,6 +66,9 @@ pub struct Heal {
     #[arg(long, help_heading = options::THEN)]
     pub dry_run: bool,
 
+    /// Say for every question to a model who was asked, why, and why not the others
+    #[arg(long, help_heading = options::OUTPUT)]
+    pub explain: bool,
     /// Print one JSON document (`kaizen-ci schema heal`) and nothing else to standard output
     #[arg(long, help_heading = options::OUTPUT)]
     pub json: bool,
@@ -137,10 +140,14 @@ pub fn document_in(
     // A base that does not exist is told before minutes are spent.
     repository.base_branch(loaded.config.base.as_deref())?;
     let fixers = registry::by_names(&loaded.config.fixers)?;
+    registry::check_tuned(loaded.config.strategies.keys())?;
+    command::check(&loaded.config.agents)?;
     let (suite, others) = choice::pick(repository, &loaded.config, args.suites.suite.as_deref())?;
     let carry = choice::carried(repository, &loaded.config)?.carry;
     let progress = Progress::choose(&context.terminal, args.quiet, args.json);
     let session = Session::begin(context, repository, command, seed, progress)?;
+    let mut asked = models::settings(&loaded.config)?;
+    asked.cache = Some(models::cache_place(&session.state_dir));
     let request = Request {
         repository: repository.clone(),
         suite,
@@ -153,7 +160,7 @@ pub fn document_in(
         folder: session.run.path.clone(),
         temp: session.run.temp.clone(),
         memory: Memory::open(&session.state_dir),
-        models: Models::new(models::settings(&loaded.config)?),
+        models: Models::new(asked),
     };
     let work = Work { context, args, session: &session, request: &request };
     let result = context.wait(|cancel| async move { work.to_the_end(&cancel).await });
@@ -263,6 +270,9 @@ impl Work<'_> {
             // The screen with the diff is there already: only the last word is missing.
             Some(heal) => terminal.out(&ending::last_word(heal, &document.notes, terminal.out_style())),
             None => terminal.out(&ending::render(document, self.how(true))),
+        }
+        if self.args.explain {
+            terminal.out(&asked::explained(document));
         }
         if self.context.verbose {
             terminal.out(&format!("  run          {}\n", self.session.run.path.display()));

@@ -1,7 +1,10 @@
 //! `kaizen-ci models`: the language models that can be asked now, and what each means for the purse.
 
+use std::path::Path;
+
 use clap::Args;
 
+use crate::cache;
 use crate::cli::context::Context;
 use crate::cli::options;
 use crate::config::{Config, Override};
@@ -11,7 +14,7 @@ use crate::mask::Mask;
 use crate::model::catalog::{Price, Tier};
 use crate::model::discover::Usable;
 use crate::model::models::WORDS;
-use crate::model::{Models, Settings, providers};
+use crate::model::{CachePlace, Models, Secret, Settings, providers};
 use crate::process::environment;
 use crate::report::escape::one_line;
 
@@ -47,6 +50,12 @@ pub fn settings(config: &Config) -> Result<Settings> {
             Err(Error::usage(format!("`models` names `{unknown}`, which is no model")).hint(hint))
         }
     }
+}
+
+/// Where the answers of models are kept, for a run in this repository.
+pub fn cache_place(state_dir: &Path) -> CachePlace {
+    let url = std::env::var(cache::URL_VARIABLE).ok().and_then(|url| Secret::new(&url));
+    CachePlace { state_dir: state_dir.to_owned(), url }
 }
 
 /// Lists them. Works outside of a repository too, with the defaults.

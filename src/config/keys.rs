@@ -1,5 +1,7 @@
 //! The table of configuration keys: everything that is said of a key (type, default, meaning, variable, option) is here.
 
+use super::records::{self, FieldKind, FieldShape, Shape};
+
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -19,6 +21,8 @@ pub enum Kind {
     List,
     /// The list of suites.
     Suites,
+    /// A list or a map of records.
+    Records(&'static Shape),
 }
 
 impl Kind {
@@ -33,6 +37,7 @@ impl Kind {
             Kind::Size => "a size such as `512 KiB` or `16 MiB`".into(),
             Kind::List => "a list of texts".into(),
             Kind::Suites => "a list of suites, each with `name`, `cmd`, and if needed `dir` and `runner`".into(),
+            Kind::Records(shape) => records::expected(shape),
         }
     }
 }
@@ -60,7 +65,7 @@ impl Key {
     /// The environment variable that overrides it; none for what can't be said in one line.
     pub fn variable(&self) -> Option<String> {
         match self.kind {
-            Kind::Version | Kind::Suites => None,
+            Kind::Version | Kind::Suites | Kind::Records(_) => None,
             _ => Some(format!("KAIZEN_{}", self.name.replace('.', "_").to_uppercase())),
         }
     }
@@ -86,6 +91,51 @@ impl Key {
         self
     }
 }
+
+const fn field(name: &'static str, kind: FieldKind) -> FieldShape {
+    FieldShape { name, kind, required: false }
+}
+
+const fn required(name: &'static str, kind: FieldKind) -> FieldShape {
+    FieldShape { name, kind, required: true }
+}
+
+const STRATEGIES: Shape = Shape {
+    by_name: Some("fixers that ask models"),
+    fields: &[
+        field("models", FieldKind::List),
+        field("temperature", FieldKind::Thousandths(2000)),
+        field("attempts", FieldKind::Count(1, 1000)),
+    ],
+};
+
+const CATALOG: Shape = Shape {
+    by_name: None,
+    fields: &[
+        required("provider", FieldKind::Text),
+        required("id", FieldKind::Text),
+        required("prompt", FieldKind::Dollars),
+        required("answer", FieldKind::Dollars),
+        field("family", FieldKind::Text),
+        field("context", FieldKind::Count(512, 100_000_000)),
+        field("strength", FieldKind::Count(1, 10)),
+    ],
+};
+
+const MODEL_BUDGETS: Shape = Shape {
+    by_name: Some("models (`provider/model`)"),
+    fields: &[field("cents", FieldKind::Count(0, 1_000_000)), field("requests", FieldKind::Count(0, 1_000_000))],
+};
+
+const AGENTS: Shape = Shape {
+    by_name: None,
+    fields: &[
+        required("name", FieldKind::Text),
+        field("cmd", FieldKind::Text),
+        field("env", FieldKind::List),
+        field("time_limit", FieldKind::Duration),
+    ],
+};
 
 /// Every key there is, in the order of the reference.
 pub const KEYS: &[Key] = &[
@@ -173,8 +223,50 @@ pub const KEYS: &[Key] = &[
     .example("[local, free]"),
     key("free", Kind::Flag, "false", "Only local and free models, enforced where requests leave (`COST_FREE_ONLY=1` too).")
         .option("--free"),
+    key("cache", Kind::Flag, "true", "Answers of models are kept, and an equal question is served the kept one (`kaizen-ci cache`)."),
+    open("roles.fix", Kind::List, "the profile's", "Who proposes edits: `local`, `free`, `paid`, `provider/model`. The profile is that of the largest tier in `models`.")
+        .example("[local]"),
+    open("roles.seats", Kind::List, "the profile's", "Who sits in the council.").example("[local]"),
+    open("roles.critic", Kind::List, "the profile's", "Who finds what is wrong with an answer; never of the family that gave it.")
+        .example("[local]"),
+    open("roles.reviewer", Kind::List, "the profile's", "Who gives points to a document.").example("[local]"),
+    open("roles.writer", Kind::List, "the profile's", "Who rewrites a document.").example("[local]"),
+    open("roles.supervisor", Kind::List, "the profile's", "Who says first what goes wrong in a run.").example("[local]"),
+    open("roles.supervisor_last", Kind::List, "the profile's", "Who says it when the first one's advice did not help.")
+        .example("[paid]"),
+    key(
+        "strategies",
+        Kind::Records(&STRATEGIES),
+        "{}",
+        "How single fixers that ask models are tuned: their `models`, the `temperature` of the first attempt, the number of \
+         `attempts`.",
+    )
+    .example("{minimal: {models: [local], temperature: 0.2, attempts: 6}}"),
+    key(
+        "catalog",
+        Kind::Records(&CATALOG),
+        "[]",
+        "Further models with a price (dollars per million tokens of `prompt` and `answer`). What is given away is known to \
+         kaizen-ci alone: a file can't make a model free.",
+    )
+    .example("[{provider: openrouter, id: some/model, prompt: 0.10, answer: 0.40, context: 131072, strength: 6}]"),
+    key(
+        "agents",
+        Kind::Records(&AGENTS),
+        "[]",
+        "Coding agents that race as the fixer `command`: `aider`, `claude`, `codex`, `gemini`, `goose`, `qwen` are \
+         ready-made; another name needs `cmd` (run through `sh -c`, the question in the file `$KAIZEN_PROMPT_FILE`). `env` \
+         names secrets that it may see. None runs in free mode: what an agent costs is not known.",
+    )
+    .example("[{name: claude, time_limit: 5m}]"),
     key("budget.cents", Kind::Count(0, 1_000_000), "100", "What models may cost in one run, in US cents."),
-    key("budget.requests", Kind::Count(0, 1_000_000), "200", "How many requests to models one run may send."),
+    key("budget.requests", Kind::Count(0, 1_000_000), "400", "How many requests to models one run may send."),
+    open("budget.day_cents", Kind::Count(0, 100_000_000), "no limit", "What models may cost on one day (UTC), in US cents, for everybody who shares the cache.")
+        .example("500"),
+    open("budget.day_requests", Kind::Count(0, 100_000_000), "no limit", "How many requests to models one day may see, for everybody who shares the cache.")
+        .example("1000"),
+    key("budget.models", Kind::Records(&MODEL_BUDGETS), "{}", "What single models may cost in one run: `cents`, `requests`.")
+        .example("{openai/gpt-5: {cents: 20, requests: 10}}"),
     open("parallel", Kind::Count(1, 1024), "the number of cores", "How many test runs at the same time.").example("2"),
     key("log_cap", Kind::Size, "16 MiB", "How much of each output stream of a run is kept: the head and the tail."),
 ];
@@ -187,8 +279,16 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// Variables that are read elsewhere in the program; not configuration, but not typing errors either.
 pub const OTHER_VARIABLES: &[(&str, &str)] = &[
     ("KAIZEN_TMP", "folder for workspaces, instead of the system's temporary folder"),
+    (
+        "KAIZEN_LOCAL_PORTS",
+        "where model servers of this machine listen instead of their usual ports, such as `ollama=11500,llama.cpp=18080`; `none`: they are not looked for",
+    ),
     ("KAIZEN_MODEL_URL", "a model server of your own that speaks the OpenAI API, such as `http://127.0.0.1:9000/v1`"),
     ("KAIZEN_MODEL_KEY", "its key, when it wants one"),
+    (
+        "KAIZEN_CACHE_URL",
+        "a PostgreSQL server on which a team shares the answers of models, `postgres://user:password@host/database`",
+    ),
     ("KAIZEN_SKIP", "`1`: the pre-push hook lets this push go without running the tests"),
     (
         "KAIZEN_LOG",

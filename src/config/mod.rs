@@ -2,6 +2,8 @@
 
 mod file;
 pub mod keys;
+pub mod models;
+pub mod records;
 pub mod reference;
 pub mod units;
 mod value;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use crate::error::{Context as _, Error, Result};
 use keys::KEYS;
+pub use models::{Agent, CatalogLine, ModelBudget, Tuning};
 pub use value::{SuiteConfig, Value};
 
 /// The name of the configuration file, at the top of the repository.
@@ -62,6 +65,22 @@ pub struct Config {
     pub budget_cents: u64,
     /// How many requests to models one run may send.
     pub budget_requests: u64,
+    /// What models may cost on one day.
+    pub budget_day_cents: Option<u64>,
+    /// How many requests to models one day may see.
+    pub budget_day_requests: Option<u64>,
+    /// What single models may cost in one run.
+    pub budget_models: BTreeMap<String, ModelBudget>,
+    /// Answers are kept and served again.
+    pub cache: bool,
+    /// Models by role, where they were named.
+    pub roles: BTreeMap<&'static str, Vec<String>>,
+    /// How strategies are tuned.
+    pub strategies: BTreeMap<String, Tuning>,
+    /// Further models.
+    pub catalog: Vec<CatalogLine>,
+    /// Coding agents.
+    pub agents: Vec<Agent>,
     /// Test runs at the same time.
     pub parallel: usize,
     /// Bytes kept of each output stream.
@@ -267,6 +286,14 @@ fn typed(layers: &Layered) -> Config {
         Some(Value::Duration(duration)) => Some(duration),
         _ => None,
     };
+    let records = |name| match get(name) {
+        Some(Value::Records(records)) => records,
+        _ => Vec::new(),
+    };
+    let role = |key: &keys::Key| match get(key.name) {
+        Some(Value::List(items)) => Some((key.name.strip_prefix("roles.")?, items)),
+        _ => None,
+    };
     let small = |name| count(name).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     Config {
         cmd: text("cmd"),
@@ -291,6 +318,14 @@ fn typed(layers: &Layered) -> Config {
         free: get("free") == Some(Value::Flag(true)),
         budget_cents: count("budget.cents").unwrap_or(0),
         budget_requests: count("budget.requests").unwrap_or(0),
+        budget_day_cents: count("budget.day_cents"),
+        budget_day_requests: count("budget.day_requests"),
+        budget_models: models::budgets(&records("budget.models")),
+        cache: get("cache") == Some(Value::Flag(true)),
+        roles: KEYS.iter().filter_map(role).collect(),
+        strategies: models::strategies(&records("strategies")),
+        catalog: models::catalog(&records("catalog")),
+        agents: models::agents(&records("agents")),
         parallel: count("parallel").and_then(|n| usize::try_from(n).ok()).unwrap_or_else(cores),
         log_cap_bytes: match get("log_cap") {
             Some(Value::Size(bytes)) => bytes,

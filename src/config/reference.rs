@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::keys::{KEYS, Key, Kind, OTHER_VARIABLES, RUNNERS};
+use super::records;
 
 /// The configuration reference, as it stands in the README.
 pub fn markdown() -> String {
@@ -64,6 +65,7 @@ fn of_kind(kind: Kind) -> Json {
             {"type": "string", "pattern": r"^\d+ ?([KkMmGg]i)?[Bb]?$"},
         ]}),
         Kind::List => json!({"type": "array", "items": {"type": "string", "minLength": 1}}),
+        Kind::Records(shape) => records::schema(shape),
         Kind::Suites => json!({
             "type": "array",
             "minItems": 1,
@@ -102,7 +104,7 @@ pub fn commented(found: &[FoundSuite]) -> String {
     for key in KEYS.iter().filter(|key| !key.name.contains('.')) {
         paragraph(&mut out, key, found);
     }
-    for group in ["carry", "env", "budget"] {
+    for group in ["carry", "env", "roles", "budget"] {
         out.push_str(&format!("\n# {group}:\n"));
         for key in KEYS {
             if let Some(name) = key.name.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')) {

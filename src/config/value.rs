@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_yaml::Value as Yaml;
 
 use super::keys::{Key, Kind, RUNNERS};
+use super::records::{self, Record};
 use super::units;
 
 /// One suite of the configuration.
@@ -37,6 +38,8 @@ pub enum Value {
     List(Vec<String>),
     /// Of [`Kind::Suites`].
     Suites(Vec<SuiteConfig>),
+    /// Of [`Kind::Records`].
+    Records(Vec<Record>),
 }
 
 impl Value {
@@ -52,6 +55,10 @@ impl Value {
             Value::Suites(suites) => {
                 let names: Vec<_> = suites.iter().map(|s| s.name.as_str()).collect();
                 format!("[{}]", names.join(", "))
+            }
+            Value::Records(records) => {
+                let shown: Vec<_> = records.iter().map(Record::show).collect();
+                format!("[{}]", shown.join(", "))
             }
         }
     }
@@ -80,14 +87,14 @@ pub enum Below {
 }
 
 impl Refused {
-    fn new(why: impl Into<String>) -> Self {
+    pub(super) fn new(why: impl Into<String>) -> Self {
         Self { below: Vec::new(), why: why.into(), hint: None }
     }
-    fn at(mut self, step: Below) -> Self {
+    pub(super) fn at(mut self, step: Below) -> Self {
         self.below.insert(0, step);
         self
     }
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -120,6 +127,7 @@ pub fn from_yaml(key: &Key, yaml: &Yaml) -> Result<Value, Refused> {
         (Kind::List, Yaml::Sequence(items)) => list(items).map(Value::List),
         (Kind::List, Yaml::String(text)) => Err(wrong(key.kind, yaml).hint(format!("write `[{text}]`"))),
         (Kind::Suites, Yaml::Sequence(items)) => suites(items).map(Value::Suites),
+        (Kind::Records(shape), yaml) => records::read(shape, yaml).map(Value::Records),
         _ => Err(wrong(key.kind, yaml)),
     }
 }
@@ -144,7 +152,9 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, Refused> {
             let items = text.trim().trim_start_matches('[').trim_end_matches(']').split(',').map(str::trim);
             Ok(Value::List(items.filter(|item| !item.is_empty()).map(str::to_owned).collect()))
         }
-        Kind::Version | Kind::Suites => Err(Refused::new("can only be set in `.kaizen.yml`")),
+        // the defaults of records: none
+        Kind::Records(_) if matches!(text, "[]" | "{}") => Ok(Value::Records(Vec::new())),
+        Kind::Version | Kind::Suites | Kind::Records(_) => Err(Refused::new("can only be set in `.kaizen.yml`")),
     }
 }
 

@@ -29,6 +29,7 @@ pub fn render(document: &Document, show: Show) -> String {
     if let Some(heal) = &document.heal {
         if !show.quiet {
             proof(&mut out, heal, style);
+            asked(&mut out, document, style);
             out.push_str(&diff::render(&heal.diff, style, MOST_DIFF_LINES));
             rivals(&mut out, heal, style);
         }
@@ -39,6 +40,7 @@ pub fn render(document: &Document, show: Show) -> String {
     }
     if !show.quiet {
         reasons(&mut out, document, style);
+        asked(&mut out, document, style);
     }
     pointers(&mut out, document, style);
     out
@@ -99,6 +101,12 @@ fn proof(out: &mut String, heal: &HealInfo, style: Style) {
         row(out, style, "mind", label_words(label));
     }
     row(out, style, "receipt", &one_line(&heal.receipt, 200));
+}
+
+fn asked(out: &mut String, document: &Document, style: Style) {
+    if let Some(models) = crate::report::asked::summary(document) {
+        row(out, style, "models", &models);
+    }
 }
 
 fn rivals(out: &mut String, heal: &HealInfo, style: Style) {

@@ -64,6 +64,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!("failure {}: {} red{first}", text(fingerprint), count(red.len(), "test"))
         }
         Event::TierStarted { tier } => format!("tier {tier}"),
+        Event::SlotsChanged { server, slots } => format!("{}: {slots} turns at a time", text(server)),
         Event::ModelRouted { fixer, line, .. } => format!("{} asks a model: {}", text(fixer), text(line)),
         Event::FixerEnded { fixer, findings, ms } => {
             let how = match &findings.ended {

@@ -113,6 +113,10 @@ impl Picture {
                 let words = format!("{:.7} conflicts in {}", text(commit), text(&conflicts.join(", ")));
                 self.row(entry, "revert", &words, State::Bad { ms: 0 });
             }
+            Event::SlotsChanged { server, slots } => {
+                let words = format!("{}: {slots} at a time", text(server));
+                self.row(entry, "models", &words, State::Nothing { ms: 0 });
+            }
             Event::RunEnded { .. } => self.over = true,
             Event::FailureDescribed { .. }
             | Event::TierEnded { .. }

@@ -1,5 +1,6 @@
 //! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
 
+pub mod command;
 pub mod model;
 pub mod mutate;
 pub mod registry;
@@ -22,6 +23,7 @@ use crate::patch::Patch;
 use crate::repo::{Sha, Snapshot};
 use crate::suite::{Run, Suite};
 use crate::trajectory::Recorder;
+use model::trial::Trials;
 
 pub use crate::words::{Close, Disagreement, Ended, Findings, Label};
 
@@ -54,6 +56,8 @@ pub struct Case {
     pub time_left: Duration,
     /// Language models.
     pub models: Arc<Models>,
+    /// Where their patches are tried out, shared by all who ask models.
+    pub trials: Trials,
 }
 
 /// One proposed patch.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fixer::Fixer;
-use crate::fixer::model::{ModelFixer, contract, minimal, regression};
+use crate::fixer::command::Command;
+use crate::fixer::model::{ModelFixer, contract, minimal, regression, stepwise};
 use crate::fixer::mutate::Mutate;
 use crate::fixer::suggest::Suggest;
 use crate::fixer::undo::Undo;
@@ -18,6 +19,8 @@ pub fn all() -> Vec<Arc<dyn Fixer>> {
         Arc::new(ModelFixer(&minimal::STRATEGY)),
         Arc::new(ModelFixer(&regression::STRATEGY)),
         Arc::new(ModelFixer(&contract::STRATEGY)),
+        Arc::new(ModelFixer(&stepwise::STRATEGY)),
+        Arc::new(Command),
     ]
 }
 
@@ -37,6 +40,19 @@ pub fn by_names(names: &[String]) -> Result<Vec<Arc<dyn Fixer>>> {
         }
     }
     Ok(all.into_iter().filter(|f| names.iter().any(|n| n == f.name())).collect())
+}
+
+/// Does the configuration tune only fixers that ask models?
+///
+/// # Errors
+/// Naming the first that is none, with the nearest one.
+pub fn check_tuned<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<()> {
+    let all = all();
+    let known: Vec<&str> = all.iter().filter(|f| f.asks_models() && f.name() != "command").map(|f| f.name()).collect();
+    match names.find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(unknown(name, &known)),
+        None => Ok(()),
+    }
 }
 
 fn unknown(name: &str, known: &[&str]) -> Error {
@@ -69,6 +85,13 @@ mod tests {
         };
         assert_eq!(names(&["undo", "suggest"]), ["suggest", "undo"]);
         assert_eq!(names(&[]).len(), all().len());
+    }
+
+    #[test]
+    fn only_fixers_that_ask_models_can_be_tuned() {
+        let names = |name: &str| check_tuned([name.to_owned()].iter());
+        assert!(names("minimal").is_ok() && names("stepwise").is_ok());
+        assert!(names("mutate").is_err() && names("minmal").unwrap_err().hint_text().unwrap().contains("`minimal`"));
     }
 
     #[test]

@@ -373,6 +373,7 @@ impl<'a> Healing<'a> {
             seed: self.request.seed,
             time_left,
             models: Arc::clone(&self.request.models),
+            trials: Default::default(),
         })
     }
 

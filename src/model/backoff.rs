@@ -45,6 +45,14 @@ pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
+/// `X-RateLimit-Reset` as OpenRouter sends it: milliseconds since 1970. Smaller numbers mean something else at other
+/// providers, and are nothing.
+pub fn reset(text: &str, now: SystemTime) -> Option<Duration> {
+    let ms = text.trim().parse::<u64>().ok().filter(|ms| *ms > 1_000_000_000_000)?;
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +86,14 @@ mod tests {
         for wrong in ["", "-1", "soon", "inf", "NaN", "1e99"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_reset_of_a_quota_is_a_time_in_milliseconds_or_nothing() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        assert_eq!(reset("1800000005000", now), Some(Duration::from_secs(5)));
+        assert_eq!(reset("1700000000000", now), Some(Duration::ZERO));
+        assert_eq!((reset("60", now), reset("soon", now)), (None, None));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::money::Money;
+use crate::config::CatalogLine;
 
 /// What asking a model means for the purse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +93,26 @@ fn read(text: &str) -> Result<Vec<Known>, String> {
     };
     file.models.into_iter().map(known).collect()
 }
+
+impl Known {
+    /// A line that a configuration adds; what it leaves out is guessed as for unknown models. `None` without two prices.
+    pub fn added(line: &CatalogLine) -> Option<Self> {
+        let price = |text: &str| Money::parse(text).filter(|m| m.0 > 0);
+        let price = Price { prompt: price(&line.prompt)?, answer: price(&line.answer)? };
+        let (provider, id) = (line.provider.clone(), line.id.clone());
+        Some(Self {
+            family: line.family.clone().unwrap_or_else(|| family(&provider, &id)),
+            context: line.context.unwrap_or(UNKNOWN_CLOUD_CONTEXT),
+            strength: line.strength.and_then(|n| u8::try_from(n).ok()).unwrap_or_else(|| strength(&provider, &id)),
+            price: Some(price),
+            provider,
+            id,
+        })
+    }
+}
+
+/// Tokens of context of a cloud's model of which nothing is known: every one offered today has as much.
+pub const UNKNOWN_CLOUD_CONTEXT: u64 = 32_768;
 
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| read(include_str!("catalog.yml")).unwrap_or_default());
 

@@ -10,7 +10,7 @@ use super::gate::{self, Passage};
 use super::providers::{Dialect, Provider};
 use super::trouble::Trouble;
 use super::wire::{self, Answer, Stream};
-use super::{Secret, Turn};
+use super::{Enough, Secret, Turn};
 use crate::mask::Mask;
 
 /// An answer is never larger than this; more is not read.
@@ -113,7 +113,7 @@ impl Client {
             .map_err(|_| Trouble::Malformed { what: "our own request".into() })?;
         let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
         let response = self.send(at, &url, Some(model), request, sent).await?;
-        let answer = self.read(at, response).await?;
+        let answer = self.read(at, response, turn.enough).await?;
         wire::usable(&answer)?;
         if let Some(answered) = answer.model.as_ref().filter(|_| self.free_only) {
             // a server that lets another model answer may bill it: once is a mistake, asking it again would be ours
@@ -154,7 +154,9 @@ impl Client {
             return Ok(response);
         }
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let after = header("retry-after").and_then(|text| backoff::retry_after(&text, SystemTime::now()));
+        let now = SystemTime::now();
+        let after = header("retry-after").and_then(|text| backoff::retry_after(&text, now));
+        let after = after.or_else(|| header("x-ratelimit-reset").and_then(|text| backoff::reset(&text, now)));
         let words = self.words(at, response).await;
         Err(Trouble::of_status(status, after, &words).unwrap_or(Trouble::ServerFailed { status }))
     }
@@ -175,7 +177,12 @@ impl Client {
         line.chars().take(WORDS_BYTES).collect()
     }
 
-    async fn read(&self, at: &Endpoint, mut response: reqwest::Response) -> Result<Answer, Trouble> {
+    async fn read(
+        &self,
+        at: &Endpoint,
+        mut response: reqwest::Response,
+        enough: Option<Enough>,
+    ) -> Result<Answer, Trouble> {
         let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let mut stream = kind.starts_with("text/event-stream").then(Stream::default);
         let mut whole = Vec::new();
@@ -191,6 +198,11 @@ impl Client {
                 Some(stream) => {
                     stream.take(&chunk)?;
                     if stream.done {
+                        break;
+                    }
+                    if enough.is_some_and(|e| e.is_met(&stream.answer.content)) {
+                        // closing the connection stops the model
+                        stream.cut();
                         break;
                     }
                 }

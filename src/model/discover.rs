@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::catalog::{self, Tier};
+use super::catalog::{self, Known, Tier};
 use super::client::{Client, Endpoint};
 use super::gate::{self, Passage};
 use super::models::Settings;
@@ -12,6 +12,7 @@ use super::providers::{self, Dialect, OWN, Provider};
 use super::router::Offer;
 use super::trouble::Trouble;
 use super::wire;
+use serde_json::Value;
 
 /// A port of this machine either answers at once, or nobody listens.
 const KNOCK: Duration = Duration::from_millis(100);
@@ -37,6 +38,8 @@ pub struct Usable {
     pub slots: usize,
     /// The server listed it just now; a cloud's model is not asked for before it is needed.
     pub answered: bool,
+    /// What tells these weights from others of the same name, where the server says so.
+    pub digest: Option<String>,
 }
 
 /// Everything that `settings` allow, in their order. Nothing leaves this machine for it, unless the environment's own server is
@@ -54,20 +57,20 @@ pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, T
         match word.as_str() {
             "local" => {
                 if local.is_none() {
-                    local = Some(local_servers(&client).await);
+                    local = Some(local_servers(settings, &client).await);
                 }
                 found.extend(local.iter().flatten().cloned());
             }
             "free" | "paid" => {
                 let free = word == "free";
-                let lines = catalog::all().iter().filter(|k| k.price.is_none() == free);
+                let lines = catalog::all().iter().chain(&settings.added).filter(|k| k.price.is_none() == free);
                 found.extend(lines.filter_map(|k| cloud(settings, &k.provider, &k.id)));
             }
             named => {
                 let Some((provider, id)) = named.split_once('/') else { continue };
                 if providers::find(provider).is_some_and(|p| p.port.is_some()) {
                     if local.is_none() {
-                        local = Some(local_servers(&client).await);
+                        local = Some(local_servers(settings, &client).await);
                     }
                     found.extend(local.iter().flatten().filter(|u| u.offer.name == named).cloned());
                 } else {
@@ -76,6 +79,7 @@ pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, T
             }
         }
     }
+    let mut found: Vec<Usable> = found.into_iter().map(|u| with_added(u, &settings.added)).collect();
     let mut names = std::collections::BTreeSet::new();
     found.retain(|u| names.insert(u.offer.name.clone()) && (!settings.free_only || u.offer.tier != Tier::Paid));
     found
@@ -87,10 +91,24 @@ fn cloud(settings: &Settings, provider: &str, id: &str) -> Option<Usable> {
     let key = settings.keys.get(provider.name)?.clone();
     let at = Endpoint { provider: *provider, base: provider.base.to_owned(), key: Some(key) };
     let known = catalog::find(provider.name, id);
-    let context = known.map_or(32_768, |k| k.context);
+    let context = known.map_or(catalog::UNKNOWN_CLOUD_CONTEXT, |k| k.context);
     let mut usable = usable(at, id, context, CLOUD_SLOTS, false);
     usable.offer.price = known.and_then(|k| k.price);
     Some(usable)
+}
+
+/// What the configuration adds to what is known of a model. It can give it a price, and so make it paid; it can't take one
+/// away from the tier, which the gate knows by itself.
+fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
+    let provider = usable.at.provider.name;
+    if let Some(known) = added.iter().find(|k| k.provider == provider && k.id == usable.id) {
+        usable.offer.price = known.price;
+        usable.offer.tier = Tier::Paid;
+        (usable.offer.context, usable.offer.strength) = (known.context, known.strength);
+        usable.offer.family.clone_from(&known.family);
+        usable.family.clone_from(&known.family);
+    }
+    usable
 }
 
 fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) -> Usable {
@@ -98,8 +116,9 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
     let tier = gate::tier(&Passage { url: &url, model: Some(id) });
     let strength = catalog::strength(provider, id);
-    let offer = Offer { name: format!("{provider}/{id}"), tier, price: None, context, strength, left: None };
-    Usable { offer, id: id.to_owned(), family: catalog::family(provider, id), at, slots, answered }
+    let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
+    let offer = Offer { name, family: family.clone(), tier, price: None, context, strength, left: None };
+    Usable { offer, id: id.to_owned(), family, at, slots, answered, digest: None }
 }
 
 async fn own_server(settings: &Settings, base: &str, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
@@ -111,16 +130,21 @@ async fn own_server(settings: &Settings, base: &str, client: &impl Fn() -> Resul
         dialect: Dialect::OpenAi,
         schema: true,
         stream_options: true,
+        quota: None,
     };
     let at = Endpoint { provider, base: base.trim_end_matches('/').to_owned(), key: settings.own_key.clone() };
     let Ok(client) = client() else { return Vec::new() };
     listed(&client, at).await
 }
 
-/// The servers that listen on the usual ports.
-async fn local_servers(client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
-    let locals: Vec<&Provider> = providers::PROVIDERS.iter().filter(|p| p.port.is_some()).collect();
-    let mut ports: Vec<u16> = locals.iter().filter_map(|p| p.port).collect();
+/// The servers that listen on the usual ports, or on those that the environment names.
+async fn local_servers(settings: &Settings, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
+    let usual = || providers::PROVIDERS.iter().filter_map(|p| Some((p, p.port?))).collect();
+    let named = |ports: &Vec<(String, u16)>| {
+        ports.iter().filter_map(|(name, port)| Some((providers::find(name)?, *port))).collect()
+    };
+    let locals: Vec<(&Provider, u16)> = settings.ports.as_ref().map_or_else(usual, named);
+    let mut ports: Vec<u16> = locals.iter().map(|l| l.1).collect();
     ports.sort_unstable();
     ports.dedup();
     let open = join_all(ports.iter().map(|port| async move { knock(*port).await.then_some(*port) })).await;
@@ -130,9 +154,9 @@ async fn local_servers(client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usa
         return Vec::new();
     }
     let Ok(client) = client() else { return Vec::new() };
-    let servers = open.iter().filter_map(|port| locals.iter().find(|p| p.port == Some(*port)));
-    let lists = servers.map(|provider| {
-        let at = Endpoint { provider: **provider, base: provider.base.to_owned(), key: None };
+    let servers = open.iter().filter_map(|port| locals.iter().find(|l| l.1 == *port));
+    let lists = servers.map(|(provider, port)| {
+        let at = Endpoint { provider: **provider, base: format!("http://127.0.0.1:{port}/v1"), key: None };
         listed(&client, at)
     });
     join_all(lists).await.into_iter().flatten().collect()
@@ -143,6 +167,18 @@ async fn knock(port: u16) -> bool {
     matches!(tokio::time::timeout(KNOCK, connect).await, Ok(Ok(_)))
 }
 
+/// Ollama's digest of the weights; of llama.cpp the numbers of its file (`meta`: size, parameters, vocabulary).
+fn digest(model: &Value, tags: Option<&Value>, id: &str) -> Option<String> {
+    let named = |tag: &&Value| tag["name"] == *id || tag["model"] == *id;
+    let tag = tags.and_then(|t| t["models"].as_array()?.iter().find(named));
+    if let Some(digest) = tag.and_then(|t| t["digest"].as_str()) {
+        return Some(digest.chars().take(80).collect());
+    }
+    let number = |name: &str| model["meta"][name].as_u64();
+    let numbers = [number("size")?, number("n_params").unwrap_or(0), number("n_vocab").unwrap_or(0)];
+    Some(numbers.map(|n| n.to_string()).join("-"))
+}
+
 /// What the server at `at` says it has; nothing when it is no model server.
 async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     let Ok(list) = client.look(&at, "/models", LOOK).await else { return Vec::new() };
@@ -150,6 +186,11 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     let root = Endpoint { base: at.base.trim_end_matches("/v1").to_owned(), ..at.clone() };
     let props = match at.provider.name {
         "llama.cpp" | OWN => client.look(&root, "/props", LOOK).await.ok(),
+        _ => None,
+    };
+    // Ollama tells what a name stands for today on its own interface only
+    let tags = match at.provider.name {
+        "ollama" => client.look(&root, "/api/tags", LOOK).await.ok(),
         _ => None,
     };
     let props = props.filter(|p| p["total_slots"].is_u64() || p["default_generation_settings"].is_object());
@@ -171,7 +212,8 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
         }
         let context = context.or(number(&model["max_model_len"])).or(number(&model["context_length"]));
         let slots = usize::try_from(slots).unwrap_or(1).clamp(1, 64);
-        Some(usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true))
+        let digest = digest(model, tags.as_ref(), id);
+        Some(Usable { digest, ..usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true) })
     };
     models.iter().take(100).filter_map(of).collect()
 }

@@ -5,13 +5,19 @@ pub mod budget;
 pub mod catalog;
 pub mod client;
 pub mod discover;
+pub mod enough;
 pub mod gate;
+pub mod keep;
 pub mod models;
 pub mod money;
+pub mod profiles;
 pub mod providers;
+pub mod quota;
 pub mod repair;
 pub mod router;
 pub mod secret;
+pub mod send;
+pub mod slots;
 pub mod tokens;
 pub mod trouble;
 pub mod wire;
@@ -20,8 +26,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use models::{Models, Settings};
+pub use enough::Enough;
+pub use models::{Answered, Asker, CachePlace, Models, Settings, Wish};
 pub use money::Money;
+pub use profiles::Job;
 pub use secret::Secret;
 pub use trouble::Trouble;
 
@@ -56,6 +64,15 @@ impl Role {
             Role::Write => "write",
             Role::Diagnose => "diagnose",
             Role::Embed => "embed",
+        }
+    }
+
+    /// The answer to a similar question may be served: these roles answer questions. What judges or writes code is only
+    /// ever served the answer to exactly itself.
+    pub fn answers_questions(self) -> bool {
+        match self {
+            Role::Answer | Role::Criticise | Role::Diagnose => true,
+            Role::Fix | Role::Score | Role::Write | Role::Embed => false,
         }
     }
 }
@@ -109,8 +126,32 @@ pub struct Turn {
     pub temperature_milli: u16,
     /// JSON schema of the answer, for servers that take one; the prompt has to say it too.
     pub schema: Option<serde_json::Value>,
-    /// Wall time for the whole turn, retries and waiting included.
+    /// Wall time from when a slot is free, retries and waiting included.
     pub deadline: Duration,
+    /// The part of one message that is a question in natural language. With a role that answers questions, the kept answer
+    /// to a similar one may be served.
+    pub question: Option<String>,
+    /// When the answer is whole before the model stops: the rest is not waited for.
+    pub enough: Option<Enough>,
+    /// Which of several samples of the same turn this is: equal turns with another number are asked anew.
+    pub sample: u64,
+}
+
+impl Turn {
+    /// A turn at temperature 0 with room for 900 tokens of answer and three minutes of time.
+    pub fn new(role: Role, messages: Vec<Message>) -> Self {
+        Self {
+            role,
+            messages,
+            answer_tokens: 900,
+            temperature_milli: 0,
+            schema: None,
+            deadline: Duration::from_secs(180),
+            question: None,
+            enough: None,
+            sample: 0,
+        }
+    }
 }
 
 /// What was counted by the server, or estimated where it did not say.

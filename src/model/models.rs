@@ -1,21 +1,26 @@
-//! What loops and fixers ask: routes a turn, reserves its worst case, sends it, settles, and says all of it in events.
+//! What loops and fixers ask: a turn is routed, looked up in the cache, and asked where it is not kept.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budget, Limits, Spent};
-use super::catalog::Tier;
+use super::budget::{Budget, Limits, ModelLimits, Spent};
+use super::catalog::{Known, Tier};
 use super::client::Client;
 use super::discover::{self, Usable};
 use super::money::Money;
+use super::profiles::{self, Job};
+use super::quota::{Minute, Quota};
 use super::router::{self, Evidence, Need, Offer};
+use super::send::OnItsWay;
+use super::slots::Slots;
 use super::trouble::{Consequence, Trouble};
-use super::{Reply, Secret, Turn, Usage, providers, tokens, wire};
-use crate::config::Config;
+use super::{Reply, Secret, Turn, catalog, keep, providers, tokens};
+use crate::cache::{Cache, Source};
+use crate::config::{Agent, Config, ModelBudget, Tuning};
 use crate::mask::Mask;
 use crate::trajectory::{Event, Recorder};
 
@@ -38,23 +43,67 @@ pub struct Settings {
     pub keys: BTreeMap<&'static str, Secret>,
     /// Covers secrets in prompts.
     pub mask: Mask,
+    /// Where answers and the days' costs are kept; none: nowhere.
+    pub cache: Option<CachePlace>,
+    /// Kept answers are not served, new ones not kept.
+    pub cache_off: bool,
+    /// Models by role, where the configuration names some.
+    pub roles: BTreeMap<&'static str, Vec<String>>,
+    /// How strategies are tuned.
+    pub strategies: BTreeMap<String, Tuning>,
+    /// Lines of the catalog that the configuration adds.
+    pub added: Vec<Known>,
+    /// Budgets of single models.
+    pub model_limits: BTreeMap<String, ModelLimits>,
+    /// Budget of a day, in cents.
+    pub day_cents: Option<u64>,
+    /// Requests of a day.
+    pub day_requests: Option<u64>,
+    /// Coding agents that may be started.
+    pub agents: Vec<Agent>,
+    /// Where servers of this machine are looked for, `provider` and port; none said: on their usual ports.
+    pub ports: Option<Vec<(String, u16)>>,
+}
+
+/// Where answers are kept.
+#[derive(Debug, Clone)]
+pub struct CachePlace {
+    /// Our state in the repository.
+    pub state_dir: PathBuf,
+    /// The server that a team shares; it has a password in it.
+    pub url: Option<Secret>,
 }
 
 /// A variable that says free mode, beside the configuration key; any value but an empty one, `0` and `false` means yes.
 pub const FREE_VARIABLE: &str = "COST_FREE_ONLY";
 
+/// A variable that says where servers of this machine listen instead of their usual ports.
+pub const PORTS_VARIABLE: &str = "KAIZEN_LOCAL_PORTS";
+
+/// `ollama=11500, llama.cpp=18080`; what is no known server with a port (`none`) is left out.
+fn ports(text: &str) -> Vec<(String, u16)> {
+    let one = |entry: &str| {
+        let (name, port) = entry.trim().split_once('=')?;
+        let known = providers::find(name.trim()).filter(|p| p.port.is_some())?;
+        Some((known.name.to_owned(), port.trim().parse().ok()?))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
 /// Words that `models` may have beside `provider/model`.
 pub const WORDS: &[&str] = &["local", "free", "paid", "own", "off"];
 
 impl Settings {
-    /// The first entry of `models` that means nothing; none when all is well.
+    /// The first model that the configuration names and that means nothing; none when all is well.
     pub fn unknown(&self) -> Option<&str> {
         let known = |entry: &&String| {
             let provider = entry.split_once('/').filter(|(_, id)| !id.is_empty()).map(|(provider, _)| provider);
             WORDS.contains(&entry.as_str())
                 || provider.is_some_and(|p| p == providers::OWN || providers::find(p).is_some())
         };
-        self.models.iter().find(|e| !known(e)).map(String::as_str)
+        let lists = self.roles.values().chain(self.strategies.values().map(|t| &t.models));
+        let named = lists.flatten().chain(self.model_limits.keys());
+        self.models.iter().chain(named).find(|e| !known(e)).map(String::as_str)
     }
 
     /// From the configuration and the environment. Keys and addresses come from the environment alone: a repository's
@@ -71,21 +120,59 @@ impl Settings {
             own_key: env("KAIZEN_MODEL_KEY").and_then(|k| Secret::new(&k)),
             keys,
             mask,
+            cache: None,
+            cache_off: !config.cache,
+            roles: config.roles.clone(),
+            strategies: config.strategies.clone(),
+            added: config.catalog.iter().filter_map(Known::added).collect(),
+            model_limits: config.budget_models.iter().map(|(name, b)| (name.clone(), limits(b))).collect(),
+            day_cents: config.budget_day_cents,
+            day_requests: config.budget_day_requests,
+            agents: config.agents.clone(),
+            ports: env(PORTS_VARIABLE).map(|text| ports(&text)),
         }
     }
+}
+
+fn limits(budget: &ModelBudget) -> ModelLimits {
+    ModelLimits { money: budget.cents.map(Money::cents), requests: budget.requests }
 }
 
 /// The models of one run.
 #[derive(Debug)]
 pub struct Models {
-    settings: Settings,
-    budget: Budget,
+    pub(super) settings: Settings,
+    pub(super) budget: Budget,
     client: Mutex<Option<Client>>,
+    cache: OnceCell<Cache>,
     found: OnceCell<Vec<Usable>>,
     /// Slots by base address.
-    slots: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    pub(super) slots: Mutex<BTreeMap<String, Arc<Slots>>>,
+    /// What the account at OpenRouter may ask of free models.
+    pub(super) quota: OnceCell<Quota>,
+    pub(super) minute: Mutex<Minute>,
+    /// Requests for free models by day, where no store counts them.
+    pub(super) used: Mutex<BTreeMap<String, u64>>,
     /// Why a model is left alone for the rest of the run.
     left: Mutex<BTreeMap<String, String>>,
+}
+
+/// What a turn wants of the router, beside what its role says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What was seen so far: without it nothing with a price is asked.
+    pub evidence: Option<Evidence>,
+    /// Only these models (`provider/model`); empty: whoever is adequate.
+    pub models: Vec<String>,
+    /// None of these families: a critic is of another one than whom it criticises.
+    pub not_families: Vec<String>,
+}
+
+impl Wish {
+    /// Nothing but this evidence.
+    pub fn of(evidence: Option<&Evidence>) -> Self {
+        Self { evidence: evidence.cloned(), ..Self::default() }
+    }
 }
 
 /// Who asks, for events.
@@ -100,30 +187,39 @@ pub struct Asker<'a> {
 }
 
 /// An answer and who was asked for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
-    /// The answer.
+    /// The answer; from the cache it costs nothing and took no request.
     pub reply: Reply,
     /// `provider/id` as routed.
     pub model: String,
+    /// The family of the model that really answered.
+    pub family: String,
     /// Its tier.
     pub tier: Tier,
+    /// Where it came from.
+    pub source: Source,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Models {
     /// The models that `settings` allow; looks for them when first asked.
     pub fn new(settings: Settings) -> Arc<Self> {
-        let limits = Limits { money: Money::cents(settings.cents), requests: settings.requests };
+        let (money, models) = (Money::cents(settings.cents), settings.model_limits.clone());
+        let limits = Limits { money, requests: settings.requests, models };
         Arc::new(Self {
             settings,
             budget: Budget::new(limits),
             client: Mutex::new(None),
+            cache: OnceCell::new(),
             found: OnceCell::new(),
             slots: Mutex::default(),
+            quota: OnceCell::new(),
+            minute: Mutex::default(),
+            used: Mutex::default(),
             left: Mutex::default(),
         })
     }
@@ -134,12 +230,26 @@ impl Models {
     }
 
     /// Made when somebody is there to talk to, and once.
-    fn client(&self) -> Result<Client, Trouble> {
+    pub(super) fn client(&self) -> Result<Client, Trouble> {
         let mut client = locked(&self.client);
         match &*client {
             Some(client) => Ok(client.clone()),
             None => Ok(client.insert(Client::new(self.settings.free_only)?).clone()),
         }
+    }
+
+    /// Opened with the first turn. One that can't be opened is said in the log and fails nothing.
+    pub(super) async fn cache(&self) -> &Cache {
+        let open = || async {
+            let Some(place) = self.settings.cache.clone() else { return Cache::off() };
+            let open = move || Cache::open(&place.state_dir, place.url.as_ref().map(Secret::reveal));
+            let (cache, trouble) = tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| (Cache::off(), None));
+            if let Some(trouble) = trouble {
+                tracing::warn!("answers of models are not kept: {trouble}");
+            }
+            cache
+        };
+        self.cache.get_or_init(open).await
     }
 
     /// What can be asked now, best known first. Looks only on this machine.
@@ -155,26 +265,66 @@ impl Models {
         usable.iter().map(with).collect()
     }
 
+    /// Who does `job`, as [`Wish::models`] takes it.
+    pub async fn named(&self, job: Job) -> Vec<String> {
+        let configured = self.settings.roles.get(job.name()).map(Vec::as_slice).unwrap_or_default();
+        profiles::named(job, configured, &self.settings.models, &self.offers().await)
+    }
+
+    /// How the configuration tunes the strategy of this name, its models as [`Wish::models`] takes them.
+    pub async fn tuning(&self, strategy: &str) -> Tuning {
+        let mut tuning = self.settings.strategies.get(strategy).cloned().unwrap_or_default();
+        if tuning.models.is_empty() {
+            tuning.models = self.named(Job::Fix).await;
+        } else {
+            let names = profiles::expand(&tuning.models, &self.offers().await);
+            tuning.models = if names.is_empty() { tuning.models } else { names };
+        }
+        tuning
+    }
+
+    /// The coding agents that the configuration lets race, and whether they may: none does in free mode.
+    pub fn agents(&self) -> (&[Agent], bool) {
+        (&self.settings.agents, !self.settings.free_only)
+    }
+
     /// What was spent so far.
     pub fn spent(&self) -> Spent {
         self.budget.spent()
     }
 
-    /// Asks `turn` of whoever the router names; of another one when that fails in a way that does not pass.
+    /// A turn from beginning to end: whoever the router names answers it, from the cache where the answer is kept, else for
+    /// a reservation in the budget; another one does when that fails in a way that does not pass. Dropping the future is
+    /// the same as cancelling.
     ///
     /// # Errors
     /// The last trouble; [`Trouble::NoModel`] with the router's line when nobody may be asked.
-    pub async fn ask(&self, turn: &Turn, evidence: Option<&Evidence>, asker: Asker<'_>) -> Result<Answered, Trouble> {
+    pub async fn ask(&self, turn: &Turn, wish: &Wish, asker: Asker<'_>) -> Result<Answered, Trouble> {
+        tokio::select! {
+            biased;
+            () = asker.cancel.cancelled() => Err(Trouble::Cancelled),
+            answered = self.ask_somebody(turn, wish, asker) => answered,
+        }
+    }
+
+    async fn ask_somebody(&self, turn: &Turn, wish: &Wish, asker: Asker<'_>) -> Result<Answered, Trouble> {
         let turn = self.covered(turn);
         let need = Need {
             role: turn.role,
             prompt_tokens: tokens::of_messages(&turn.messages),
             answer_tokens: u64::from(turn.answer_tokens),
-            evidence: evidence.cloned(),
+            evidence: wish.evidence.clone(),
+            models: wish.models.clone(),
+            not_families: wish.not_families.clone(),
         };
         let mut last = None;
+        // another family than its own answered for it: not asked again in this turn
+        let mut strange: Vec<String> = Vec::new();
         loop {
-            let offers = self.offers().await;
+            let mut offers = self.offers().await;
+            for offer in offers.iter_mut().filter(|o| strange.contains(&o.name)) {
+                offer.left = Some("another model answers for it".into());
+            }
             let decision = router::route(&need, &offers);
             let Some(usable) = decision.chosen.and_then(|i| self.found.get()?.get(i)) else {
                 return Err(last.unwrap_or(Trouble::NoModel { why: decision.line }));
@@ -185,14 +335,15 @@ impl Models {
                 model: usable.offer.name.clone(),
                 tier: usable.offer.tier.name().to_owned(),
                 prompt_tokens: need.prompt_tokens,
-                evidence: evidence.map(Evidence::words),
+                evidence: wish.evidence.as_ref().map(Evidence::words),
                 line: decision.line,
             });
-            match self.ask_one(usable, &turn, &need, asker).await {
-                Ok(reply) => {
-                    let (model, tier) = (usable.offer.name.clone(), usable.offer.tier);
-                    return Ok(Answered { reply, model, tier });
+            match self.answer(usable, &turn, &need, asker).await {
+                Ok(answered) if wish.not_families.contains(&answered.family) => {
+                    strange.push(answered.model);
+                    last = Some(Trouble::OtherModel { answered: answered.reply.model });
                 }
+                Ok(answered) => return Ok(answered),
                 Err(trouble) => match trouble.consequence() {
                     Consequence::BadAnswer | Consequence::Over => return Err(trouble),
                     // what did not pass in all its tries is left alone as well
@@ -205,84 +356,55 @@ impl Models {
         }
     }
 
-    /// One model: waits for a slot, reserves, asks, settles.
-    async fn ask_one(&self, usable: &Usable, turn: &Turn, need: &Need, asker: Asker<'_>) -> Result<Reply, Trouble> {
-        let slots = self.slots_of(usable);
-        let _slot = tokio::select! {
-            biased;
-            () = asker.cancel.cancelled() => return Err(Trouble::Cancelled),
-            slot = slots.acquire() => slot.map_err(|_| Trouble::Cancelled)?,
+    /// The answer of `usable`: kept, of an equal call in flight, or asked now.
+    async fn answer(&self, usable: &Usable, turn: &Turn, need: &Need, asker: Asker<'_>) -> Result<Answered, Trouble> {
+        let fresh: Mutex<Option<Result<Reply, Trouble>>> = Mutex::new(None);
+        let ask = || async {
+            let result = self.send(usable, turn, need, asker).await;
+            let kept = result.as_ref().map(|reply| keep::answer(reply, usable.offer.tier)).map_err(keep::error);
+            *locked(&fresh) = Some(result);
+            kept
         };
-        let began = Instant::now();
-        let worst = router::worst_case(usable.offer.price, need.prompt_tokens, need.answer_tokens);
-        let reservation = self.budget.reserve(worst)?;
-        let client = self.client()?;
-        let asked = client.ask(&usable.at, &usable.id, turn, asker.cancel).await;
-        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let result = asked.result.map(|answer| self.reply(usable, need, answer, asked.sent));
-        match &result {
-            Ok(reply) => reservation.settle(reply.cost),
-            Err(trouble) if is_free_of_charge(trouble) => reservation.settle(Money::ZERO),
-            // it may have been answered, and billed
-            Err(_) => drop(reservation),
+        if self.settings.cache_off {
+            let reply = self.send(usable, turn, need, asker).await?;
+            return Ok(answered(usable, reply, Source::Asked));
         }
-        let reply = result.as_ref().ok();
-        asker.recorder.record(Event::ModelAnswered {
-            fixer: asker.name.to_owned(),
-            model: usable.offer.name.clone(),
-            answered_by: reply.map(|r| r.model.clone()),
-            outcome: result.as_ref().err().map_or("answered", Trouble::name).to_owned(),
-            prompt_tokens: reply.map_or(0, |r| r.usage.prompt),
-            answer_tokens: reply.map_or(0, |r| r.usage.answer),
-            nano_dollars: reply.map_or(0, |r| r.cost.0),
-            requests: asked.sent,
-            ms,
-        });
-        result
-    }
-
-    fn reply(&self, usable: &Usable, need: &Need, answer: wire::Answer, requests: u32) -> Reply {
-        let estimate = || Usage { prompt: need.prompt_tokens, answer: tokens::count(&answer.content), estimated: true };
-        let usage = answer.usage.unwrap_or_else(estimate);
-        let cost = router::worst_case(usable.offer.price, usage.prompt, usage.answer);
-        let named = answer.model.filter(|m| !m.trim().is_empty()).unwrap_or_else(|| usable.id.clone());
-        let model = named.chars().filter(|c| !c.is_control()).take(200).collect();
-        Reply { content: answer.content, model, usage, cost, requests }
-    }
-
-    fn slots_of(&self, usable: &Usable) -> Arc<Semaphore> {
-        let mut slots = locked(&self.slots);
-        let new = || Arc::new(Semaphore::new(usable.slots.max(1)));
-        Arc::clone(slots.entry(usable.at.base.clone()).or_insert_with(new))
+        let began = std::time::Instant::now();
+        let served = self.cache().await.answer(&keep::key(usable, turn), ask).await;
+        let fresh = locked(&fresh).take();
+        let (reply, source) = match (fresh, served) {
+            (Some(result), _) => (result?, Source::Asked),
+            (None, Err(error)) => return Err(keep::trouble(&error)),
+            (None, Ok(served)) => match keep::reply(&served.text) {
+                Some(reply) => {
+                    let result = Ok(reply);
+                    let on_its_way = OnItsWay::since(asker, &usable.offer.name, began);
+                    on_its_way.ended(&result, 0, keep::source(&served.source));
+                    (result?, served.source)
+                }
+                // somebody else wrote into the store
+                None => (self.send(usable, turn, need, asker).await?, Source::Asked),
+            },
+        };
+        let same = reply.model == usable.id;
+        let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
+        Ok(Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source })
     }
 
     /// The turn without secrets: what tests printed may hold some.
     fn covered(&self, turn: &Turn) -> Turn {
+        let cover = |text: &str| self.settings.mask.cover(text).into_owned();
         let mut turn = turn.clone();
         for message in &mut turn.messages {
-            message.content = self.settings.mask.cover(&message.content).into_owned();
+            message.content = cover(&message.content);
         }
+        turn.question = turn.question.as_deref().map(cover);
         turn
-    }
-
-    /// The time that one turn may take: a small model on a busy machine needs minutes, nobody needs more.
-    pub fn turn_limit(left: Duration) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(180);
-        LONGEST.min(left)
     }
 }
 
-/// The server said no before any model was asked, or it was never reached.
-fn is_free_of_charge(trouble: &Trouble) -> bool {
-    matches!(
-        trouble,
-        Trouble::RateLimited { .. }
-            | Trouble::OutOfCredit
-            | Trouble::Unauthorised { .. }
-            | Trouble::Gone
-            | Trouble::BadRequest { .. }
-            | Trouble::Redirected
-            | Trouble::Unreachable
-            | Trouble::NotFree { .. }
-    )
+fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
+    let same = reply.model == usable.id;
+    let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
+    Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source }
 }

@@ -28,16 +28,18 @@ pub struct Provider {
     pub schema: bool,
     /// It takes `stream_options`.
     pub stream_options: bool,
+    /// Where it says what the account may ask of free models.
+    pub quota: Option<&'static str>,
 }
 
 const fn cloud(name: &'static str, base: &'static str, key: &'static str) -> Provider {
     let dialect = Dialect::OpenAi;
-    Provider { name, base, key: Some(key), port: None, dialect, schema: true, stream_options: true }
+    Provider { name, base, key: Some(key), port: None, dialect, schema: true, stream_options: true, quota: None }
 }
 
 const fn local(name: &'static str, base: &'static str, port: u16) -> Provider {
     let dialect = Dialect::OpenAi;
-    Provider { name, base, key: None, port: Some(port), dialect, schema: true, stream_options: true }
+    Provider { name, base, key: None, port: Some(port), dialect, schema: true, stream_options: true, quota: None }
 }
 
 /// The name of a server that only the environment knows (`KAIZEN_MODEL_URL`).
@@ -45,7 +47,7 @@ pub const OWN: &str = "own";
 
 /// Every provider there is.
 pub const PROVIDERS: &[Provider] = &[
-    cloud("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    Provider { quota: Some("/key"), ..cloud("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY") },
     cloud("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     Provider { schema: false, ..cloud("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY") },
     cloud("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),

@@ -11,6 +11,8 @@ use super::{Role, tokens};
 pub struct Offer {
     /// `provider/id`.
     pub name: String,
+    /// Who is one and the same behind several names.
+    pub family: String,
     /// What asking it means.
     pub tier: Tier,
     /// None where it is not known, or there is none.
@@ -62,6 +64,10 @@ pub struct Need {
     pub answer_tokens: u64,
     /// What was seen so far.
     pub evidence: Option<Evidence>,
+    /// Only these models (`provider/model`); empty: any.
+    pub models: Vec<String>,
+    /// None of these families.
+    pub not_families: Vec<String>,
 }
 
 /// Who is asked, and why.
@@ -118,6 +124,12 @@ fn unfit(need: &Need, offer: &Offer, stalled: &[String], stalled_strength: u8) -
     if let Some(why) = &offer.left {
         return Some(why.clone());
     }
+    if !need.models.is_empty() && !need.models.contains(&offer.name) {
+        return Some("not named for this turn".into());
+    }
+    if need.not_families.contains(&offer.family) {
+        return Some(format!("of the family {}, which may not answer here", offer.family));
+    }
     if offer.context < need.prompt_tokens + need.answer_tokens {
         return Some(format!("context of {} tokens is too small", offer.context));
     }
@@ -155,11 +167,13 @@ mod tests {
 
     fn offer(name: &str, tier: Tier, cents: u64, strength: u8) -> Offer {
         let price = (cents > 0).then(|| Price { prompt: Money::cents(cents), answer: Money::cents(cents * 4) });
-        Offer { name: name.into(), tier, price, context: 8192, strength, left: None }
+        let family = name.trim_end_matches(":free").rsplit('/').next().unwrap_or(name).to_owned();
+        Offer { name: name.into(), family, tier, price, context: 8192, strength, left: None }
     }
 
     fn need(evidence: Option<Evidence>) -> Need {
-        Need { role: Role::Fix, prompt_tokens: 2000, answer_tokens: 500, evidence }
+        let (models, not_families) = (Vec::new(), Vec::new());
+        Need { role: Role::Fix, prompt_tokens: 2000, answer_tokens: 500, evidence, models, not_families }
     }
 
     fn offers() -> Vec<Offer> {
@@ -192,6 +206,19 @@ mod tests {
         assert_eq!(chosen(&need(None), &paid), None);
         assert_eq!(chosen(&need(Some(Evidence::ModelFreeDone)), &paid).unwrap(), "groq/small");
         assert_eq!(chosen(&need(Some(Evidence::ModelFreeDone)), &paid[2..]), None);
+    }
+
+    #[test]
+    fn named_models_and_families_that_may_not_answer_narrow_the_choice() {
+        let all = offers();
+        let named = Need { models: vec!["openrouter/gift:free".into()], ..need(None) };
+        assert_eq!(chosen(&named, &all).unwrap(), "openrouter/gift:free");
+        let other = Need { not_families: vec!["coder".into()], ..need(None) };
+        assert_eq!(chosen(&other, &all).unwrap(), "openrouter/gift:free");
+        let nobody = Need { not_families: vec!["coder".into(), "gift".into()], ..need(None) };
+        let decision = route(&nobody, &all);
+        assert_eq!(decision.chosen, None);
+        assert!(decision.line.contains("not llama.cpp/coder: of the family coder"), "{}", decision.line);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Trouble {
     /// 429.
     #[error("rate limited{}", after.map(|a| format!(", free again in {} s", a.as_secs())).unwrap_or_default())]
@@ -73,7 +75,7 @@ pub enum Trouble {
     /// More than [`super::client::BODY_CAP_BYTES`].
     #[error("the answer is larger than 1 MiB")]
     TooLarge,
-    /// A model with a price answered in free mode.
+    /// A model answered that was not asked, and may not answer here.
     #[error("another model answered: {answered}")]
     OtherModel {
         /// Its name.
@@ -88,6 +90,20 @@ pub enum Trouble {
     /// The budget does not hold the worst case.
     #[error("out of budget: {what}")]
     OutOfBudget {
+        /// What is missing.
+        what: String,
+    },
+    /// The account's quota of free requests does not hold another one today.
+    #[error("the account's {per_day} free requests of today are spent; they come back at {back}")]
+    QuotaSpent {
+        /// Requests a day.
+        per_day: u64,
+        /// When the next day begins, RFC 3339.
+        back: String,
+    },
+    /// The model's own share of the budget does not hold the worst case.
+    #[error("out of the model's budget: {what}")]
+    ModelSpent {
         /// What is missing.
         what: String,
     },
@@ -138,6 +154,8 @@ impl Trouble {
             Trouble::OtherModel { .. } => "other-model",
             Trouble::NotFree { .. } => "not-free",
             Trouble::OutOfBudget { .. } => "out-of-budget",
+            Trouble::QuotaSpent { .. } => "quota-spent",
+            Trouble::ModelSpent { .. } => "model-spent",
             Trouble::NoModel { .. } => "no-model",
             Trouble::Cancelled => "cancelled",
         }
@@ -160,7 +178,9 @@ impl Trouble {
             | Trouble::Stalled
             | Trouble::TooLarge
             | Trouble::OtherModel { .. }
-            | Trouble::NotFree { .. } => Consequence::LeaveModel,
+            | Trouble::NotFree { .. }
+            | Trouble::QuotaSpent { .. }
+            | Trouble::ModelSpent { .. } => Consequence::LeaveModel,
             Trouble::OutOfBudget { .. } | Trouble::NoModel { .. } | Trouble::Cancelled => Consequence::Over,
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::money::Money;
 use super::providers::{Dialect, Provider};
 use super::trouble::Trouble;
 use super::{Speaker, Turn, Usage};
@@ -17,6 +18,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Why the model stopped: `stop`, `length`, …
     pub finish: Option<String>,
+    /// What the server says that it bills (OpenRouter's `usage.cost`, in dollars).
+    pub cost: Option<Money>,
 }
 
 /// The path below the provider's base.
@@ -39,6 +42,10 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
                 "temperature": temperature,
                 "stream": stream,
             });
+            // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
+            if provider.key.is_none() && turn.temperature_milli > 0 {
+                body["seed"] = json!(turn.sample % (1 << 31));
+            }
             if stream && provider.stream_options {
                 body["stream_options"] = json!({"include_usage": true});
             }
@@ -80,6 +87,7 @@ pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
                 model: text(&value["model"]),
                 usage: usage(&value["usage"], "prompt_tokens", "completion_tokens"),
                 finish: text(&choice["finish_reason"]),
+                cost: billed(&value["usage"]),
             }
         }
         Dialect::Anthropic => {
@@ -90,6 +98,7 @@ pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
                 model: text(&value["model"]),
                 usage: usage(&value["usage"], "input_tokens", "output_tokens"),
                 finish: text(&value["stop_reason"]),
+                cost: None,
             }
         }
     };
@@ -108,6 +117,12 @@ fn content(value: &Value) -> Result<String, Trouble> {
 
 fn usage(value: &Value, prompt: &str, answer: &str) -> Option<Usage> {
     Some(Usage { prompt: value[prompt].as_u64()?, answer: value[answer].as_u64()?, estimated: false })
+}
+
+/// `usage.cost` in dollars, rounded up to a billionth.
+fn billed(usage: &Value) -> Option<Money> {
+    let dollars = usage["cost"].as_f64().filter(|d| (0.0..1e6).contains(d))?;
+    Some(Money((dollars * 1e9).ceil() as u64))
 }
 
 fn malformed(what: &str) -> Trouble {
@@ -160,6 +175,7 @@ impl Stream {
         }
         if let Some(usage) = usage(&value["usage"], "prompt_tokens", "completion_tokens") {
             answer.usage = Some(usage);
+            answer.cost = billed(&value["usage"]);
         }
         if let Some(choice) = value["choices"].get(0) {
             answer.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
@@ -168,6 +184,12 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// What came is all that is wanted.
+    pub fn cut(&mut self) {
+        self.rest.clear();
+        self.done = true;
     }
 
     /// The stream is over: what it was.
@@ -203,12 +225,10 @@ mod tests {
 
     fn turn() -> Turn {
         Turn {
-            role: Role::Fix,
-            messages: vec![Message::system("rules"), Message::user("question")],
             answer_tokens: 100,
             temperature_milli: 1500,
             schema: Some(json!({"type": "object"})),
-            deadline: std::time::Duration::from_secs(1),
+            ..Turn::new(Role::Fix, vec![Message::system("rules"), Message::user("question")])
         }
     }
 
@@ -245,6 +265,14 @@ mod tests {
             assert_eq!(answer.content, "grün");
             assert_eq!(answer.usage.unwrap().answer, 2);
         }
+    }
+
+    #[test]
+    fn what_the_server_bills_is_read() {
+        let body = br#"{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":0.00014}}"#;
+        assert_eq!(read(Dialect::OpenAi, body).unwrap().cost, Some(Money(140_000)));
+        assert_eq!(billed(&json!({"cost": -1})), None);
+        assert_eq!(billed(&json!({"cost": "free"})), None);
     }
 
     #[test]

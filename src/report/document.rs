@@ -101,6 +101,12 @@ pub struct Document {
     pub runs: BTreeMap<String, u64>,
     /// What happened when.
     pub timeline: Vec<Span>,
+    /// The models that were asked, and what they took.
+    #[serde(default)]
+    pub models: Vec<ModelUse>,
+    /// Who was asked each time and why, in order; at most 1,000.
+    #[serde(default)]
+    pub routing: Vec<Routing>,
 }
 
 /// The suite.
@@ -376,6 +382,42 @@ pub struct SuiteRun {
     pub end: String,
     /// Wall time in milliseconds.
     pub ms: u64,
+}
+
+/// What one model took.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ModelUse {
+    /// `provider/model` as asked.
+    pub model: String,
+    /// `local`, `free` or `paid`.
+    pub tier: String,
+    /// Turns, those served from the cache included.
+    pub turns: u64,
+    /// Turns served from the cache.
+    pub cached: u64,
+    /// Turns that ended without an answer.
+    pub failed: u64,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Tokens of prompts.
+    pub prompt_tokens: u64,
+    /// Tokens of answers.
+    pub answer_tokens: u64,
+    /// Billionths of a dollar.
+    pub nano_dollars: u64,
+    /// Wall time of its turns in milliseconds.
+    pub ms: u64,
+}
+
+/// One decision about who is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Routing {
+    /// Who asked.
+    pub fixer: String,
+    /// Tokens of the prompt, estimated.
+    pub prompt_tokens: u64,
+    /// Who is asked, why, and why not the others.
+    pub line: String,
 }
 
 /// Something that took time.

@@ -6,7 +6,7 @@ use super::document::{
     Attempt, BlameInfo, Culprit, DisagreementInfo, Document, FailureInfo, FileDelta, FixerInfo, HealInfo, Miss,
     Outcome, ReasonInfo, Revert, SCHEMA, SnapshotInfo, SuiteInfo, SuiteRun, SuspectInfo, TestCounts, TierInfo,
 };
-use super::{diagnosis, timeline};
+use super::{asked, diagnosis, timeline};
 use crate::error::Exit;
 use crate::trajectory::{Entry, Event, Purpose};
 use crate::words::{Blame, Disagreement, End, Ended, Findings, Label, Verdict};
@@ -92,6 +92,8 @@ impl Fold {
             suite_runs: Vec::new(),
             runs: BTreeMap::new(),
             timeline: Vec::new(),
+            models: Vec::new(),
+            routing: Vec::new(),
         };
         Self {
             document,
@@ -127,10 +129,8 @@ impl Fold {
                 self.document.tiers.push(TierInfo { tier: *tier, why: None, ms: 0 });
             }
             Event::TierEnded { tier, why, ms } => self.tier_ended(*tier, why, *ms),
-            Event::FixerStarted { .. }
-            | Event::FixerProgress { .. }
-            | Event::ModelRouted { .. }
-            | Event::ModelAnswered { .. } => {}
+            Event::FixerStarted { .. } | Event::FixerProgress { .. } | Event::SlotsChanged { .. } => {}
+            Event::ModelRouted { .. } | Event::ModelAnswered { .. } => asked::take(&mut self.document, &entry.event),
             Event::FixerEnded { fixer, findings, ms } => {
                 self.document.fixers.push(fixer_info(fixer, findings, *ms, self.tier));
             }

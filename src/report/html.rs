@@ -1,5 +1,6 @@
 //! `report.html`: one page that needs nothing else: no script, no font, no picture from anywhere.
 
+use super::asked;
 use super::document::{Document, HealInfo};
 use super::escape::{first_lines, html, one_line};
 use super::fold::verdict_words;
@@ -67,6 +68,9 @@ fn facts(out: &mut String, document: &Document) {
     }
     for revert in document.reverts.iter().filter(|revert| revert.revert.is_none()) {
         row("revert refused", format!("{:.7}: conflicts in {}", revert.commit, revert.conflicts.join(", ")));
+    }
+    if let Some(models) = asked::summary(document) {
+        row("models", models);
     }
     out.push_str(&format!("<table>\n{rows}</table>\n"));
 }

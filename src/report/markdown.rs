@@ -1,5 +1,6 @@
 //! `report.md`: the answer first, proof second, details folded. Everything from outside goes through [`escape`].
 
+use super::asked;
 use super::diagnosis::closest;
 use super::document::{Attempt, Document, FixerInfo, HealInfo, Outcome};
 use super::escape::{self, code, fence, markdown as text};
@@ -32,6 +33,9 @@ pub fn render(document: &Document) -> String {
     red(&mut out, document);
     attempts(&mut out, document);
     fixers(&mut out, document);
+    if !document.models.is_empty() {
+        details(&mut out, "What models were asked", &asked::table(document));
+    }
     log(&mut out, document);
     timeline_section(&mut out, document);
     list(&mut out, "Remarks", &document.notes);
@@ -85,6 +89,9 @@ fn facts(out: &mut String, document: &Document) {
     if let (None, Some((fixer, miss))) = (&document.heal, closest(document)) {
         let red: Vec<_> = miss.still_red.iter().take(3).map(|test| code(test)).collect();
         rows.push(("closest", format!("{}: still red with it: {}", text(fixer), red.join(", "))));
+    }
+    if let Some(models) = asked::summary(document) {
+        rows.push(("models", text(&models)));
     }
     if rows.is_empty() {
         return;

@@ -3,6 +3,7 @@
 //! [`Document::of`] folds the events into one versioned document; everything else is a rendering of it: `report.json`
 //! (and `heal --json`), `report.md`, `report.html`, and the last screen of the terminal (in [`crate::console`]).
 
+pub mod asked;
 pub mod diagnosis;
 pub mod document;
 pub mod escape;

@@ -93,6 +93,7 @@ fn of_entry(entry: &Entry) -> Made {
         | Event::FixerStarted { .. }
         | Event::FixerProgress { .. }
         | Event::ModelRouted { .. }
+        | Event::SlotsChanged { .. }
         | Event::CandidateProposed { .. }
         | Event::JudgeStarted { .. }
         | Event::JudgeStep { .. }

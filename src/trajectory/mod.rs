@@ -188,6 +188,19 @@ pub enum Event {
         requests: u32,
         /// Wall time.
         ms: u64,
+        /// Served without asking: `exact`, `semantic` or `shared` (with a call in flight); then nothing was spent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cached: Option<String>,
+        /// Hash of the answer's words, so that repeated answers are seen; empty without an answer.
+        #[serde(default)]
+        answer_hash: String,
+    },
+    /// Another number of turns runs at the same time at a server or for an account.
+    SlotsChanged {
+        /// Which.
+        server: String,
+        /// Turns at the same time.
+        slots: usize,
     },
     /// A fixer ended.
     FixerEnded {

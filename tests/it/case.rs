@@ -68,6 +68,7 @@ impl Bench {
             seed: 1,
             time_left: Duration::from_secs(120),
             models: kaizen_ci::model::Models::none(),
+            trials: Default::default(),
         };
         Self { case, _temp: temp }
     }

@@ -14,6 +14,7 @@ mod mutate;
 mod prd;
 mod process;
 mod project;
+mod scripted;
 mod state;
 mod suggest;
 mod suite;

@@ -1,204 +1,36 @@
 //! Models against a scripted server that misbehaves on order, and heals with its answers.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use kaizen_ci::cache::Source;
 use kaizen_ci::mask::Mask;
-use kaizen_ci::model::client::{Client, Endpoint};
-use kaizen_ci::model::models::{Answered, Asker};
+use kaizen_ci::model::client::Client;
 use kaizen_ci::model::router::Evidence;
-use kaizen_ci::model::{Message, Models, Role, Settings, Trouble, Turn, providers};
-use kaizen_ci::trajectory::Recorder;
+use kaizen_ci::model::{Answered, Asker, CachePlace, Message, Models, Role, Trouble, Turn, Wish};
+use kaizen_ci::trajectory::{Entry, Event, Recorder, Sink};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::project::Project;
-
-/// What the server does with one question.
-#[derive(Debug, Clone)]
-enum Step {
-    Say(String),
-    /// Another model answers.
-    SayAs(&'static str, &'static str),
-    Status(u16, Option<&'static str>),
-    Redirect(String),
-    /// The first byte comes this late.
-    Late(u64),
-    StallInMidStream,
-    EndInMidStream,
-    ErrorInMidStream,
-    /// Not a stream, and only half of it.
-    HalfJson,
-    WrongShape,
-    Empty,
-    CutOff,
-    Reset,
-    Huge,
-}
-
-#[derive(Debug, Clone)]
-struct Asked {
-    path: String,
-    head: String,
-    body: Value,
-    at: Instant,
-}
-
-/// An OpenAI-compatible server on loopback. It lives as long as the test's process.
-struct Server {
-    url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Server {
-    fn new(steps: &[Step]) -> Self {
-        Self::of("scripted-7b", steps)
-    }
-
-    /// Answers questions with `steps`, the last one for ever.
-    fn of(model: &'static str, steps: &[Step]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (steps, log) = (steps.to_vec(), Arc::clone(&asked));
-        let turn = Arc::new(Mutex::new(0));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (steps, log, turn) = (steps.clone(), Arc::clone(&log), Arc::clone(&turn));
-                std::thread::spawn(move || serve(stream, model, &steps, &log, &turn));
-            }
-        });
-        Self { url, asked }
-    }
-
-    fn questions(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().iter().filter(|a| a.path.ends_with("/chat/completions")).cloned().collect()
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        Endpoint { provider: *providers::find("llama.cpp").unwrap(), base: self.url.clone(), key: None }
-    }
-
-    fn models(&self, change: impl FnOnce(&mut Settings)) -> Arc<Models> {
-        let mut settings = Settings { own: Some(self.url.clone()), cents: 100, requests: 100, ..Settings::default() };
-        change(&mut settings);
-        Models::new(settings)
-    }
-}
-
-fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Asked>>, turn: &Mutex<usize>) {
-    let Some((path, head, body)) = request(&mut stream) else { return };
-    log.lock().unwrap().push(Asked { path: path.clone(), head, body: body.clone(), at: Instant::now() });
-    if path.ends_with("/models") {
-        return reply(&mut stream, &json!({"data": [{"id": model}]}).to_string());
-    }
-    if path.ends_with("/props") {
-        let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": 8192}});
-        return reply(&mut stream, &props.to_string());
-    }
-    let step = {
-        let mut turn = turn.lock().unwrap();
-        let step = steps[(*turn).min(steps.len() - 1)].clone();
-        *turn += 1;
-        step
-    };
-    let chunk =
-        |text: &str| format!("data: {}\n\n", json!({"model": model, "choices": [{"delta": {"content": text}}]}));
-    let end = |model: &str, finish: &str| {
-        let last = json!({"model": model, "choices": [{"delta": {}, "finish_reason": finish}], "usage": {"prompt_tokens": 11, "completion_tokens": 7}});
-        format!("data: {last}\n\ndata: [DONE]\n\n")
-    };
-    match step {
-        Step::Say(text) => {
-            let parts: String = text.split_inclusive('\n').map(chunk).collect();
-            events(&mut stream, &(parts + &end(model, "stop")));
-        }
-        Step::SayAs(other, text) => events(&mut stream, &(chunk(text) + &end(other, "stop"))),
-        Step::Status(status, after) => {
-            let after = after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default();
-            let body = "{\"error\":{\"message\":\"no, planted-key-0123456789\"}}";
-            let head =
-                format!("HTTP/1.1 {status} X\r\n{after}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            let _ = stream.write_all((head + body).as_bytes());
-        }
-        Step::Redirect(to) => {
-            let head = format!("HTTP/1.1 307 X\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            let _ = stream.write_all(head.as_bytes());
-        }
-        Step::Late(ms) => {
-            std::thread::sleep(Duration::from_millis(ms));
-            events(&mut stream, &(chunk("late") + &end(model, "stop")));
-        }
-        Step::StallInMidStream => {
-            events(&mut stream, &chunk("half"));
-            std::thread::sleep(Duration::from_secs(20));
-        }
-        Step::EndInMidStream => events(&mut stream, &chunk("half")),
-        Step::ErrorInMidStream => {
-            events(&mut stream, &(chunk("half") + "data: {\"error\":{\"code\":502,\"message\":\"upstream\"}}\n\n"));
-        }
-        Step::HalfJson => reply(&mut stream, "{\"choices\":[{\"message\":{\"content\":\"half"),
-        Step::WrongShape => reply(&mut stream, "{\"result\":\"done\"}"),
-        Step::Empty => events(&mut stream, &end(model, "stop")),
-        Step::CutOff => events(&mut stream, &(chunk("half") + &end(model, "length"))),
-        Step::Reset => {}
-        Step::Huge => {
-            events(&mut stream, "");
-            let part = chunk(&"x".repeat(64 * 1024));
-            for _ in 0..160 {
-                if stream.write_all(part.as_bytes()).is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-fn request(stream: &mut TcpStream) -> Option<(String, String, Value)> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 8192];
-    loop {
-        let n = stream.read(&mut buffer).ok()?;
-        if n == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&buffer[..n]);
-        let text = String::from_utf8_lossy(&bytes);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            let path = head.split(' ').nth(1)?.to_owned();
-            return Some((path, head.to_owned(), serde_json::from_str(body).unwrap_or_default()));
-        }
-    }
-}
-
-fn reply(stream: &mut TcpStream, body: &str) {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
-    let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
-}
-
-fn events(stream: &mut TcpStream, body: &str) {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
-}
+use crate::scripted::{Server, Step};
 
 fn turn(deadline: Duration) -> Turn {
-    Turn {
-        role: Role::Fix,
-        messages: vec![Message::user("why?")],
-        answer_tokens: 50,
-        temperature_milli: 0,
-        schema: None,
-        deadline,
+    Turn { answer_tokens: 50, deadline, ..Turn::new(Role::Fix, vec![Message::user("why?")]) }
+}
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Kept {
+    fn take(&mut self, entry: &Entry) {
+        self.0.lock().unwrap().push(entry.event.clone());
     }
 }
 
 async fn ask(models: &Models, turn: &Turn) -> Result<Answered, Trouble> {
     let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
-    models.ask(turn, None, Asker { name: "test", recorder: &recorder, cancel: &cancel }).await
+    models.ask(turn, &Wish::default(), Asker { name: "test", recorder: &recorder, cancel: &cancel }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,21 +149,13 @@ async fn a_model_that_is_gone_is_left_alone_and_the_budget_of_requests_ends_aski
 
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_stands_in_the_event_of_the_decision() {
-    use kaizen_ci::trajectory::{Entry, Event, Sink};
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<Event>>>);
-    impl Sink for Kept {
-        fn take(&mut self, entry: &Entry) {
-            self.0.lock().unwrap().push(entry.event.clone());
-        }
-    }
     let server = Server::new(&[Step::Say("yes".into())]);
     let kept = Kept::default();
     let recorder = Recorder::new("r", vec![Box::new(kept.clone())]);
     let cancel = CancellationToken::new();
     let asker = Asker { name: "minimal", recorder: &recorder, cancel: &cancel };
-    let evidence = Evidence::Progress { green: 3 };
-    server.models(|_| {}).ask(&turn(Duration::from_secs(3)), Some(&evidence), asker).await.unwrap();
+    let wish = Wish::of(Some(&Evidence::Progress { green: 3 }));
+    server.models(|_| {}).ask(&turn(Duration::from_secs(3)), &wish, asker).await.unwrap();
     let events = kept.0.lock().unwrap().clone();
     let [Event::ModelRouted { evidence, prompt_tokens, line, .. }, Event::ModelAnswered { outcome, .. }] = &events[..]
     else {
@@ -340,6 +164,102 @@ async fn evidence_stands_in_the_event_of_the_decision() {
     assert_eq!(evidence.as_deref(), Some("3 red tests turned green"));
     assert!(*prompt_tokens > 0 && line.starts_with("fix: own/scripted-7b (local"), "{line}");
     assert_eq!(outcome, "answered");
+}
+
+/// Models that keep their answers in `folder`.
+fn keeping(server: &Server, folder: &std::path::Path) -> Arc<Models> {
+    let place = CachePlace { state_dir: folder.to_owned(), url: None };
+    server.models(|s| {
+        s.cache = Some(place);
+        s.requests = 3;
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_is_asked_once_and_served_from_the_cache_from_then_on() {
+    let (folder, server) =
+        (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("first".into()), Step::Say("second".into())]));
+    let kept = Kept::default();
+    let (recorder, cancel) = (Recorder::new("r", vec![Box::new(kept.clone())]), CancellationToken::new());
+    let asker = Asker { name: "minimal", recorder: &recorder, cancel: &cancel };
+    let turn = turn(Duration::from_secs(3));
+    for again in [false, true] {
+        // as in two runs of the program: the store is all that they share
+        let answered = keeping(&server, folder.path()).ask(&turn, &Wish::default(), asker).await.unwrap();
+        assert_eq!(answered.reply.content, "first");
+        assert_eq!((answered.model.as_str(), answered.reply.model.as_str()), ("own/scripted-7b", "scripted-7b"));
+        assert_eq!((answered.reply.usage.prompt, answered.reply.requests), (11, u32::from(!again)));
+        assert_eq!(answered.source, if again { Source::Exact } else { Source::Asked });
+    }
+    let other = Turn { sample: 1, ..turn };
+    assert_eq!(ask(&keeping(&server, folder.path()), &other).await.unwrap().reply.content, "second");
+    assert_eq!(server.questions().len(), 2);
+    let events = kept.0.lock().unwrap().clone();
+    let answered: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::ModelAnswered { cached, prompt_tokens, answer_hash, .. } => {
+                Some((cached.as_deref(), *prompt_tokens, answer_hash))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!((answered[0].0, answered[0].1, answered[1].0, answered[1].1), (None, 11, Some("exact"), 0));
+    assert!(answered[0].2 == answered[1].2 && answered[0].2.len() == 16, "{answered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_equal_turns_at_once_make_one_request_and_share_its_failure_too() {
+    for (step, outcome) in [(Step::Slow(300, "here"), "answered"), (Step::Status(404, None), "gone")] {
+        let server = Server::new(std::slice::from_ref(&step));
+        let models = server.models(|s| s.requests = 1);
+        let turn = turn(Duration::from_secs(5));
+        let all = futures::future::join_all((0..64).map(|_| ask(&models, &turn))).await;
+        for answer in all {
+            let name = answer.as_ref().map_or_else(Trouble::name, |_| "answered");
+            // whoever comes after the model was found to be gone is told that nobody is left
+            assert!(name == outcome || name == "no-model" && outcome == "gone", "{answer:?}");
+        }
+        assert_eq!(server.questions().len(), 1, "{step:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_one_who_asks_is_cancelled_those_who_wait_for_the_same_ask_instead() {
+    let server = Server::new(&[Step::Late(4000), Step::Say("for you".into())]);
+    let models = server.models(|_| {});
+    let (first, stop) = (Arc::clone(&models), CancellationToken::new());
+    let cancel = stop.clone();
+    let kept = Kept::default();
+    let recorder = Recorder::new("r", vec![Box::new(kept.clone())]);
+    let leader = tokio::spawn(async move {
+        let asker = Asker { name: "first", recorder: &recorder, cancel: &cancel };
+        first.ask(&turn(Duration::from_secs(9)), &Wish::default(), asker).await
+    });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let second = tokio::spawn(async move { ask(&models, &turn(Duration::from_secs(9))).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.cancel();
+    assert_eq!(leader.await.unwrap(), Err(Trouble::Cancelled));
+    assert_eq!(second.await.unwrap().unwrap().reply.content, "for you");
+    let events = kept.0.lock().unwrap().clone();
+    let said = |e: &Event| matches!(e, Event::ModelAnswered { outcome, .. } if outcome == "cancelled");
+    assert!(events.iter().any(said), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_family_may_not_answer_is_refused_even_when_the_server_swaps_the_model() {
+    let server = Server::new(&[Step::SayAs("critic-9b", "hm")]);
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    let asker = Asker { name: "seat", recorder: &recorder, cancel: &cancel };
+    let not = |family: &str| Wish { not_families: vec![family.into()], ..Wish::default() };
+    let models = server.models(|_| {});
+    let turn = Turn { role: Role::Criticise, ..turn(Duration::from_secs(3)) };
+    let error = models.ask(&turn, &not("scripted-7b"), asker).await.unwrap_err();
+    assert!(error.to_string().contains("of the family scripted-7b"), "{error}");
+    assert_eq!(server.questions().len(), 0);
+    assert_eq!(models.ask(&turn, &not("critic-9b"), asker).await.unwrap_err().name(), "other-model");
+    assert_eq!(models.ask(&turn, &Wish::default(), asker).await.unwrap().family, "critic-9b");
 }
 
 /// A hundred keys of the usual shapes, put together so that scanners don't take them for leaks.
@@ -410,8 +330,9 @@ fn everything_written(project: &Project) -> String {
 
 #[test]
 fn a_bug_is_healed_with_a_models_answer_after_it_was_told_what_was_wrong_with_the_first_two() {
-    let server =
-        Server::new(&[Step::Say("I would look at the loop.".into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())]);
+    // a large model: a small one is told less
+    let steps = [Step::Say("I would look at the loop.".into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())];
+    let server = Server::of("scripted-70b", &steps);
     let project = Project::fixture("py-bounds");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--apply"]);
     assert_eq!(code, 0, "{document:#}");
@@ -440,7 +361,7 @@ fn a_bug_is_healed_with_a_models_answer_after_it_was_told_what_was_wrong_with_th
 fn an_answer_that_edits_a_test_or_breaks_the_syntax_is_refused_before_any_test_runs() {
     let test = RIGHT.replace("search.py", "test_search.py");
     let broken = RIGHT.replace("while low <= high:", "while low <= high");
-    let server = Server::new(&[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
+    let server = Server::of("scripted-70b", &[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
     let project = Project::fixture("py-bounds");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
     assert_eq!(code, 10, "{document:#}");
@@ -462,26 +383,172 @@ fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
 }
 
 #[test]
-fn a_model_that_never_helps_ends_as_a_stall_and_not_as_an_error() {
+fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make() {
     let server = Server::new(&[Step::Say(WRONG.into())]);
     let project = Project::fixture("py-bounds");
+    project.write(".kaizen.yml", "strategies: {minimal: {attempts: 6, temperature: 0.4}}\n");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--max-tier", "1"]);
-    assert_eq!(code, 30, "{document:#}");
+    // escalated, or broken on base: what is committed is as red
+    assert!(matches!(code, 21 | 30), "{document:#}");
     assert!(document["fixers"][0].to_string().contains("stalled"), "{:#}", document["fixers"]);
-    assert!((4..=10).contains(&server.questions().len()), "{}", server.questions().len());
+    let questions = server.questions();
+    assert_eq!(questions.len(), 6);
+    assert_eq!(questions[0].body["temperature"], 0.4);
+    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(6), &json!(6)));
+}
+
+#[test]
+fn a_small_model_heals_with_one_line() {
+    let right = "WRONG:     while low < high:\nRIGHT:     while low <= high:\n\nThe loop ends too early.";
+    for (answers, asked) in
+        [(vec!["The bounds look odd to me.", right], 2), (vec!["?", "?", "?", "while low <= high:"], 9)]
+    {
+        let steps: Vec<Step> = answers.iter().map(|a| Step::Say((*a).to_owned())).collect();
+        let server = Server::new(&steps);
+        let project = Project::fixture("py-bounds");
+        let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run", "--explain"]);
+        assert_eq!(code, 10, "{document:#}");
+        assert!(document["heal"]["diff"].as_str().unwrap().contains("+    while low <= high:"), "{document:#}");
+        assert!(server.questions().len() <= asked, "{}", server.questions().len());
+        let routing = document["routing"][0]["line"].as_str().unwrap().to_owned();
+        assert!(routing.starts_with("fix: own/scripted-7b (local"), "{routing}");
+        assert!(
+            server
+                .questions()
+                .iter()
+                .all(|q| q.body["messages"][0]["content"] == server.questions()[0].body["messages"][0]["content"])
+        );
+    }
+}
+
+#[test]
+fn explain_prints_who_was_asked_and_why() {
+    let server = Server::new(&[Step::Say(RIGHT.into())]);
+    let project = Project::fixture("py-bounds");
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .args(["heal", "--fixers", "minimal", "--dry-run", "--explain"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(text.contains("minimal: fix: own/scripted-7b (local, at most $0.00)"), "{text}");
+    assert!(text.contains("1 turn, 18 tokens, $0.0000: own/scripted-7b"), "{text}");
+}
+
+#[test]
+fn a_coding_agent_of_ones_own_is_a_fixer_and_never_runs_in_free_mode() {
+    let project = Project::fixture("py-bounds");
+    let agent = "test -s \"$KAIZEN_PROMPT_FILE\" && test -z \"$PLANTED_TOKEN\" && sed -i 's/low < high/low <= high/' search.py && echo x >> test_search.py";
+    project.write(".kaizen.yml", &format!("agents:\n  - name: mine\n    cmd: '{}'\n", agent.replace('\'', "\'\'")));
+    let heal = |more: &[&str]| {
+        let out = project
+            .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+            .env("PLANTED_TOKEN", KEY)
+            .args(
+                [&["heal", "--json", "--fixers", "command", "--dry-run", "--max-tier", "1", "--force"], more].concat(),
+            )
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&out.stdout).unwrap()
+    };
+    let free = heal(&["--free"]);
+    assert!(free["fixers"][0].to_string().contains("free mode: what an agent costs is not known"), "{free:#}");
+    let document = heal(&[]);
+    assert_eq!(document["outcome"], "healed_not_applied", "{document:#}");
+    assert_eq!(document["heal"]["fixer"], "command");
+    assert!(document["fixers"][0].to_string().contains("edited what may not be edited, left out: test_search.py"));
+    assert!(!document["heal"]["diff"].as_str().unwrap().contains("test_search.py"));
+}
+
+#[test]
+fn a_misspelt_strategy_or_agent_or_a_price_of_nothing_is_refused_with_what_to_write() {
+    let project = Project::fixture("py-bounds");
+    for (file, words) in [
+        ("strategies: {minimall: {attempts: 2}}", "did you mean `minimal`"),
+        ("agents: [{name: cloude}]", "aider, claude, codex, gemini, goose, qwen"),
+        ("catalog: [{provider: groq, id: x, prompt: 0, answer: 0}]", "must be dollars"),
+        ("roles: {fix: [grok/4]}", "which is no model"),
+        ("catalog: [{provider: groq, id: x, prompt: 1, answer: 1, free: true}]", "has no `free`"),
+    ] {
+        project.write(".kaizen.yml", &format!("{file}\n"));
+        let out = project.kaizen(&["heal", "--dry-run"]);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains(words), "{file}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_days_budget_is_shared_by_all_runs_and_a_price_from_the_configuration_makes_a_gateway_paid() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("yes".into())]));
+    let run = |cents: u64, free: bool| {
+        server.models(|s| {
+            s.cache = Some(CachePlace { state_dir: folder.path().to_owned(), url: None });
+            s.cache_off = true;
+            s.day_cents = Some(cents);
+            s.free_only = free;
+            let line = kaizen_ci::config::CatalogLine {
+                provider: "own".into(),
+                id: "scripted-7b".into(),
+                family: None,
+                context: None,
+                strength: None,
+                prompt: "1000".into(),
+                answer: "1000".into(),
+            };
+            s.added = kaizen_ci::model::catalog::Known::added(&line).into_iter().collect();
+        })
+    };
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    let asker = Asker { name: "test", recorder: &recorder, cancel: &cancel };
+    let turn = turn(Duration::from_secs(3));
+    let wish = Wish::of(Some(&Evidence::ModelFreeDone));
+    assert_eq!(run(100, true).ask(&turn, &wish, asker).await.unwrap_err().name(), "no-model", "free mode");
+    assert_eq!(
+        run(100, false).ask(&turn, &Wish::default(), asker).await.unwrap_err().name(),
+        "no-model",
+        "no evidence"
+    );
+    // about six cents at most, less than two in truth
+    let answered = run(8, false).ask(&turn, &wish, asker).await.unwrap();
+    assert_eq!(answered.reply.cost, kaizen_ci::model::Money(18_000_000));
+    run(8, false).ask(&turn, &wish, asker).await.unwrap();
+    let error = run(8, false).ask(&turn, &wish, asker).await.unwrap_err();
+    assert_eq!(error.name(), "out-of-budget");
+    assert_eq!(server.questions().len(), 2);
+}
+
+/// `heal --json` with what `KAIZEN_LOCAL_PORTS` says, whatever else listens on this machine.
+fn heal_locally(project: &Project, ports: &str) -> Value {
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "local")
+        .env("KAIZEN_LOCAL_PORTS", ports)
+        .args(["heal", "--json", "--fixers", "minimal,regression,contract,stepwise", "--max-tier", "1", "--dry-run"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&out.stdout).unwrap()
 }
 
 #[test]
 fn without_a_model_the_fixers_say_so_at_once() {
-    let project = Project::fixture("py-bounds");
-    let (_, document) =
-        project.heal(&["--fixers", "minimal,regression,contract", "--models", "local", "--max-tier", "1"]);
-    for fixer in document["fixers"].as_array().unwrap() {
-        // a real server may run on this machine: then there is nothing to say
-        if fixer.to_string().contains("no model configured") {
-            assert!(fixer["ms"].as_u64().unwrap() < 100, "{fixer:#}");
-        }
+    let document = heal_locally(&Project::fixture("py-bounds"), "none");
+    let fixers = document["fixers"].as_array().unwrap();
+    assert_eq!(fixers.len(), 4);
+    for fixer in fixers {
+        assert!(fixer.to_string().contains("no model configured"), "{fixer:#}");
+        assert!(fixer["ms"].as_u64().unwrap() < 100, "{fixer:#}");
     }
+}
+
+#[test]
+fn a_server_of_this_machine_is_found_by_itself_where_it_listens() {
+    let server = Server::new(&[Step::Say(RIGHT.into())]);
+    let port = server.url.rsplit(':').next().unwrap().trim_end_matches("/v1").to_owned();
+    let document = heal_locally(&Project::fixture("py-bounds"), &format!("llama.cpp={port}"));
+    assert_eq!(document["outcome"], "healed_not_applied", "{document:#}");
+    assert_eq!(document["models"][0]["model"], "llama.cpp/scripted-7b");
 }
 
 #[test]

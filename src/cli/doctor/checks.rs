@@ -46,6 +46,7 @@ pub fn all(context: &Context) -> Result<(Vec<Check>, Vec<Setting>)> {
     checks.extend(suites(context, &repository, &loaded.config)?);
     checks.push(languages(&repository));
     checks.extend(carried(&repository, &loaded.config)?);
+    checks.extend(super::models::checks(context, &loaded.config)?);
     checks.extend([disk(), supervision(context)?, sandbox()]);
     Ok((checks, loaded.settings))
 }
@@ -184,7 +185,7 @@ fn install(runner: Runner) -> &'static str {
 }
 
 /// Runs a harmless command as tests are run: supervised, with the clean environment.
-fn try_out(context: &Context, argv: &[String], cwd: &Path, allow: &[String]) -> Result<End> {
+pub(super) fn try_out(context: &Context, argv: &[String], cwd: &Path, allow: &[String]) -> Result<End> {
     let folder = tempfile::tempdir().context(|| "can't make a temporary folder".into())?;
     let spec = Spec {
         argv: argv.iter().map(OsString::from).collect(),

@@ -1,15 +1,18 @@
-//! contract: the red tests and the callers are the specification; the unit is written anew to meet it.
+//! contract: the failing tests and the callers are the specification; the unit is written anew to meet it.
 
 use super::Strategy;
 use super::pack::Part;
+use super::plan::Way;
 
 /// The strategy.
 pub static STRATEGY: Strategy = Strategy {
     name: "contract",
-    about: "asks a language model to write the unit anew from its tests and callers",
+    about: "asks a language model to write the unit anew so that it meets its tests and callers",
     prompt: include_str!("prompts/contract.md"),
-    parts: &[Part::Tests, Part::Failing, Part::Units(1), Part::Signatures, Part::Callers, Part::Rules],
+    more: &[Part::Callers, Part::Signatures, Part::Rules],
+    way: Way::Whole,
     needs_change: false,
-    temperature_milli: 400,
+    only_free: false,
+    temperature_milli: 0,
     attempts: 4,
 };

@@ -21,6 +21,11 @@ pub struct Block {
     pub replace: Vec<String>,
 }
 
+/// Are there search/replace blocks in the answer?
+pub fn has_blocks(answer: &str) -> bool {
+    answer.lines().any(|l| is_marker(l, '<'))
+}
+
 /// The new texts of the files that `answer` changes, out of `files`, the only ones that may be.
 ///
 /// # Errors
@@ -124,7 +129,7 @@ fn target(block: &Block, files: &Files) -> Result<String, String> {
 }
 
 /// `text` with the block's search lines replaced.
-fn replaced(text: &str, block: &Block) -> Result<String, String> {
+pub(super) fn replaced(text: &str, block: &Block) -> Result<String, String> {
     if block.search.is_empty() {
         return Err("SEARCH is empty".into());
     }
@@ -160,11 +165,11 @@ fn replaced(text: &str, block: &Block) -> Result<String, String> {
 }
 
 /// White space does not count.
-fn squeezed(line: &str) -> String {
+pub(super) fn squeezed(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn indent_of(line: &str) -> &str {
+pub(super) fn indent_of(line: &str) -> &str {
     &line[..line.len() - line.trim_start().len()]
 }
 
@@ -173,7 +178,7 @@ fn first_indent<'a>(mut lines: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A line that was indented relative to `said`, relative to `there`.
-fn reindented(line: &str, said: &str, there: &str) -> String {
+pub(super) fn reindented(line: &str, said: &str, there: &str) -> String {
     match line.strip_prefix(said) {
         _ if line.trim().is_empty() => String::new(),
         Some(rest) => format!("{there}{rest}"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::pack::Size;
 use crate::failure::text::clip;
 use crate::suite::TestId;
 
@@ -28,11 +29,15 @@ pub enum Attempt {
 #[derive(Debug, Default)]
 pub struct History {
     attempts: Vec<Attempt>,
+    /// All that were tried, also before a fresh start.
+    tried: Vec<Attempt>,
     seen: BTreeSet<String>,
 }
 
 const DIFF_BYTES: usize = 1200;
 const OUTPUT_BYTES: usize = 900;
+/// A small model is told of this many edits.
+const SHORTLY: usize = 5;
 /// Only these many last attempts are told in full; of older ones one line is left.
 const IN_FULL: usize = 2;
 
@@ -44,6 +49,9 @@ impl History {
 
     /// Takes an attempt in.
     pub fn push(&mut self, attempt: Attempt) {
+        if matches!(attempt, Attempt::Tried { .. }) {
+            self.tried.push(attempt.clone());
+        }
         self.attempts.push(attempt);
     }
 
@@ -71,7 +79,28 @@ impl History {
     }
 
     /// What the next prompt says of the attempts; empty when there were none.
-    pub fn told(&self) -> String {
+    pub fn told(&self, size: Size) -> String {
+        match size {
+            Size::Small => self.told_shortly(),
+            Size::Large => self.told_in_full(),
+        }
+    }
+
+    /// The edits alone: a small model takes what else it reads for the task.
+    fn told_shortly(&self) -> String {
+        let edit = |a: &Attempt| match a {
+            Attempt::Tried { diff, .. } => Some(one_edit(diff)),
+            Attempt::Refused { .. } => None,
+        };
+        let mut edits: Vec<String> = self.tried.iter().rev().filter_map(edit).take(SHORTLY).collect();
+        edits.reverse();
+        if edits.is_empty() {
+            return String::new();
+        }
+        format!("## Edits that did not help\n{}\nDo something else than that.\n\n", edits.join("\n"))
+    }
+
+    fn told_in_full(&self) -> String {
         if self.attempts.is_empty() {
             return String::new();
         }
@@ -93,7 +122,7 @@ impl History {
                 Attempt::Tried { diff, .. } => out.push_str(&format!("- did not help: {}\n", one_edit(diff))),
             }
         }
-        out.push_str("Do something else than that.\n");
+        out.push_str("Do something else than that.\n\n");
         out
     }
 }
@@ -135,12 +164,14 @@ mod tests {
     #[test]
     fn the_retry_is_told_what_was_tried_and_older_attempts_in_one_line() {
         let mut history = History::default();
-        assert_eq!(history.told(), "");
+        assert_eq!(history.told(Size::Large), "");
         history.push(tried(&["a"]));
         history.push(Attempt::Refused { why: "SEARCH is not in the file".into() });
         history.push(tried(&["a"]));
-        let told = history.told();
+        let told = history.told(Size::Large);
         assert!(told.contains("- did not help: -x ⏎ +y\n"), "{told}");
+        let short = history.told(Size::Small);
+        assert!(short.contains("-x ⏎ +y\n-x ⏎ +y\n") && !short.contains("assert"), "{short}");
         assert!(told.contains("- refused: SEARCH") && told.contains("now the tests say:\nassert"), "{told}");
     }
 

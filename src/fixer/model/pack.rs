@@ -3,14 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::brief::brief;
 use super::edits::Files;
+use super::lines::Spot;
 use crate::error::Result;
 use crate::failure::text::clip;
 use crate::fixer::Case;
+use crate::fixer::mutate::localise::Place;
 use crate::model::tokens;
 use crate::suite::protected::Protection;
 use crate::syntax::functions::{Function, functions};
 use crate::syntax::language::Language;
+
+/// For what size of model a pack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// It gets the failing tests in short.
+    Small,
+    /// It gets what they print.
+    Large,
+}
 
 /// One part of the pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +58,8 @@ pub struct Material {
     /// The texts that may be edited: files of suspects.
     pub files: Files,
     failing: String,
+    /// The same in short.
+    failing_brief: String,
     units: Vec<Unit>,
     signatures: String,
     callers: String,
@@ -78,7 +92,8 @@ impl Material {
             let (_, bytes) = store.read(&case.snapshot.tree, path.as_bytes()).ok().flatten()?;
             (bytes.len() <= LARGEST_FILE_BYTES).then(|| String::from_utf8(bytes).ok()).flatten()
         };
-        let mut material = Self { failing: failing(case), ..Self::default() };
+        let (failing, failing_brief) = (failing(case), failing_brief(case));
+        let mut material = Self { failing, failing_brief, ..Self::default() };
         for suspect in &case.failure.suspects {
             if case.protected.why(suspect.file.as_bytes()).is_some() {
                 continue;
@@ -103,6 +118,45 @@ impl Material {
         material.change = change(case)?;
         material.rules = ["AGENTS.md", "CLAUDE.md", ".kaizen.md"].iter().find_map(|p| text(p)).unwrap_or_default();
         Ok(material)
+    }
+
+    /// Puts the unit with the most suspicious line first.
+    pub fn sort_by(&mut self, places: &[Place]) {
+        let worst = |unit: &Unit| {
+            let inside = |p: &&Place| p.path == unit.path && (unit.lines.0..=unit.lines.1).contains(&p.line);
+            // places come in order
+            places.iter().position(|p| inside(&p)).unwrap_or(usize::MAX)
+        };
+        self.units.sort_by_key(worst);
+    }
+
+    /// The suspicious lines that are shown and could be wrong, in order.
+    pub fn spots(&self, places: &[Place]) -> Vec<Spot> {
+        let shown = |place: &&Place| {
+            let inside = |u: &Unit| u.path == place.path && (u.lines.0..=u.lines.1).contains(&place.line);
+            self.units.is_empty() || self.units.iter().take(2).any(inside)
+        };
+        let spot = |place: &Place| {
+            let text = self.files.get(&place.path)?.lines().nth(place.line - 1)?;
+            let bare = text.trim();
+            let comment = ["#", "//", "/*", "*", "\"\"\""].iter().any(|c| bare.starts_with(c));
+            let code = bare.chars().any(char::is_alphanumeric) && !comment && !matches!(bare, "else:" | "try:");
+            code.then(|| Spot { path: place.path.clone(), line: place.line, text: text.to_owned() })
+        };
+        let mut spots: Vec<Spot> = places.iter().filter(shown).filter_map(spot).collect();
+        // a signature is rarely the fault, a sentence of documentation never
+        spots.sort_by_key(|s| is_signature(&s.text));
+        spots
+    }
+
+    /// The name of the first unit, as it is called.
+    pub fn unit_name(&self) -> Option<&str> {
+        self.units.first().map(|u| u.name.rsplit('.').next().unwrap_or(&u.name))
+    }
+
+    /// Tokens of the longest unit that is shown.
+    pub fn unit_tokens(&self) -> u64 {
+        self.units.iter().take(2).map(|u| tokens::count(&u.text)).max().unwrap_or(300)
     }
 
     /// The source of the failing tests.
@@ -182,11 +236,11 @@ impl Material {
 
     /// The pack of these parts that fits into `budget` tokens, and how many tokens it has. Parts come in their order;
     /// one that does not fit is cut at a line.
-    pub fn pack(&self, parts: &[Part], budget: u64) -> (String, u64) {
+    pub fn pack(&self, parts: impl Iterator<Item = Part>, budget: u64, size: Size) -> (String, u64) {
         let mut out = String::new();
         let mut used = 0;
         for part in parts {
-            let (title, text) = self.part(*part);
+            let (title, text) = self.part(part, size);
             if text.trim().is_empty() {
                 continue;
             }
@@ -204,8 +258,9 @@ impl Material {
         (out, used)
     }
 
-    fn part(&self, part: Part) -> (&'static str, String) {
+    fn part(&self, part: Part, size: Size) -> (&'static str, String) {
         match part {
+            Part::Failing if size == Size::Small => ("Failing tests", self.failing_brief.clone()),
             Part::Failing => ("Failing tests", self.failing.clone()),
             Part::Units(most) => ("Code that may be edited", self.code(most)),
             Part::Signatures => ("What it calls", self.signatures.clone()),
@@ -266,6 +321,29 @@ fn failing(case: &Case) -> String {
     }
     if said.iter().flatten().all(|m| m.trim().is_empty()) {
         out.push_str(clip(&case.failure.excerpt, 2 * MESSAGE_BYTES));
+    }
+    out
+}
+
+fn is_signature(line: &str) -> bool {
+    let bare = line.trim_start().trim_start_matches("pub ").trim_start_matches("export ").trim_start_matches("async ");
+    ["def ", "fn ", "func ", "function ", "class ", "import ", "from ", "use "].iter().any(|w| bare.starts_with(w))
+}
+
+/// The first failing tests, each with what it wants in a few words.
+fn failing_brief(case: &Case) -> String {
+    const MOST: usize = 3;
+    let mut out = String::new();
+    for id in case.failure.red.iter().take(MOST) {
+        let message = case.red.tests.get(id).and_then(|r| r.message.clone()).unwrap_or_default();
+        out.push_str(&format!("- {id}\n{}\n", brief(&message)));
+    }
+    let rest = case.failure.red.len().saturating_sub(MOST);
+    if rest > 0 {
+        out.push_str(&format!("- and {rest} more\n"));
+    }
+    if case.failure.red.iter().all(|id| case.red.tests.get(id).is_none_or(|r| r.message.is_none())) {
+        out.push_str(clip(&case.failure.excerpt, 600));
     }
     out
 }
@@ -372,6 +450,8 @@ fn cut_to(text: &str, budget: u64) -> String {
 mod tests {
     use super::*;
 
+    const PARTS: [Part; 3] = [Part::Failing, Part::Units(2), Part::Tests];
+
     fn material() -> Material {
         let source = "def find(values, wanted):\n    low = start(values)\n    return low\n";
         Material {
@@ -386,11 +466,11 @@ mod tests {
     #[test]
     fn a_pack_never_has_more_tokens_than_its_budget_and_says_how_many_it_has() {
         for budget in [0, 5, 30, 60, 200, 1000] {
-            let (text, used) = material().pack(&[Part::Failing, Part::Units(2), Part::Tests], budget);
+            let (text, used) = material().pack(PARTS.into_iter(), budget, Size::Large);
             assert!(used <= budget.max(1), "{budget}: {used}");
             assert_eq!(used, tokens::count(&text));
         }
-        let (text, _) = material().pack(&[Part::Failing, Part::Units(2), Part::Tests], 300);
+        let (text, _) = material().pack(PARTS.into_iter(), 300, Size::Large);
         assert!(
             text.contains("FILE: search.py") && text.contains("assert -1 == 0") && text.contains("x = 1"),
             "{text}"
@@ -406,6 +486,15 @@ mod tests {
         let source = "import x\n\n@mark(\n  1)\ndef test_find(a):\n    assert a\n\ndef test_b(): pass\n";
         let found = test_source("t.py", source, "test_find").unwrap();
         assert!(found.contains("@mark(") && found.contains("assert a") && !found.contains("test_b"), "{found}");
+    }
+
+    #[test]
+    fn suspicious_lines_are_code_in_the_order_of_suspicion_with_signatures_last() {
+        let place = |line| Place { path: "search.py".into(), line, score: 1.0 / line as f64 };
+        let material = material();
+        let lines: Vec<usize> = material.spots(&[place(1), place(3), place(2)]).iter().map(|s| s.line).collect();
+        assert_eq!(lines, [3, 2, 1]);
+        assert_eq!(material.unit_name(), Some("find"));
     }
 
     #[test]

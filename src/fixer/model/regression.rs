@@ -2,14 +2,17 @@
 
 use super::Strategy;
 use super::pack::Part;
+use super::plan::Way;
 
 /// The strategy.
 pub static STRATEGY: Strategy = Strategy {
     name: "regression",
     about: "asks a language model which assumption the change since green broke, and to mend it",
     prompt: include_str!("prompts/regression.md"),
-    parts: &[Part::Failing, Part::Change, Part::Units(2), Part::Tests, Part::Rules],
+    more: &[Part::Change, Part::Rules],
+    way: Way::Small,
     needs_change: true,
+    only_free: false,
     temperature_milli: 200,
     attempts: 4,
 };

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings, Fixer};
@@ -86,7 +87,7 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
         return Ok(Findings::ended(Ended::NothingToDo { why }));
     }
     let mut notes = Vec::new();
-    let probe = match start(case, desk, &mut notes).await {
+    let probe = match start(case, &desk.cancel, &mut notes).await {
         Ok(probe) => probe,
         Err(error) => return Ok(Findings::ended(Ended::NothingToDo { why: error.to_string() })),
     };
@@ -109,7 +110,10 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
 }
 
 /// The fastest way to try candidates that sees what the red run saw.
-async fn start(case: &Case, desk: &Desk, notes: &mut Vec<String>) -> Result<Box<dyn Probe>> {
+///
+/// # Errors
+/// When none can be started.
+pub async fn start(case: &Case, cancel: &CancellationToken, notes: &mut Vec<String>) -> Result<Box<dyn Probe>> {
     if matches!(case.suite.runner, Runner::Pytest | Runner::Unittest) {
         match PythonProbe::start(case).await {
             Ok(probe) => return Ok(Box::new(probe)),
@@ -117,12 +121,12 @@ async fn start(case: &Case, desk: &Desk, notes: &mut Vec<String>) -> Result<Box<
         }
     }
     if case.suite.runner == Runner::NodeTest {
-        match NodeProbe::start(case, &desk.cancel).await {
+        match NodeProbe::start(case, cancel).await {
             Ok(probe) => return Ok(Box::new(probe)),
             Err(error) => notes.push(format!("no warm runner: {error}")),
         }
     }
-    Ok(Box::new(ColdProbe::start(case, &desk.cancel).await?))
+    Ok(Box::new(ColdProbe::start(case, cancel).await?))
 }
 
 /// What is red is a build or the loading of a file, not a test.

@@ -1,0 +1,374 @@
+//! The engine of the fixers that ask models: follows its plan, asks, reads the answer, tries it out, tells the model what came
+//! of it, and proposes only what turned everything green.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::answer;
+use super::edits::Files;
+use super::history::{Attempt, History};
+use super::lines::Spot;
+use super::pack::{Material, Size};
+use super::plan::{self, Form, Purpose, Step};
+use super::trial::Tried;
+use super::{Strategy, prompt};
+use crate::config::Tuning;
+use crate::error::{Error, Result};
+use crate::fixer::undo::trial::syntax_errors;
+use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings};
+use crate::model::catalog::Tier;
+use crate::model::repair::without_thoughts;
+use crate::model::router::{self, Evidence, Need, Offer};
+use crate::model::trouble::{Consequence, Trouble};
+use crate::model::{Answered, Asker, Message, Models, Role, Turn, Wish};
+use crate::patch::{FileChange, FileContent, Patch};
+use crate::suite::TestId;
+use crate::trajectory::Event;
+
+/// More context makes models slower, and small ones worse.
+const PACK_TOKENS: u64 = 3000;
+const SMALL_PACK_TOKENS: u64 = 1100;
+/// Less than this says too little to ask anybody.
+const LEAST_PACK_TOKENS: u64 = 300;
+/// What the longest answer is planned with.
+const ANSWER_TOKENS: u32 = 900;
+/// Of the suspicious lines this many are asked about.
+const MOST_SPOTS: usize = 12;
+/// A green candidate is with the judge, which runs the suite about so many times; asking on meanwhile would take the
+/// processor from it.
+const JUDGE_RUNS: u32 = 5;
+const JUDGE_START: Duration = Duration::from_secs(8);
+
+/// One search.
+pub struct Engine<'a> {
+    strategy: &'static Strategy,
+    case: &'a Case,
+    desk: &'a Desk,
+    tuning: Tuning,
+    material: Material,
+    spots: Vec<Spot>,
+    history: History,
+    evidence: Option<Evidence>,
+    /// Models that stalled.
+    stalled: Vec<String>,
+    deadline: Instant,
+    findings: Findings,
+    proposed: u32,
+}
+
+/// What the router would say now.
+struct Outlook {
+    tier: Tier,
+    strength: u8,
+    /// Tokens that prompt and answer may have together.
+    room: u64,
+}
+
+impl<'a> Engine<'a> {
+    /// For `strategy`, with what is known of the case.
+    pub fn new(
+        strategy: &'static Strategy,
+        case: &'a Case,
+        desk: &'a Desk,
+        tuning: Tuning,
+        material: Material,
+        spots: Vec<Spot>,
+    ) -> Self {
+        Self {
+            strategy,
+            case,
+            desk,
+            tuning,
+            material,
+            spots: spots.into_iter().take(MOST_SPOTS).collect(),
+            history: History::default(),
+            evidence: None,
+            stalled: Vec::new(),
+            deadline: Instant::now() + case.time_left,
+            findings: Findings::ended(Ended::Exhausted),
+            proposed: 0,
+        }
+    }
+
+    /// Searches to the end.
+    ///
+    /// # Errors
+    /// When cancelled, or when our own side fails.
+    pub async fn search(mut self, offers: &[Offer]) -> Result<Findings> {
+        if offers.iter().all(|o| o.tier == Tier::Paid) {
+            self.wait_for_model_free().await?;
+        }
+        let ended = self.run().await?;
+        Ok(Findings { ended, ..self.findings })
+    }
+
+    /// Money is spent when those who cost nothing could not help.
+    async fn wait_for_model_free(&mut self) -> Result<()> {
+        let mut others = self.desk.model_free.clone();
+        tokio::select! {
+            _ = others.wait_for(|working| *working == 0) => {}
+            () = self.desk.cancel.cancelled() => return Err(Error::interrupted()),
+        }
+        self.evidence = Some(Evidence::ModelFreeDone);
+        Ok(())
+    }
+
+    fn wish(&self) -> Wish {
+        Wish { evidence: self.evidence.clone(), models: self.tuning.models.clone(), ..Wish::default() }
+    }
+
+    /// Who would be asked now.
+    async fn outlook(&self, evidence: Option<Evidence>) -> Option<Outlook> {
+        let offers = self.case.models.offers().await;
+        let need = Need {
+            role: Role::Fix,
+            prompt_tokens: LEAST_PACK_TOKENS,
+            answer_tokens: u64::from(ANSWER_TOKENS),
+            evidence,
+            models: self.tuning.models.clone(),
+            not_families: Vec::new(),
+        };
+        let chosen = &offers[router::route(&need, &offers).chosen?];
+        // a tenth for what our estimate of tokens gets wrong
+        Some(Outlook { tier: chosen.tier, strength: chosen.strength, room: chosen.context * 9 / 10 })
+    }
+
+    async fn plan(&self) -> VecDeque<Step> {
+        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
+            // the router will say why
+            return VecDeque::from([Step { form: Form::Function, temperature_milli: 0, told: false }]);
+        };
+        let purpose = Purpose {
+            way: self.strategy.way,
+            temperature_milli: self.tuning.temperature_milli.unwrap_or(self.strategy.temperature_milli),
+            attempts: self.tuning.attempts.unwrap_or(self.strategy.attempts),
+            exactly: self.tuning.attempts.is_some(),
+            strength: outlook.strength,
+            tier: outlook.tier,
+            lines: self.spots.len(),
+        };
+        plan::steps(&purpose).into()
+    }
+
+    async fn run(&mut self) -> Result<Ended> {
+        let first_red = self.case.red.red();
+        let mut steps = self.plan().await;
+        while let Some(step) = steps.pop_front() {
+            if Instant::now() + Duration::from_secs(2) > self.deadline {
+                return Ok(Ended::OutOfTime);
+            }
+            self.progress(format!("asking, attempt {}", self.findings.tried + 1), None);
+            let answered = match self.ask(step).await {
+                Ok(answered) => answered,
+                Err(Trouble::Cancelled) => return Err(Error::interrupted()),
+                Err(trouble) if trouble.consequence() == Consequence::BadAnswer => {
+                    self.findings.tried += 1;
+                    self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
+                    continue;
+                }
+                Err(trouble) => return Ok(self.stopped(&trouble)),
+            };
+            if self.attempt(step, &answered).await? {
+                self.let_the_judge_work().await?;
+            }
+            if self.history.is_stalled(&first_red) && self.stall(&answered).await {
+                steps = self.plan().await;
+            }
+        }
+        Ok(if self.proposed > 0 { Ended::Done } else { Ended::Exhausted })
+    }
+
+    fn stopped(&mut self, trouble: &Trouble) -> Ended {
+        self.findings.notes.push(format!("stopped asking: {trouble}"));
+        match (self.proposed, self.findings.tried) {
+            (0, 0) => Ended::Failed { why: trouble.to_string() },
+            (0, _) => Ended::Exhausted,
+            _ => Ended::Done,
+        }
+    }
+
+    /// Two attempts changed nothing: a stronger model is asked where there is one, else the same one goes on. Says whether
+    /// there is a stronger one.
+    async fn stall(&mut self, answered: &Answered) -> bool {
+        let mut stalled = self.stalled.clone();
+        if !stalled.contains(&answered.model) {
+            stalled.push(answered.model.clone());
+            self.findings.notes.push(format!("{} stalled", answered.model));
+        }
+        let evidence = Evidence::Stall { models: stalled.clone() };
+        let stronger = self.outlook(Some(evidence.clone())).await.is_some();
+        self.history.start_afresh();
+        if stronger {
+            (self.stalled, self.evidence) = (stalled, Some(evidence));
+        }
+        stronger
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.findings.notes.push(format!("refused: {}", why.lines().next().unwrap_or_default()));
+        self.history.push(Attempt::Refused { why });
+    }
+
+    async fn ask(&self, step: Step) -> std::result::Result<Answered, Trouble> {
+        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
+            // nobody: the router's own line says why
+            let turn = Turn::new(Role::Fix, vec![Message::user(self.strategy.prompt)]);
+            return self.send(&turn).await;
+        };
+        let size = if outlook.strength >= plan::LARGE { Size::Large } else { Size::Small };
+        let spot = spot(step, &self.spots);
+        let unit = self.material.unit_name();
+        let tail = prompt::tail(self.strategy, step.form, size, spot, unit);
+        let told = if step.told { self.history.told(size) } else { String::new() };
+        let answer = prompt::answer_tokens(step.form, self.material.unit_tokens()).min(ANSWER_TOKENS);
+        let fixed = crate::model::tokens::count(&tail) + crate::model::tokens::count(&told) + 120 + u64::from(answer);
+        let most = if size == Size::Large { PACK_TOKENS } else { SMALL_PACK_TOKENS };
+        let budget = outlook.room.saturating_sub(fixed).min(most).max(LEAST_PACK_TOKENS);
+        let (pack, _) = self.material.pack(self.strategy.parts(size), budget, size);
+        let messages = vec![Message::system(prompt::SYSTEM), Message::user(format!("{pack}{told}{tail}"))];
+        let mut turn = Turn {
+            answer_tokens: answer,
+            temperature_milli: step.temperature_milli,
+            deadline: Models::turn_limit(self.deadline.saturating_duration_since(Instant::now())),
+            sample: self.sample(step.temperature_milli),
+            enough: prompt::enough(step.form),
+            ..Turn::new(Role::Fix, messages)
+        };
+        if step.form == Form::Diagnosed {
+            let diagnosis =
+                Turn { answer_tokens: prompt::DIAGNOSIS_TOKENS, enough: Some(prompt::PARAGRAPH), ..turn.clone() };
+            let said = self.send(&diagnosis).await?.reply.content;
+            let said = without_thoughts(&said).unwrap_or_default().to_owned();
+            turn.messages.push(Message::assistant(said));
+            turn.messages.push(Message::user(prompt::after_diagnosis(size, unit)));
+        }
+        self.send(&turn).await
+    }
+
+    async fn send(&self, turn: &Turn) -> std::result::Result<Answered, Trouble> {
+        let asker = Asker { name: self.desk.fixer, recorder: &self.desk.recorder, cancel: &self.desk.cancel };
+        self.case.models.ask(turn, &self.wish(), asker).await
+    }
+
+    /// At temperature 0 the answer is kept for whoever asks the same; a warmer turn is asked for its luck, which is another
+    /// one in every run (and the same one again with the same seed).
+    fn sample(&self, temperature_milli: u16) -> u64 {
+        if temperature_milli == 0 { 0 } else { self.case.seed.wrapping_mul(1000).wrapping_add(self.findings.tried) }
+    }
+
+    /// Tries every reading of the answer, and proposes the first that turns everything green. True: proposed.
+    async fn attempt(&mut self, step: Step, answered: &Answered) -> Result<bool> {
+        self.findings.tried += 1;
+        let spot = spot(step, &self.spots);
+        let readings = without_thoughts(&answered.reply.content)
+            .map_err(|t| t.to_string())
+            .and_then(|answer| answer::readings(answer, spot, &self.material.files));
+        let readings = match readings {
+            Ok(readings) => readings,
+            Err(why) => {
+                self.refuse(why);
+                return Ok(false);
+            }
+        };
+        for new in readings {
+            match self.patch(new) {
+                Ok(patch) if self.history.is_new(patch.hash()) => {
+                    if self.try_one(patch, answered).await? {
+                        return Ok(true);
+                    }
+                }
+                Ok(_) => self.refuse("this edit was tried before".into()),
+                Err(why) => self.refuse(why),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn try_one(&mut self, patch: Patch, answered: &Answered) -> Result<bool> {
+        let diff = String::from_utf8_lossy(&patch.unified()).into_owned();
+        match self.case.trials.try_out(self.case, self.desk, &patch).await? {
+            Tried::Green => {
+                self.propose(patch, answered).await?;
+                Ok(true)
+            }
+            Tried::Red { red, output } => {
+                self.learn(&diff, &red);
+                self.history.push(Attempt::Tried { diff, red, output });
+                Ok(false)
+            }
+        }
+    }
+
+    fn learn(&mut self, diff: &str, red: &BTreeSet<TestId>) {
+        let green = self.case.red.red().difference(red).count();
+        if green > 0 && self.evidence.is_none() {
+            self.evidence = Some(Evidence::Progress { green });
+        }
+        if green > 0 {
+            self.findings.closest.push(Close { diff: diff.to_owned(), still_red: red.clone() });
+        }
+        self.progress(format!("{} red with attempt {}", red.len(), self.findings.tried), Some(red.len()));
+    }
+
+    /// The new texts against the snapshot; refused when they touch what they may not or do not parse.
+    fn patch(&self, new: Files) -> std::result::Result<Patch, String> {
+        let mut patch = Patch::default();
+        for (path, text) in new {
+            let read = self.case.lab.store.read(&self.case.snapshot.tree, path.as_bytes());
+            let Some((mode, bytes)) = read.map_err(|e| e.to_string())? else {
+                return Err(format!("{path} is not there"));
+            };
+            if self.case.protected.why(path.as_bytes()).is_some() {
+                return Err(format!("{path} may not be edited"));
+            }
+            let before = syntax_errors(path.as_bytes(), &bytes);
+            if syntax_errors(path.as_bytes(), text.as_bytes()) > before {
+                return Err(format!("{path} has a syntax error with this edit"));
+            }
+            let old = Some(FileContent { mode, bytes });
+            let new = Some(FileContent { mode, bytes: text.into_bytes() });
+            patch.files.insert(path.into_bytes(), FileChange { old, new });
+        }
+        Ok(patch)
+    }
+
+    async fn propose(&mut self, patch: Patch, answered: &Answered) -> Result<()> {
+        let idea = format!("{} edits {}", answered.reply.model, patch.paths().join(", "));
+        self.findings.notes.push(idea.clone());
+        self.proposed += 1;
+        let candidate = Candidate {
+            id: format!("{}#{}", self.desk.fixer, self.findings.tried),
+            fixer: self.desk.fixer,
+            patch,
+            idea,
+            labels: BTreeSet::new(),
+            disagreement: None,
+        };
+        tokio::select! {
+            sent = self.desk.candidates.send(candidate) => sent.map_err(|_| Error::interrupted()),
+            () = self.desk.cancel.cancelled() => Err(Error::interrupted()),
+        }
+    }
+
+    /// A verified candidate ends the race; one that the judge refuses leaves time to go on.
+    async fn let_the_judge_work(&self) -> Result<()> {
+        let wait = (JUDGE_START + self.case.red.duration * JUDGE_RUNS).min(self.case.limits.time);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.desk.cancel.cancelled() => Err(Error::interrupted()),
+        }
+    }
+
+    fn progress(&self, text: String, best_red: Option<usize>) {
+        let (fixer, tried) = (self.desk.fixer.to_owned(), self.findings.tried);
+        self.desk.recorder.record(Event::FixerProgress { fixer, text, tried, best_red });
+    }
+}
+
+/// The line that a step is about.
+fn spot(step: Step, spots: &[Spot]) -> Option<&Spot> {
+    match step.form {
+        Form::Line(n) => spots.get(n),
+        Form::Blocks | Form::Pair | Form::Function | Form::Diagnosed => None,
+    }
+}

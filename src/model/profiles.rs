@@ -1,0 +1,139 @@
+//! Profiles: which models do which job, where the configuration does not name any.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::catalog::Tier;
+use super::router::Offer;
+
+/// What a model is asked to do, as the configuration calls it (`roles.…`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Job {
+    /// Propose edits.
+    Fix,
+    /// Sit in the council.
+    Seats,
+    /// Find what is wrong with an answer.
+    Critic,
+    /// Give points to a document.
+    Reviewer,
+    /// Rewrite a document.
+    Writer,
+    /// Say first what goes wrong in a run.
+    Supervisor,
+    /// Say it when the first one's advice did not help.
+    SupervisorLast,
+}
+
+impl Job {
+    /// All of them.
+    pub const ALL: [Job; 7] =
+        [Job::Fix, Job::Seats, Job::Critic, Job::Reviewer, Job::Writer, Job::Supervisor, Job::SupervisorLast];
+
+    /// As in `roles.…` and in the profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Job::Fix => "fix",
+            Job::Seats => "seats",
+            Job::Critic => "critic",
+            Job::Reviewer => "reviewer",
+            Job::Writer => "writer",
+            Job::Supervisor => "supervisor",
+            Job::SupervisorLast => "supervisor_last",
+        }
+    }
+}
+
+type Profiles = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+static PROFILES: LazyLock<Profiles> =
+    LazyLock::new(|| serde_yaml::from_str(include_str!("profiles.yml")).unwrap_or_default());
+
+/// The profile that `models` (the configuration's list) stands for: that of its largest tier.
+pub fn of(models: &[String]) -> &'static str {
+    let has = |word: &str| models.iter().any(|m| m == word);
+    if has("paid") {
+        "paid"
+    } else if has("free") {
+        "free"
+    } else {
+        "local"
+    }
+}
+
+/// The names of the offers that `entries` mean (tiers, `own`, `provider/model`), in the order of the entries.
+pub fn expand(entries: &[String], offers: &[Offer]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in entries {
+        let means = |offer: &&Offer| match entry.as_str() {
+            "local" => offer.tier == Tier::Local,
+            "free" => offer.tier == Tier::Free,
+            "paid" => offer.tier == Tier::Paid,
+            "own" => offer.name.starts_with("own/"),
+            named => offer.name == named,
+        };
+        for offer in offers.iter().filter(means) {
+            if !names.contains(&offer.name) {
+                names.push(offer.name.clone());
+            }
+        }
+    }
+    names
+}
+
+/// Who does `job`: those that the configuration names (when none of them can be asked, nobody does), else the profile's
+/// that can be asked; empty means whoever is adequate.
+pub fn named(job: Job, configured: &[String], models: &[String], offers: &[Offer]) -> Vec<String> {
+    if !configured.is_empty() {
+        let names = expand(configured, offers);
+        return if names.is_empty() { configured.to_vec() } else { names };
+    }
+    let entries = PROFILES.get(of(models)).and_then(|p| p.get(job.name()));
+    let mut entries = entries.cloned().unwrap_or_default();
+    // whom the configuration lets in by name may do every job
+    entries.extend(models.iter().filter(|m| m.contains('/')).cloned());
+    expand(&entries, offers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{catalog, models::WORDS, providers};
+    use super::*;
+
+    fn offer(name: &str, tier: Tier) -> Offer {
+        Offer { name: name.into(), family: name.into(), tier, price: None, context: 8192, strength: 3, left: None }
+    }
+
+    #[test]
+    fn every_profile_names_somebody_for_every_job_whom_the_catalog_knows() {
+        for profile in ["local", "free", "paid"] {
+            for job in Job::ALL {
+                let entries = &PROFILES[profile][job.name()];
+                assert!(!entries.is_empty());
+                for entry in entries.iter().filter(|e| !WORDS.contains(&e.as_str())) {
+                    let (provider, id) = entry.split_once('/').unwrap();
+                    assert!(providers::find(provider).is_some());
+                    let known = catalog::find(provider, id).unwrap_or_else(|| panic!("{entry} is not in the catalog"));
+                    assert!(known.price.is_none() || profile == "paid", "{entry} costs something in {profile}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_configuration_comes_before_the_profile_and_does_not_fall_back() {
+        let offers = [
+            offer("ollama/a", Tier::Local),
+            offer("openrouter/qwen/qwen3-coder:free", Tier::Free),
+            offer("openai/b", Tier::Paid),
+        ];
+        let models = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let of = |job, configured: &[&str], words: &[&str]| named(job, &models(configured), &models(words), &offers);
+        assert_eq!(of(Job::Fix, &[], &["local"]), ["ollama/a"]);
+        assert_eq!(of(Job::Seats, &[], &["local", "free"]), ["openrouter/qwen/qwen3-coder:free", "ollama/a"]);
+        assert_eq!(of(Job::Fix, &[], &["local", "openai/b"]), ["ollama/a", "openai/b"], "let in by name");
+        assert_eq!(of(Job::SupervisorLast, &[], &["paid"]), ["openai/b"]);
+        assert_eq!(of(Job::Writer, &["openai/b"], &["local"]), ["openai/b"]);
+        assert_eq!(of(Job::Writer, &["groq/gone"], &["local"]), ["groq/gone"], "whom nobody can ask: nobody is asked");
+    }
+}

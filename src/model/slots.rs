@@ -1,0 +1,233 @@
+//! How many turns run at the same time at one server or account: additive increase while it answers well, multiplicative
+//! decrease when it says that it is too much, or when more at once brings nothing.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The most for one account of a cloud, however well it answers.
+const MOST_CLOUD: f64 = 32.0;
+/// After 429 or a failure of the server.
+const CUT: f64 = 0.5;
+/// After answers that come much slower than they did.
+const SLOWER: f64 = 0.8;
+/// An answer whose tokens take this many times as long as the best ones says that the server is full.
+const MUCH_SLOWER: f64 = 2.5;
+/// One turn more at once has to bring this much more in all, or it is not worth having.
+const LEAST_GAIN: f64 = 1.08;
+
+/// So much of a slot comes back with every turn that went well on this machine.
+const AGAIN: f64 = 0.1;
+
+/// How a turn went, as far as the cap is concerned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Seen {
+    /// An answer: wall time for each of its tokens.
+    Answered {
+        /// Milliseconds.
+        ms_per_token: f64,
+    },
+    /// 429, or the server failed.
+    TooMuch,
+    /// It says nothing about the server: cancelled, refused, gone.
+    Nothing,
+}
+
+/// The cap: values in, value out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cap {
+    limit: f64,
+    most: f64,
+    local: bool,
+    /// The best milliseconds per token so far.
+    best_ms: Option<f64>,
+    /// Tokens per millisecond of all turns together, by how many ran: the best seen.
+    rate: Vec<f64>,
+}
+
+impl Cap {
+    /// For a server on this machine with so many slots, or for an account of a cloud that may be asked so often at first.
+    pub fn new(slots: usize, local: bool) -> Self {
+        let limit = slots.max(1) as f64;
+        Self { limit, most: if local { limit } else { MOST_CLOUD.max(limit) }, local, best_ms: None, rate: Vec::new() }
+    }
+
+    /// Turns that may run now, at least one.
+    pub fn limit(&self) -> usize {
+        // a float of at most a few dozens
+        self.limit.floor().max(1.0) as usize
+    }
+
+    /// Learns from a turn that ran beside others, `running` in all.
+    pub fn learn(&mut self, seen: Seen, running: usize) {
+        match seen {
+            Seen::Nothing => {}
+            Seen::TooMuch => self.limit = (self.limit * CUT).max(1.0),
+            Seen::Answered { ms_per_token } if ms_per_token.is_finite() && ms_per_token > 0.0 => {
+                let best = self.best_ms.map_or(ms_per_token, |b| b.min(ms_per_token));
+                self.best_ms = Some(best);
+                if self.local {
+                    self.weigh(ms_per_token, running.max(1));
+                } else if ms_per_token > best * MUCH_SLOWER {
+                    self.limit = (self.limit * SLOWER).max(1.0);
+                } else if running + 1 >= self.limit() {
+                    // only who uses all of it learns that more would do
+                    self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+                }
+            }
+            Seen::Answered { .. } => {}
+        }
+    }
+
+    /// On this machine all turns share the same processors: more at once is worth it while all together get faster.
+    fn weigh(&mut self, ms_per_token: f64, running: usize) {
+        let rate = running as f64 / ms_per_token;
+        if self.rate.len() < running {
+            self.rate.resize(running, 0.0);
+        }
+        let slot = &mut self.rate[running - 1];
+        *slot = if *slot == 0.0 { rate } else { 0.7 * *slot + 0.3 * rate };
+        let fewer = self.rate[..running - 1].iter().copied().fold(0.0, f64::max);
+        if fewer > 0.0 && self.rate[running - 1] < fewer * LEAST_GAIN {
+            self.limit = (running as f64 - 1.0).clamp(1.0, self.most);
+        } else {
+            // one look may have been unlucky: after a while it is tried again
+            self.limit = (self.limit + AGAIN).min(self.most);
+        }
+    }
+}
+
+/// The slots of one server or account.
+#[derive(Debug)]
+pub struct Slots {
+    state: Mutex<(Cap, usize)>,
+    freed: Notify,
+}
+
+/// The right to run one turn. Given back when dropped.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    slots: &'a Slots,
+    /// How many ran when it began, itself included.
+    running: usize,
+}
+
+impl Slots {
+    /// All free.
+    pub fn new(cap: Cap) -> Self {
+        Self { state: Mutex::new((cap, 0)), freed: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, (Cap, usize)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_enter(&self) -> Option<Slot<'_>> {
+        let mut state = self.state();
+        if state.1 >= state.0.limit() {
+            return None;
+        }
+        state.1 += 1;
+        Some(Slot { slots: self, running: state.1 })
+    }
+
+    /// Waits until a turn may run.
+    pub async fn enter(&self) -> Slot<'_> {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(slot) = self.try_enter() {
+                return slot;
+            }
+            freed.await;
+        }
+    }
+
+    /// Learns how a turn went; the new cap when it changed.
+    pub fn learn(&self, slot: &Slot<'_>, seen: Seen) -> Option<usize> {
+        let mut state = self.state();
+        let before = state.0.limit();
+        let running = slot.running.max(state.1);
+        state.0.learn(seen, running);
+        let now = state.0.limit();
+        if now > before {
+            self.freed.notify_waiters();
+        }
+        (now != before).then_some(now)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.slots.state().1 -= 1;
+        // who waits looks again: the cap may have changed meanwhile
+        self.slots.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FINE: Seen = Seen::Answered { ms_per_token: 10.0 };
+
+    #[test]
+    fn a_cloud_is_asked_more_at_once_while_it_answers_well_and_half_as_much_after_429() {
+        let mut cap = Cap::new(4, false);
+        for _ in 0..40 {
+            let running = cap.limit();
+            cap.learn(FINE, running);
+        }
+        let high = cap.limit();
+        assert!(high >= 8, "{high}");
+        cap.learn(Seen::TooMuch, high);
+        assert_eq!(cap.limit(), high / 2);
+        cap.learn(Seen::Answered { ms_per_token: 60.0 }, 4);
+        assert!(cap.limit() < high / 2, "rising latency");
+        let idle = cap.clone();
+        cap.learn(FINE, 1);
+        assert_eq!(cap, idle, "one turn alone says nothing about more");
+    }
+
+    #[test]
+    fn a_local_server_runs_as_many_as_make_it_faster_in_all_and_never_more_than_its_slots() {
+        let mut shared = Cap::new(4, true);
+        // two at once take twice as long: nothing is gained
+        shared.learn(Seen::Answered { ms_per_token: 100.0 }, 1);
+        shared.learn(Seen::Answered { ms_per_token: 200.0 }, 2);
+        assert_eq!(shared.limit(), 1);
+        let mut wide = Cap::new(4, true);
+        for running in 1..=4 {
+            wide.learn(Seen::Answered { ms_per_token: 100.0 }, running);
+        }
+        assert_eq!(wide.limit(), 4);
+    }
+
+    #[tokio::test]
+    async fn never_more_turns_than_the_cap_and_everybody_gets_a_turn() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let slots = Slots::new(Cap::new(3, true));
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let one = || async {
+            let _slot = slots.enter().await;
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        };
+        futures::future::join_all((0..40).map(|_| one())).await;
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn the_cap_stays_within_its_bounds(start in 1usize..6, local: bool, seen in prop::collection::vec((0u8..3, 0.0f64..1e6, 1usize..40), 0..60)) {
+            let mut cap = Cap::new(start, local);
+            for (kind, ms, running) in seen {
+                let seen = [Seen::Nothing, Seen::TooMuch, Seen::Answered { ms_per_token: ms }][usize::from(kind)];
+                cap.learn(seen, running);
+                let most = if local { start } else { 32 };
+                prop_assert!((1..=most).contains(&cap.limit()));
+            }
+        }
+    }
+}
