@@ -154,6 +154,7 @@ impl Work<'_> {
             stdout: folder.join("stdout.log"),
             stderr: folder.join("stderr.log"),
             log_cap_bytes: LOG_CAP_BYTES,
+            background: true,
         };
         Ok(process::run(&spec, &self.desk.cancel).await?.end)
     }
