@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 
 pub use capture::DROPPED;
-pub use supervisor::{set_supervisor, stand_back, supervisor_main_if_asked};
+pub use supervisor::{set_supervisor, stand_back, stand_back_as_session, supervisor_main_if_asked};
 
 pub use crate::words::End;
 

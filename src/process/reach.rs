@@ -38,7 +38,7 @@ impl Reach {
     }
 
     /// Starts the command in a session of its own.
-    pub fn spawn(&mut self, command: &mut Command) -> std::io::Result<()> {
+    pub fn spawn(&mut self, command: &mut Command, background: bool) -> std::io::Result<()> {
         let arm = self.arm;
         let parent = nix::unistd::getpid();
         // SAFETY: between fork and exec only system calls without allocation or locks are made: sigprocmask, setsid, prctl,
@@ -60,7 +60,11 @@ impl Reach {
                 Ok(())
             });
         }
-        self.child = Some(command.spawn()?);
+        let child = command.spawn()?;
+        if background {
+            super::stand_back_as_session(child.id());
+        }
+        self.child = Some(child);
         Ok(())
     }
 

@@ -107,6 +107,12 @@ pub fn stand_back() {
     unsafe { libc::nice(BACKGROUND) };
 }
 
+/// Lets other sessions have the cores before the session of `pid`: where Linux groups processes by session
+/// (`sched_autogroup`), `nice` only counts inside of one. Elsewhere this does nothing.
+pub fn stand_back_as_session(pid: u32) {
+    let _ = std::fs::write(format!("/proc/{pid}/autogroup"), BACKGROUND.to_string());
+}
+
 /// The socket comes as standard input; the command must not inherit it.
 fn take_control() -> io::Result<UnixStream> {
     use std::os::fd::AsFd as _;

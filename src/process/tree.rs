@@ -111,7 +111,7 @@ impl<'a> Tree<'a> {
         }
         let mut reach = Reach::new(arm);
         let started = Instant::now();
-        if let Err(error) = reach.spawn(&mut command) {
+        if let Err(error) = reach.spawn(&mut command, spec.background) {
             return Err(not_started(spec, &error));
         }
         let until = started + spec.time_limit;

@@ -125,3 +125,55 @@ async fn what_the_last_green_commit_answered_decides_between_rivals() {
         assert!(candidates[0].disagreement.is_none(), "{findings:#?}");
     }
 }
+
+const RING: &str = "\
+pub struct Ring {
+    items: Vec<u32>,
+    most: usize,
+}
+
+impl Ring {
+    pub fn new(most: usize) -> Self {
+        Self { items: Vec::new(), most }
+    }
+
+    pub fn push(&mut self, item: u32) -> bool {
+        if self.items.len() > self.most {
+            return false;
+        }
+        self.items.push(item);
+        true
+    }
+}
+";
+const RING_TEST: &str = "\
+use ring::Ring;
+
+#[test]
+fn no_more_than_it_holds() {
+    let mut ring = Ring::new(2);
+    assert_eq!([1, 2, 3].map(|n| ring.push(n)), [true, true, false]);
+}
+
+#[test]
+fn one() {
+    assert!(Ring::new(1).push(7));
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[package]\nname = \"ring\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
+    project.write(".gitignore", "target\nCargo.lock\n");
+    project.write("src/lib.rs", RING);
+    project.write("tests/ring.rs", RING_TEST);
+    project.commit("A ring");
+    let mut bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
+    bench.case.time_left = Duration::from_secs(90);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert!(changes(&candidates[0]).iter().any(|line| line.contains(">= self.most")), "{findings:#?}");
+    assert!(findings.notes.iter().any(|n| n.contains("coverage of red and green tests")), "{findings:#?}");
+    assert!(findings.notes.iter().any(|n| n.contains("a build")), "{findings:#?}");
+    assert!(bench.with(&candidates[0]).await.is_green());
+}

@@ -65,6 +65,8 @@ pub struct Found {
 const LEAST_LOOK: Duration = Duration::from_secs(2);
 /// And for this share of the time that it took so far.
 const LOOK_SHARE: f64 = 0.3;
+/// But never longer than this; a fourth of it when many were tried.
+const MOST_LOOK: Duration = Duration::from_secs(40);
 /// While better-than-this candidates (relative to the first green one) wait, it goes on three to eight times as long.
 const COMPARABLE: f64 = 0.15;
 /// While comparable ones wait, at least so many are tried after the first green one, as far as time allows.
@@ -311,7 +313,7 @@ pub fn looked_enough(first: Duration, now: Duration, since: u64, comparable: boo
         return looked >= look;
     }
     // a busy machine tries few in a time that is plenty on an idle one
-    looked >= look * 8 || looked >= look * 3 && since >= LEAST_RIVALS
+    looked >= (look * 8).min(MOST_LOOK) || looked >= (look * 3).min(MOST_LOOK / 4) && since >= LEAST_RIVALS
 }
 
 /// Keeps the nearest misses: fewest red tests, then fewest broken, then most promising.
@@ -339,6 +341,8 @@ mod tests {
         assert!(!looked_enough(s(1.0), s(7.0), 10, true), "few were tried: the machine is busy");
         assert!(looked_enough(s(1.0), s(17.0), 10, true), "but not for ever");
         assert!(!looked_enough(s(20.0), s(25.0), 500, false));
+        assert!(looked_enough(s(80.0), s(90.0), 80, true), "many were tried in ten seconds");
+        assert!(looked_enough(s(80.0), s(120.0), 10, true), "not as long again as the search took");
         assert!(looked_enough(s(20.0), s(26.0), 0, false));
     }
 }

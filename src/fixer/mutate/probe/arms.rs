@@ -196,9 +196,14 @@ static GO_PACKAGE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?m)^package[ \t]+(\w+)").unwrap()
 });
 
+/// The package of a Go file.
+pub(super) fn go_package(text: &str) -> Option<&str> {
+    Some(GO_PACKAGE.captures(text)?.get(1)?.as_str())
+}
+
 /// The file beside `path` that reads the variable.
 fn go_helper(path: &[u8], text: &str) -> Option<Change> {
-    let package = &GO_PACKAGE.captures(text)?[1];
+    let package = go_package(text)?;
     let text = format!(
         "package {package}\n\nimport (\n\t\"os\"\n\t\"strconv\"\n)\n\nvar kaizenArmNumber, _ = strconv.Atoi(os.Getenv(\"{VARIABLE}\"))\n\n\
          func kaizenArm() int {{ return kaizenArmNumber }}\n"

@@ -1,17 +1,17 @@
-//! Tries many candidates with one build where the build is what costs: arms of one switch, run one after the other.
+//! What one build is enough for, where the build is what costs: many candidates as arms of one switch, and coverage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::arms::{Arm, Armed, VARIABLE, compose};
 use super::cold::ColdProbe;
-use super::{Ask, Change, Probe as _, Probed};
+use super::{Ask, Change, Coverage, Probe as _, Probed, hits};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
-use crate::suite::{LogFiles, Run, Scope, Status};
+use crate::suite::{LogFiles, Run, Scope, Selection, Status, TestId};
 use crate::words::End;
 
 /// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
@@ -21,6 +21,13 @@ const MOST_ROUNDS: usize = 8;
 const LOG_BYTES: u64 = 2 * 1024 * 1024;
 /// A build of many arms may take this many times a build and run of one.
 const BUILD_TIMES: u32 = 4;
+
+/// Coverage of so many red tests,
+const MOST_RED: usize = 6;
+/// and of so many green ones.
+const MOST_GREEN: usize = 24;
+/// Time of one run with coverage, at least.
+const LEAST_RUN: Duration = Duration::from_secs(2);
 
 /// What is known of the candidates of a batch.
 type Answers = BTreeMap<usize, Probed>;
@@ -64,7 +71,7 @@ impl ColdProbe {
             let written = SystemTime::now();
             for number in arms.keys() {
                 workspace.reset()?;
-                put_at(&workspace, armed, written)?;
+                put_at(&workspace, &armed.changes, written)?;
                 let run = self.run_arm(&workspace, *number, self.limits(Ask::Quick)).await?;
                 if run.end == End::Cancelled {
                     break;
@@ -90,7 +97,7 @@ impl ColdProbe {
             let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
             let armed = compose(project, &numbered);
             workspace.reset()?;
-            put_at(workspace, &armed, SystemTime::now())?;
+            put_at(workspace, &armed.changes, SystemTime::now())?;
             let run = self.run_arm(workspace, 0, limits).await?;
             if run.end == End::Cancelled {
                 return Err(Error::interrupted());
@@ -117,10 +124,48 @@ impl ColdProbe {
         Ok(None)
     }
 
+    /// Which lines each red test and some green ones reach: one build, then the tests one by one while there is time.
+    pub(super) async fn traced(&self) -> Result<Option<Coverage>> {
+        let until = Instant::now() + self.coverage_limit;
+        let traced = hits::trace(&self.files);
+        let workspace = self.slots[0].lock().await;
+        let written = SystemTime::now();
+        let mut coverage = Coverage { traceable: traced.traceable(), ..Coverage::default() };
+        let roster = self.roster();
+        let (reds, greens) = (roster.red.iter().take(MOST_RED), spread(&roster.green, MOST_GREEN));
+        for number in reds.copied().chain(greens) {
+            if Instant::now() >= until {
+                break;
+            }
+            workspace.reset()?;
+            put_at(&workspace, &traced.changes, written)?;
+            let file = self.lab.scratch("hits")?.join("hits");
+            let env = BTreeMap::from([(hits::VARIABLE.into(), file.clone().into_os_string())]);
+            let only = Selection::Only(BTreeSet::from([TestId(roster.names[number].clone())]));
+            let limits = Limits { time: until.saturating_duration_since(Instant::now()).max(LEAST_RUN), ..self.limits };
+            let run = self.lab.run_with(&workspace, &self.suite, &only, limits, &env, &self.cancel).await?;
+            let hits = std::fs::read_to_string(&file).unwrap_or_default();
+            if is_unbuildable(&run) {
+                // what was put in is in the way: better no coverage than a wrong one
+                return Ok(None);
+            }
+            coverage.by_test.insert(number, traced.reached(&hits));
+        }
+        workspace.reset()?;
+        let knows_red = roster.red.iter().any(|n| coverage.by_test.get(n).is_some_and(|files| !files.is_empty()));
+        Ok(knows_red.then_some(coverage))
+    }
+
     async fn run_arm(&self, workspace: &Workspace, number: usize, limits: Limits) -> Result<Run> {
         let env = BTreeMap::from([(VARIABLE.into(), number.to_string().into())]);
         self.lab.run_with(workspace, &self.suite, &self.selection(true), limits, &env, &self.cancel).await
     }
+}
+
+/// At most `most` of `numbers`, from all over.
+fn spread(numbers: &[usize], most: usize) -> Vec<usize> {
+    let step = numbers.len().div_ceil(most.max(1)).max(1);
+    numbers.iter().step_by(step).copied().collect()
 }
 
 /// The build, or a file, failed: no test has a result of its own.
@@ -128,9 +173,9 @@ fn is_unbuildable(run: &Run) -> bool {
     run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
 }
 
-/// Writes the arms with the time `written`: the same text at the same time is no reason for a build tool to build again.
-fn put_at(workspace: &Workspace, armed: &Armed, written: SystemTime) -> Result<()> {
-    for change in &armed.changes {
+/// Writes files with the time `written`: the same text at the same time is no reason for a build tool to build again.
+fn put_at(workspace: &Workspace, changes: &[Change], written: SystemTime) -> Result<()> {
+    for change in changes {
         let path = workspace.at(&change.path);
         let place = || format!("can't write {}", path.display());
         std::fs::write(&path, &change.text).context(place)?;

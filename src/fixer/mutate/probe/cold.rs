@@ -8,13 +8,15 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ask, Change, Probe, Probed, Roster};
+use super::{Ask, Change, Coverage, Probe, Probed, Roster};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::fixer::mutate::edits::Project;
 use crate::lab::{Lab, Limits};
+use crate::patch::MODE_FILE;
 use crate::repo::Workspace;
 use crate::suite::{Run, Runner, Scope, Selection, Status, Suite, TestId};
+use crate::syntax::language::Language;
 use crate::words::End;
 
 /// A build and a test run of a candidate may take this many times what they took without it.
@@ -24,6 +26,10 @@ const PATIENT_TIMES: f64 = 10.0;
 /// Nothing is cut below this: linking on a busy machine takes seconds.
 const LEAST: Duration = Duration::from_secs(5);
 
+/// Coverage may take this part of the time that is left,
+const COVERAGE_PART: f64 = 0.15;
+/// and never more than this.
+const MOST_COVERAGE: Duration = Duration::from_secs(25);
 /// So many candidates share a build.
 const MOST_ARMS: usize = 24;
 
@@ -43,6 +49,10 @@ pub struct ColdProbe {
     warm: Duration,
     /// Some file is in a language whose build costs more than its tests, and whose functions can be switched.
     can_batch: bool,
+    /// Files that may be edited, in languages that coverage can be had of by building once.
+    pub(super) files: Vec<(Vec<u8>, String)>,
+    /// Coverage may take so long.
+    pub(super) coverage_limit: Duration,
     pub(super) cancel: CancellationToken,
 }
 
@@ -82,6 +92,8 @@ impl ColdProbe {
             red,
             warm: case.red.duration,
             can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
+            files: files(case)?,
+            coverage_limit: case.time_left.mul_f64(COVERAGE_PART).min(MOST_COVERAGE),
             cancel: cancel.clone(),
         })
     }
@@ -156,6 +168,24 @@ impl ColdProbe {
     }
 }
 
+/// Files that may be edited, in languages whose statements can be traced.
+fn files(case: &Case) -> Result<Vec<(Vec<u8>, String)>> {
+    let store = &case.lab.store;
+    let mut out = Vec::new();
+    for (path, mode, _) in store.files(&case.snapshot.tree)? {
+        let language = std::str::from_utf8(&path).ok().and_then(|name| Language::of(std::path::Path::new(name)));
+        if !matches!(language, Some(Language::Rust | Language::Go))
+            || mode != MODE_FILE
+            || case.protected.why(&path).is_some()
+        {
+            continue;
+        }
+        let text = store.read(&case.snapshot.tree, &path)?.and_then(|(_, bytes)| String::from_utf8(bytes).ok());
+        out.extend(text.map(|text| (path, text)));
+    }
+    Ok(out)
+}
+
 fn put(workspace: &Workspace, changes: &[Change]) -> Result<()> {
     for change in changes {
         let path = workspace.at(&change.path);
@@ -176,15 +206,28 @@ impl Probe for ColdProbe {
 
     fn about(&self) -> String {
         format!(
-            "{} in {} workspaces, {:.1} s a run",
+            "{} in {} workspaces, {:.1} s a run{}",
             self.suite.command.display(),
             self.slots.len(),
-            self.warm.as_secs_f64()
+            self.warm.as_secs_f64(),
+            if self.batch() > 1 { format!(", up to {} a build", self.batch()) } else { String::new() }
         )
     }
 
     fn probe<'a>(&'a self, slot: usize, changes: &'a [Change], ask: Ask) -> BoxFuture<'a, Result<Probed>> {
         Box::pin(self.try_one(slot, changes, ask))
+    }
+
+    fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
+        Box::pin(async {
+            if !self.can_batch || self.whole {
+                return None;
+            }
+            self.traced().await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "no coverage");
+                None
+            })
+        })
     }
 
     fn batch(&self) -> usize {

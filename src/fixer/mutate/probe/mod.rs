@@ -4,6 +4,7 @@ pub mod arms;
 mod batch;
 pub mod cold;
 pub mod command;
+pub mod hits;
 pub mod node;
 pub mod python;
 pub mod server;

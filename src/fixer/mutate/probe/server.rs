@@ -36,21 +36,24 @@ impl Server {
             .current_dir(cwd)
             .env_clear()
             .envs(env)
-            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        // SAFETY: what runs between fork and exec is one system call.
+        // SAFETY: what runs between fork and exec are system calls without allocation.
         #[cfg(unix)]
         unsafe {
             command.pre_exec(|| {
+                nix::unistd::setsid()?;
                 process::stand_back();
                 Ok(())
             });
         }
         let what = || format!("can't start {}", PathBuf::from(&argv[0]).display());
         let mut child = command.spawn().context(what)?;
+        if let Some(pid) = child.id() {
+            process::stand_back_as_session(pid);
+        }
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output = BufReader::new(output.ok_or_else(|| Error::internal("the server has no output"))?);
         Ok(Self { child, input, output })

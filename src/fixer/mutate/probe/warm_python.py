@@ -50,6 +50,15 @@ def prctl(option, value):
 # ---------------------------------------------------------------- channel
 
 
+def stand_back():
+    """Linux weighs sessions against each other, not only processes: this one lets others go first."""
+    try:
+        with open("/proc/self/autogroup", "w") as group:
+            group.write("10")
+    except OSError:
+        pass
+
+
 class Channel:
     """JSON lines over a pair of descriptors that no child keeps."""
 
@@ -134,6 +143,7 @@ class Fork:
         if pid == 0:
             try:
                 os.setsid()
+                stand_back()
                 prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 os.close(read)
                 control.close()
