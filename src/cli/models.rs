@@ -13,7 +13,7 @@ use crate::error::{Context as _, Error, Exit, Result};
 use crate::mask::Mask;
 use crate::model::catalog::{Price, Tier};
 use crate::model::discover::Usable;
-use crate::model::models::WORDS;
+use crate::model::settings::WORDS;
 use crate::model::{CachePlace, Models, Secret, Settings, providers};
 use crate::process::environment;
 use crate::report::escape::one_line;

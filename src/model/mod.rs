@@ -5,6 +5,7 @@ pub mod budget;
 pub mod catalog;
 pub mod client;
 pub mod discover;
+pub mod embedder;
 pub mod enough;
 pub mod gate;
 pub mod keep;
@@ -17,6 +18,7 @@ pub mod repair;
 pub mod router;
 pub mod secret;
 pub mod send;
+pub mod settings;
 pub mod slots;
 pub mod tokens;
 pub mod trouble;
@@ -27,10 +29,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use enough::Enough;
-pub use models::{Answered, Asker, CachePlace, Models, Settings, Wish};
+pub use models::{Answered, Asker, Models, Wish};
 pub use money::Money;
 pub use profiles::Job;
 pub use secret::Secret;
+pub use settings::{CachePlace, Settings};
 pub use trouble::Trouble;
 
 /// What a turn is for: decides which models are adequate and what a cache may serve.

@@ -240,9 +240,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::super::client::Endpoint;
-    use super::super::models::CachePlace;
     use super::super::router::Offer;
-    use super::super::{Settings, providers};
+    use super::super::{CachePlace, Settings, providers};
     use super::*;
 
     /// A free model at a server that answers every look with `key`.

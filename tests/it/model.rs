@@ -209,6 +209,36 @@ async fn a_turn_is_asked_once_and_served_from_the_cache_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_similar_question_is_served_by_the_vectors_of_a_server_and_a_differing_one_is_not() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("with -k".into())]));
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    let asker = Asker { name: "seat", recorder: &recorder, cancel: &cancel };
+    let place = CachePlace { state_dir: folder.path().to_owned(), url: None };
+    let models = server.models(|s| {
+        s.cache = Some(place);
+        s.embedder = "own/vectors".into();
+    });
+    let turn = |role, question: &str| Turn {
+        question: Some(question.into()),
+        ..Turn::new(role, vec![Message::system("short"), Message::user(format!("Q: {question}"))])
+    };
+    for (role, question, asked) in [
+        (Role::Answer, "How do I run one test?", 1),
+        (Role::Answer, "How can I run one test?", 1),
+        // the vectors are the same; the guard sees that the number differs
+        (Role::Answer, "How do I run two test?", 2),
+        // who judges is never served a similar question
+        (Role::Score, "How do I run one test?", 3),
+        (Role::Score, "How can I run one test?", 4),
+    ] {
+        models.ask(&turn(role, question), &Wish::default(), asker).await.unwrap();
+        assert_eq!(server.questions().len(), asked, "{question}");
+    }
+    let embedded = server.asked.lock().unwrap().iter().filter(|a| a.path.ends_with("/embeddings")).count();
+    assert_eq!(embedded, 3, "only questions of roles that answer some get a vector");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_equal_turns_at_once_make_one_request_and_share_its_failure_too() {
     for (step, outcome) in [(Step::Slow(300, "here"), "answered"), (Step::Status(404, None), "gone")] {
         let server = Server::new(std::slice::from_ref(&step));

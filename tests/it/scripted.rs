@@ -94,6 +94,13 @@ fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Ask
         let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": 8192}});
         return reply(&mut stream, &props.to_string());
     }
+    if path.ends_with("/embeddings") {
+        // the same direction for every text that ends alike
+        let text = body["input"].as_str().unwrap_or_default();
+        let last = text.trim_end_matches('?').rsplit(' ').next().unwrap_or_default().len();
+        let vector: Vec<f64> = (0..8).map(|n| f64::from(u8::from(n == last % 8))).collect();
+        return reply(&mut stream, &json!({"data": [{"embedding": vector}]}).to_string());
+    }
     let step = {
         let mut turn = turn.lock().unwrap();
         let step = steps[(*turn).min(steps.len() - 1)].clone();

@@ -6,6 +6,7 @@ pub mod brief;
 pub mod contract;
 pub mod edits;
 pub mod engine;
+pub mod failing;
 pub mod history;
 pub mod lines;
 pub mod minimal;
