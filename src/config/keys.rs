@@ -225,6 +225,13 @@ pub const KEYS: &[Key] = &[
         .option("--free"),
     key("cache", Kind::Flag, "true", "Answers of models are kept, and an equal question is served the kept one (`kaizen-ci cache`)."),
     key(
+        "tools",
+        Kind::Flag,
+        "false",
+        "Models that can call tools (large ones with 24,000 tokens of context) may read files, search, list symbols and try \
+         edits: at most 8 calls for an attempt.",
+    ),
+    key(
         "embedder",
         Kind::Text,
         "built-in",

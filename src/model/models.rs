@@ -174,6 +174,11 @@ impl Models {
         (&self.settings.agents, !self.settings.free_only)
     }
 
+    /// May models that can call tools do so?
+    pub fn tools(&self) -> bool {
+        self.settings.tools
+    }
+
     /// What was spent so far.
     pub fn spent(&self) -> Spent {
         self.budget.spent()

@@ -183,7 +183,7 @@ impl Models {
         let named = answer.model.filter(|m| !m.trim().is_empty()).unwrap_or_else(|| usable.id.clone());
         let model = named.chars().filter(|c| !c.is_control()).take(200).collect();
         let content = self.settings.mask.cover(&answer.content).into_owned();
-        Reply { content, model, usage, cost, requests }
+        Reply { content, calls: answer.calls, model, usage, cost, requests }
     }
 
     /// The time that one turn may take: a small model on a busy machine needs minutes, nobody needs more.

@@ -49,6 +49,8 @@ pub struct Settings {
     pub agents: Vec<Agent>,
     /// Turns at the same time that Ollama is set to (`OLLAMA_NUM_PARALLEL`), where we see its setting.
     pub ollama_slots: Option<usize>,
+    /// Models that can call tools may do so.
+    pub tools: bool,
     /// Who makes vectors of questions: `built-in`, or `provider/model`.
     pub embedder: String,
     /// Where servers of this machine are looked for, `provider` and port; none said: on their usual ports.
@@ -122,6 +124,7 @@ impl Settings {
             ollama_slots: env("OLLAMA_NUM_PARALLEL")
                 .and_then(|n| n.trim().parse().ok())
                 .filter(|n| (1..=64).contains(n)),
+            tools: config.tools,
             embedder: config.embedder.clone(),
             ports: env(PORTS_VARIABLE).map(|text| ports(&text)),
         }

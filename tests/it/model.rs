@@ -452,6 +452,48 @@ fn a_small_model_heals_with_one_line() {
 }
 
 #[test]
+fn a_model_that_can_call_tools_looks_around_and_tries_its_edit_before_it_answers() {
+    let call = |name: &'static str, arguments: Value| (name, arguments.to_string());
+    let steps = [
+        Step::Call(vec![
+            call("read_file", json!({"path": "test_search.py", "from": 1, "to": 3})),
+            call("read_file", json!({"path": "../../../etc/passwd"})),
+            call("search", json!({"text": "def find"})),
+            call("list_symbols", json!({"path": "search.py"})),
+            call("rm", json!({"path": "/"})),
+        ]),
+        Step::Call(vec![call("run_red_tests", json!({"edit": WRONG}))]),
+        Step::Call(vec![call("run_red_tests", json!({"edit": RIGHT}))]),
+    ];
+    let server = Server::of("scripted-70b", &steps);
+    let project = Project::fixture("py-bounds");
+    project.write(".kaizen.yml", "tools: true\n");
+    let before = project.sacred();
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
+    assert_eq!(code, 10, "{document:#}");
+    project.unchanged_since(&before);
+    let questions = server.questions();
+    assert_eq!(questions.len(), 3, "the green edit is the answer");
+    assert_eq!(questions[0].body["tools"].as_array().unwrap().len(), 4);
+    let said: Vec<String> = questions[2].body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["role"] == "tool")
+        .map(|m| m["content"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(said[0].starts_with("1: import pytest\n") && !said[0].contains("\n4: "), "{}", said[0]);
+    assert!(said[1].contains("is no text file of the repository"), "{}", said[1]);
+    assert_eq!((said[2].as_str(), said[3].as_str()), ("search.py:1: def find(values, wanted):\n", "1-12: find\n"));
+    assert_eq!(said[4], "there is no tool `rm`");
+    assert!(said[5].starts_with("still red: "), "{}", said[5]);
+    // without the setting nothing is offered
+    let server = Server::of("scripted-70b", &[Step::Say(RIGHT.into())]);
+    let (code, _) = heal(&Project::fixture("py-bounds"), &server, &["--fixers", "minimal", "--dry-run"]);
+    assert!(code == 10 && server.questions()[0].body.get("tools").is_none());
+}
+
+#[test]
 fn explain_prints_who_was_asked_and_why() {
     let server = Server::new(&[Step::Say(RIGHT.into())]);
     let project = Project::fixture("py-bounds");

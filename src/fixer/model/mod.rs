@@ -15,6 +15,7 @@ pub mod plan;
 pub mod prompt;
 pub mod regression;
 pub mod stepwise;
+pub mod tools;
 pub mod trial;
 
 use futures::future::BoxFuture;

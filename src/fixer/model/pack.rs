@@ -312,6 +312,12 @@ fn parsed(path: &str, source: &str) -> Vec<Function> {
     tree.map(|tree| functions(&tree, source.as_bytes())).unwrap_or_default()
 }
 
+/// The functions of a file, one a line.
+pub fn outline(path: &str, source: &str) -> String {
+    let line = |f: Function| format!("{}-{}: {}\n", f.start_line, f.end_line, f.name);
+    parsed(path, source).into_iter().map(line).collect()
+}
+
 fn unit(path: &str, source: &str, line: usize) -> Option<Unit> {
     let around = parsed(path, source).into_iter().filter(|f| f.start_line <= line && line <= f.end_line);
     // the outermost: a closure alone says too little
