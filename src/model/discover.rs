@@ -236,3 +236,86 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     };
     models.iter().take(100).filter_map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::catalog::Known;
+    use super::super::profiles::{self, Job};
+    use super::super::router::{self, Evidence, Need};
+    use super::super::{Role, Secret};
+    use super::*;
+    use crate::config::CatalogLine;
+
+    fn word() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "free",
+            "paid",
+            "openrouter/qwen/qwen3-coder:free",
+            "openrouter/qwen/qwen3-coder",
+            "openrouter/somebody/new:free",
+            "openrouter/auto",
+            "openai/gpt-5",
+            "anthropic/claude-sonnet-4-5",
+            "groq/qwen/qwen3-coder:free",
+            "deepseek/deepseek-chat",
+            "own/gpt-4o",
+            "nobody/x",
+            "",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn line() -> impl Strategy<Value = CatalogLine> {
+        (prop::sample::select(vec!["openrouter", "openai", "own", "groq"]), word(), "0\\.[0-9]{1,3}").prop_map(
+            |(provider, id, price)| CatalogLine {
+                provider: provider.to_owned(),
+                id: id.split_once('/').map_or(id.clone(), |(_, id)| id.to_owned()),
+                family: None,
+                context: Some(1_000_000),
+                strength: Some(10),
+                prompt: price.clone(),
+                answer: price,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn no_configuration_makes_free_mode_offer_or_choose_a_model_with_a_price(
+            models in prop::collection::vec(word(), 0..6),
+            roles in prop::collection::vec(word(), 0..4),
+            lines in prop::collection::vec(line(), 0..4),
+        ) {
+            let key = Secret::new("key-of-everybody").unwrap();
+            let settings = Settings {
+                models,
+                free_only: true,
+                keys: providers::PROVIDERS.iter().map(|p| (p.name, key.clone())).collect(),
+                added: lines.iter().filter_map(Known::added).collect(),
+                ..Settings::default()
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let found = runtime.block_on(discover(&settings, || Client::new(true)));
+            for usable in &found {
+                let url = format!("{}{}", usable.at.base, wire::path(usable.at.provider.dialect));
+                let let_out = gate::permit(&Passage { url: &url, model: Some(&usable.id) });
+                prop_assert!(usable.offer.price.is_none() && let_out.is_ok(), "{}", usable.offer.name);
+            }
+            let offers: Vec<Offer> = found.iter().map(|u| u.offer.clone()).collect();
+            let need = Need {
+                role: Role::Fix,
+                prompt_tokens: 10,
+                answer_tokens: 10,
+                evidence: Some(Evidence::ModelFreeDone),
+                models: profiles::named(Job::Fix, &roles, &settings.models, &offers),
+                not_families: Vec::new(),
+            };
+            if let Some(chosen) = router::route(&need, &offers).chosen {
+                prop_assert!(offers[chosen].tier != Tier::Paid);
+            }
+        }
+    }
+}

@@ -643,6 +643,19 @@ fn models_lists_what_answers_and_says_what_to_do_when_nothing_does() {
         (&all[0]["tier"], &all[0]["slots"], &all[0]["context_tokens"]),
         (&json!("local"), &json!(2), &json!(8192))
     );
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_ROLES_CRITIC", "groq/other")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .args(["models"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        text.contains("fix              own/scripted-7b") && text.contains("critic           groq/other"),
+        "{text}"
+    );
     assert_eq!(list("off"), json!([]));
     let out = project.kaizen(&["models"]);
     assert!(String::from_utf8_lossy(&out.stdout).contains("healing works without one"));
