@@ -102,8 +102,17 @@ impl Cache {
 
     /// The cache of `state_dir`, or of the team's server at `url`; off, with the reason, when its store can't be used.
     pub fn open(state_dir: &Path, url: Option<&str>) -> (Self, Option<crate::error::Error>) {
+        Self::open_with(state_dir, url, Box::new(BuiltIn))
+    }
+
+    /// The same with another embedder.
+    pub fn open_with(
+        state_dir: &Path,
+        url: Option<&str>,
+        embedder: Box<dyn Embedder>,
+    ) -> (Self, Option<crate::error::Error>) {
         match open_store(state_dir, url) {
-            Ok(store) => (Self::new(store, Box::new(BuiltIn)), None),
+            Ok(store) => (Self::new(store, embedder), None),
             Err(error) => (Self::off(), Some(error)),
         }
     }

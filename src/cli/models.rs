@@ -13,8 +13,8 @@ use crate::error::{Context as _, Error, Exit, Result};
 use crate::mask::Mask;
 use crate::model::catalog::{Price, Tier};
 use crate::model::discover::Usable;
-use crate::model::models::WORDS;
-use crate::model::{CachePlace, Models, Secret, Settings, providers};
+use crate::model::settings::WORDS;
+use crate::model::{CachePlace, Job, Models, Secret, Settings, profiles, providers};
 use crate::process::environment;
 use crate::report::escape::one_line;
 
@@ -71,10 +71,17 @@ pub fn run(context: &Context, args: &ModelsOptions) -> Result<Exit> {
         Err(_) => context.config_at(&context.dir, &overrides)?.config,
     };
     let models = Models::new(settings(&config)?);
-    let usable = context.wait(|_| async move { Ok(models.usable().await.to_vec()) })?;
+    let (usable, jobs) = context.wait(|_| async move {
+        let mut jobs = Vec::new();
+        for job in Job::ALL {
+            jobs.push((job.name(), models.named(job).await));
+        }
+        Ok((models.usable().await.to_vec(), jobs))
+    })?;
     if args.json {
         let list: Vec<_> = usable.iter().map(as_json).collect();
-        let document = serde_json::json!({"schema": "kaizen-ci/models/v1", "models": list});
+        let roles: serde_json::Map<_, _> = jobs.into_iter().map(|(job, who)| (job.to_owned(), who.into())).collect();
+        let document = serde_json::json!({"schema": "kaizen-ci/models/v1", "models": list, "roles": roles});
         let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
         context.terminal.out(&format!("{text}\n"));
         return Ok(Exit::Ok);
@@ -87,6 +94,14 @@ pub fn run(context: &Context, args: &ModelsOptions) -> Result<Exit> {
     let width = usable.iter().map(|u| one_line(&u.offer.name, 60).chars().count()).max().unwrap_or(0);
     for model in &usable {
         context.terminal.out(&format!("{}\n", line(model, width, style)));
+    }
+    let profile = profiles::of(&config.models);
+    context
+        .terminal
+        .out(&format!("\n{}\n", style.dim(&format!("who does what (profile {profile}, `roles` in .kaizen.yml)"))));
+    for (job, who) in jobs {
+        let who = if who.is_empty() { "whoever is adequate".to_owned() } else { who.join(", ") };
+        context.terminal.out(&format!("{job:<16} {}\n", one_line(&who, 160)));
     }
     Ok(Exit::Ok)
 }

@@ -224,6 +224,21 @@ pub const KEYS: &[Key] = &[
     key("free", Kind::Flag, "false", "Only local and free models, enforced where requests leave (`COST_FREE_ONLY=1` too).")
         .option("--free"),
     key("cache", Kind::Flag, "true", "Answers of models are kept, and an equal question is served the kept one (`kaizen-ci cache`)."),
+    key(
+        "tools",
+        Kind::Flag,
+        "false",
+        "Models that can call tools (large ones with 24,000 tokens of context) may read files, search, list symbols and try \
+         edits: at most 8 calls for an attempt.",
+    ),
+    key(
+        "embedder",
+        Kind::Text,
+        "built-in",
+        "Who makes vectors of questions for the cache: `built-in` (no network), or `provider/model` of a server with \
+         `/v1/embeddings` that costs nothing.",
+    )
+    .example("ollama/nomic-embed-text"),
     open("roles.fix", Kind::List, "the profile's", "Who proposes edits: `local`, `free`, `paid`, `provider/model`. The profile is that of the largest tier in `models`.")
         .example("[local]"),
     open("roles.seats", Kind::List, "the profile's", "Who sits in the council.").example("[local]"),

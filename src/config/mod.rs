@@ -73,6 +73,10 @@ pub struct Config {
     pub budget_models: BTreeMap<String, ModelBudget>,
     /// Answers are kept and served again.
     pub cache: bool,
+    /// Models that can call tools may do so.
+    pub tools: bool,
+    /// Who makes vectors of questions.
+    pub embedder: String,
     /// Models by role, where they were named.
     pub roles: BTreeMap<&'static str, Vec<String>>,
     /// How strategies are tuned.
@@ -322,6 +326,8 @@ fn typed(layers: &Layered) -> Config {
         budget_day_requests: count("budget.day_requests"),
         budget_models: models::budgets(&records("budget.models")),
         cache: get("cache") == Some(Value::Flag(true)),
+        tools: get("tools") == Some(Value::Flag(true)),
+        embedder: text("embedder").unwrap_or_else(|| "built-in".into()),
         roles: KEYS.iter().filter_map(role).collect(),
         strategies: models::strategies(&records("strategies")),
         catalog: models::catalog(&records("catalog")),

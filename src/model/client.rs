@@ -215,23 +215,41 @@ impl Client {
         }
     }
 
+    /// The vector of `text`, as the server's model makes it.
+    ///
+    /// # Errors
+    /// As for a turn; `limit` is for all of it.
+    pub async fn embed(&self, at: &Endpoint, model: &str, text: &str, limit: Duration) -> Result<Vec<f32>, Trouble> {
+        let url = format!("{}/embeddings", at.base);
+        let body = serde_json::json!({"model": model, "input": text}).to_string();
+        let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
+        let asked = async { self.document(self.send(at, &url, Some(model), request, &mut 0).await?).await };
+        let answer = tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))?;
+        let numbers = answer["data"][0]["embedding"].as_array();
+        let vector: Option<Vec<f32>> = numbers.and_then(|n| n.iter().map(|x| Some(x.as_f64()? as f32)).collect());
+        let sound = |v: &Vec<f32>| !v.is_empty() && v.len() <= 8192 && v.iter().all(|x| x.is_finite());
+        vector.filter(sound).ok_or_else(|| Trouble::Malformed { what: "no `embedding`".into() })
+    }
+
+    async fn document(&self, mut response: reqwest::Response) -> Result<serde_json::Value, Trouble> {
+        let mut whole = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble_of(&error))? {
+            whole.extend_from_slice(&chunk);
+            if whole.len() > BODY_CAP_BYTES {
+                return Err(Trouble::TooLarge);
+            }
+        }
+        serde_json::from_slice(&whole).map_err(|_| Trouble::Malformed { what: "not JSON".into() })
+    }
+
     /// A small JSON document of a server: its models, its slots.
     ///
     /// # Errors
     /// As for a turn; `limit` is for all of it.
     pub async fn look(&self, at: &Endpoint, path: &str, limit: Duration) -> Result<serde_json::Value, Trouble> {
         let url = format!("{}{path}", at.base);
-        let asked = async {
-            let mut response = self.send(at, &url, None, self.http(&url).get(&url), &mut 0).await?;
-            let mut whole = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| trouble_of(&error))? {
-                whole.extend_from_slice(&chunk);
-                if whole.len() > BODY_CAP_BYTES {
-                    return Err(Trouble::TooLarge);
-                }
-            }
-            serde_json::from_slice(&whole).map_err(|_| Trouble::Malformed { what: "not JSON".into() })
-        };
+        let request = self.http(&url).get(&url);
+        let asked = async { self.document(self.send(at, &url, None, request, &mut 0).await?).await };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
     }
 }

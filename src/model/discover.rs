@@ -7,9 +7,9 @@ use futures::future::join_all;
 use super::catalog::{self, Known, Tier};
 use super::client::{Client, Endpoint};
 use super::gate::{self, Passage};
-use super::models::Settings;
 use super::providers::{self, Dialect, OWN, Provider};
 use super::router::Offer;
+use super::settings::Settings;
 use super::trouble::Trouble;
 use super::wire;
 use serde_json::Value;
@@ -49,8 +49,8 @@ pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, T
     if settings.models.iter().any(|m| m == "off") {
         return found;
     }
-    if let Some(own) = &settings.own {
-        found.extend(own_server(settings, own, &client).await);
+    if settings.own.is_some() {
+        found.extend(own_server(settings, &client).await);
     }
     let mut local = None;
     for word in &settings.models {
@@ -111,6 +111,32 @@ fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
     usable
 }
 
+/// Where a provider is asked: its own address with its key, a port of this machine, the environment's own server.
+pub(super) fn endpoint(settings: &Settings, provider: &str) -> Option<Endpoint> {
+    if provider == OWN {
+        let base = settings.own.as_ref()?.trim_end_matches('/').to_owned();
+        return Some(Endpoint { provider: own(), base, key: settings.own_key.clone() });
+    }
+    let provider = providers::find(provider)?;
+    match provider.port {
+        None => {
+            let key = settings.keys.get(provider.name)?.clone();
+            Some(Endpoint { provider: *provider, base: provider.base.to_owned(), key: Some(key) })
+        }
+        Some(usual) => {
+            let said = settings.ports.as_ref().map(|p| p.iter().find(|(name, _)| name == provider.name).map(|p| p.1));
+            let port = said.unwrap_or(Some(usual))?;
+            Some(Endpoint { provider: *provider, base: format!("http://127.0.0.1:{port}/v1"), key: None })
+        }
+    }
+}
+
+/// The environment's own server, of which nothing is known.
+fn own() -> Provider {
+    let dialect = Dialect::OpenAi;
+    Provider { name: OWN, base: "", key: None, port: None, dialect, schema: true, stream_options: true, quota: None }
+}
+
 fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) -> Usable {
     let provider = at.provider.name;
     let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
@@ -121,19 +147,8 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     Usable { offer, id: id.to_owned(), family, at, slots, answered, digest: None }
 }
 
-async fn own_server(settings: &Settings, base: &str, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
-    let provider = Provider {
-        name: OWN,
-        base: "",
-        key: None,
-        port: None,
-        dialect: Dialect::OpenAi,
-        schema: true,
-        stream_options: true,
-        quota: None,
-    };
-    let at = Endpoint { provider, base: base.trim_end_matches('/').to_owned(), key: settings.own_key.clone() };
-    let Ok(client) = client() else { return Vec::new() };
+async fn own_server(settings: &Settings, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
+    let (Some(at), Ok(client)) = (endpoint(settings, OWN), client()) else { return Vec::new() };
     listed(&client, at).await
 }
 
@@ -159,7 +174,11 @@ async fn local_servers(settings: &Settings, client: &impl Fn() -> Result<Client,
         let at = Endpoint { provider: **provider, base: format!("http://127.0.0.1:{port}/v1"), key: None };
         listed(&client, at)
     });
-    join_all(lists).await.into_iter().flatten().collect()
+    let mut found: Vec<Usable> = join_all(lists).await.into_iter().flatten().collect();
+    for usable in found.iter_mut().filter(|u| u.at.provider.name == "ollama") {
+        usable.slots = settings.ollama_slots.unwrap_or(usable.slots);
+    }
+    found
 }
 
 async fn knock(port: u16) -> bool {
@@ -216,4 +235,87 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
         Some(Usable { digest, ..usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true) })
     };
     models.iter().take(100).filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::catalog::Known;
+    use super::super::profiles::{self, Job};
+    use super::super::router::{self, Evidence, Need};
+    use super::super::{Role, Secret};
+    use super::*;
+    use crate::config::CatalogLine;
+
+    fn word() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "free",
+            "paid",
+            "openrouter/qwen/qwen3-coder:free",
+            "openrouter/qwen/qwen3-coder",
+            "openrouter/somebody/new:free",
+            "openrouter/auto",
+            "openai/gpt-5",
+            "anthropic/claude-sonnet-4-5",
+            "groq/qwen/qwen3-coder:free",
+            "deepseek/deepseek-chat",
+            "own/gpt-4o",
+            "nobody/x",
+            "",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn line() -> impl Strategy<Value = CatalogLine> {
+        (prop::sample::select(vec!["openrouter", "openai", "own", "groq"]), word(), "0\\.[0-9]{1,3}").prop_map(
+            |(provider, id, price)| CatalogLine {
+                provider: provider.to_owned(),
+                id: id.split_once('/').map_or(id.clone(), |(_, id)| id.to_owned()),
+                family: None,
+                context: Some(1_000_000),
+                strength: Some(10),
+                prompt: price.clone(),
+                answer: price,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn no_configuration_makes_free_mode_offer_or_choose_a_model_with_a_price(
+            models in prop::collection::vec(word(), 0..6),
+            roles in prop::collection::vec(word(), 0..4),
+            lines in prop::collection::vec(line(), 0..4),
+        ) {
+            let key = Secret::new("key-of-everybody").unwrap();
+            let settings = Settings {
+                models,
+                free_only: true,
+                keys: providers::PROVIDERS.iter().map(|p| (p.name, key.clone())).collect(),
+                added: lines.iter().filter_map(Known::added).collect(),
+                ..Settings::default()
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let found = runtime.block_on(discover(&settings, || Client::new(true)));
+            for usable in &found {
+                let url = format!("{}{}", usable.at.base, wire::path(usable.at.provider.dialect));
+                let let_out = gate::permit(&Passage { url: &url, model: Some(&usable.id) });
+                prop_assert!(usable.offer.price.is_none() && let_out.is_ok(), "{}", usable.offer.name);
+            }
+            let offers: Vec<Offer> = found.iter().map(|u| u.offer.clone()).collect();
+            let need = Need {
+                role: Role::Fix,
+                prompt_tokens: 10,
+                answer_tokens: 10,
+                evidence: Some(Evidence::ModelFreeDone),
+                models: profiles::named(Job::Fix, &roles, &settings.models, &offers),
+                not_families: Vec::new(),
+            };
+            if let Some(chosen) = router::route(&need, &offers).chosen {
+                prop_assert!(offers[chosen].tier != Tier::Paid);
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::catalog::Tier;
 use super::discover::Usable;
 use super::money::Money;
 use super::trouble::Trouble;
-use super::{Reply, Turn, Usage};
+use super::{Call, Reply, Turn, Usage};
 use crate::cache::{Answer, Cost, Keep, Key, Source};
 use crate::error::Error;
 
@@ -23,6 +23,8 @@ struct Kept {
     model: String,
     usage: Usage,
     content: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<Call>,
 }
 
 /// The key of `turn` when `usable` is asked: its weights, the parameters, the whole conversation.
@@ -37,7 +39,7 @@ pub fn key(usable: &Usable, turn: &Turn) -> Key {
         .iter()
         .map(|m| {
             let content = question.map_or_else(|| m.content.clone(), |q| m.content.replace(q, QUESTION));
-            json!({"role": m.role, "content": content})
+            json!({"role": m.role, "content": content, "calls": m.calls, "of_call": m.of_call})
         })
         .collect();
     let key = Key::new(model)
@@ -46,6 +48,7 @@ pub fn key(usable: &Usable, turn: &Turn) -> Key {
         .part("answer_tokens", turn.answer_tokens)
         .part("temperature_milli", turn.temperature_milli)
         .part("schema", turn.schema.clone().unwrap_or(Value::Null))
+        .part("tools", turn.tools.iter().map(|t| json!([t.name, t.about, t.parameters])).collect::<Vec<_>>())
         .part("enough", turn.enough.map(|e| format!("{e:?}")))
         .part("sample", turn.sample);
     match question {
@@ -64,7 +67,13 @@ fn asked_once(turn: &Turn) -> Option<&str> {
 
 /// A reply for the cache.
 pub fn answer(reply: &Reply, tier: Tier) -> Answer {
-    let kept = Kept { v: 1, model: reply.model.clone(), usage: reply.usage, content: reply.content.clone() };
+    let kept = Kept {
+        v: 1,
+        model: reply.model.clone(),
+        usage: reply.usage,
+        content: reply.content.clone(),
+        calls: reply.calls.clone(),
+    };
     let cost = Cost { tokens: reply.usage.prompt + reply.usage.answer, micro_dollars: reply.cost.0.div_ceil(1000) };
     let keep = match tier {
         Tier::Local | Tier::Free => Keep::Short,
@@ -76,8 +85,8 @@ pub fn answer(reply: &Reply, tier: Tier) -> Answer {
 /// The reply back, which costs nothing now; `None` for what is no kept reply.
 pub fn reply(text: &str) -> Option<Reply> {
     let kept: Kept = serde_json::from_str(text).ok().filter(|kept: &Kept| kept.v == 1)?;
-    let Kept { model, usage, content, .. } = kept;
-    Some(Reply { content, model, usage, cost: Money::ZERO, requests: 0 })
+    let Kept { model, usage, content, calls, .. } = kept;
+    Some(Reply { content, calls, model, usage, cost: Money::ZERO, requests: 0 })
 }
 
 /// How the source of an answer is called in events; `None`: asked now.
@@ -169,7 +178,14 @@ mod tests {
     #[test]
     fn a_kept_reply_comes_back_as_it_was_and_costs_nothing() {
         let usage = Usage { prompt: 11, answer: 7, estimated: false };
-        let fresh = Reply { content: "x\n“y”".into(), model: "m".into(), usage, cost: Money(1500), requests: 2 };
+        let fresh = Reply {
+            content: "x\n“y”".into(),
+            calls: vec![Call::default()],
+            model: "m".into(),
+            usage,
+            cost: Money(1500),
+            requests: 2,
+        };
         let kept = answer(&fresh, Tier::Paid);
         assert_eq!((kept.cost.tokens, kept.cost.micro_dollars, kept.keep), (18, 2, Keep::Long));
         assert_eq!(reply(&kept.text), Some(Reply { cost: Money::ZERO, requests: 0, ..fresh }));

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod catalog;
 pub mod client;
 pub mod discover;
+pub mod embedder;
 pub mod enough;
 pub mod gate;
 pub mod keep;
@@ -17,6 +18,7 @@ pub mod repair;
 pub mod router;
 pub mod secret;
 pub mod send;
+pub mod settings;
 pub mod slots;
 pub mod tokens;
 pub mod trouble;
@@ -27,10 +29,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use enough::Enough;
-pub use models::{Answered, Asker, CachePlace, Models, Settings, Wish};
+pub use models::{Answered, Asker, Models, Wish};
 pub use money::Money;
 pub use profiles::Job;
 pub use secret::Secret;
+pub use settings::{CachePlace, Settings};
 pub use trouble::Trouble;
 
 /// What a turn is for: decides which models are adequate and what a cache may serve.
@@ -87,6 +90,8 @@ pub enum Speaker {
     User,
     /// An earlier answer.
     Assistant,
+    /// What a tool said.
+    Tool,
 }
 
 /// One message of a conversation.
@@ -96,21 +101,60 @@ pub struct Message {
     pub role: Speaker,
     /// What.
     pub content: String,
+    /// Of an earlier answer: the tools that it called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+    /// Of what a tool said: the call's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_call: Option<String>,
 }
 
 impl Message {
+    fn new(role: Speaker, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), calls: Vec::new(), of_call: None }
+    }
     /// Rules.
     pub fn system(content: impl Into<String>) -> Self {
-        Self { role: Speaker::System, content: content.into() }
+        Self::new(Speaker::System, content)
     }
     /// A question.
     pub fn user(content: impl Into<String>) -> Self {
-        Self { role: Speaker::User, content: content.into() }
+        Self::new(Speaker::User, content)
     }
     /// An earlier answer.
     pub fn assistant(content: impl Into<String>) -> Self {
-        Self { role: Speaker::Assistant, content: content.into() }
+        Self::new(Speaker::Assistant, content)
     }
+    /// An earlier answer that called tools.
+    pub fn calling(reply: &Reply) -> Self {
+        Self { calls: reply.calls.clone(), ..Self::assistant(reply.content.clone()) }
+    }
+    /// What a tool said to `call`.
+    pub fn tool(call: &Call, content: impl Into<String>) -> Self {
+        Self { of_call: Some(call.id.clone()), ..Self::new(Speaker::Tool, content) }
+    }
+}
+
+/// A tool that a model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, for the model.
+    pub about: &'static str,
+    /// JSON schema of its arguments.
+    pub parameters: serde_json::Value,
+}
+
+/// A call of a tool, as the model wrote it: data, checked by whoever carries it out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Call {
+    /// The server's name for it.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, JSON as text.
+    pub arguments: String,
 }
 
 /// One question to a model.
@@ -131,6 +175,8 @@ pub struct Turn {
     /// The part of one message that is a question in natural language. With a role that answers questions, the kept answer
     /// to a similar one may be served.
     pub question: Option<String>,
+    /// Tools that the model may call, where the dialect knows them.
+    pub tools: Vec<Tool>,
     /// When the answer is whole before the model stops: the rest is not waited for.
     pub enough: Option<Enough>,
     /// Which of several samples of the same turn this is: equal turns with another number are asked anew.
@@ -148,6 +194,7 @@ impl Turn {
             schema: None,
             deadline: Duration::from_secs(180),
             question: None,
+            tools: Vec::new(),
             enough: None,
             sample: 0,
         }
@@ -168,8 +215,10 @@ pub struct Usage {
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Never empty.
+    /// Never empty, unless tools are called.
     pub content: String,
+    /// Tools that it calls.
+    pub calls: Vec<Call>,
     /// The model that really answered, as the server names it; the one asked where it does not say.
     pub model: String,
     /// Tokens.

@@ -97,7 +97,7 @@ pub fn named(job: Job, configured: &[String], models: &[String], offers: &[Offer
 
 #[cfg(test)]
 mod tests {
-    use super::super::{catalog, models::WORDS, providers};
+    use super::super::{catalog, providers, settings::WORDS};
     use super::*;
 
     fn offer(name: &str, tier: Tier) -> Offer {

@@ -183,7 +183,7 @@ impl Models {
         let named = answer.model.filter(|m| !m.trim().is_empty()).unwrap_or_else(|| usable.id.clone());
         let model = named.chars().filter(|c| !c.is_control()).take(200).collect();
         let content = self.settings.mask.cover(&answer.content).into_owned();
-        Reply { content, model, usage, cost, requests }
+        Reply { content, calls: answer.calls, model, usage, cost, requests }
     }
 
     /// The time that one turn may take: a small model on a busy machine needs minutes, nobody needs more.
@@ -240,9 +240,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::super::client::Endpoint;
-    use super::super::models::CachePlace;
     use super::super::router::Offer;
-    use super::super::{Settings, providers};
+    use super::super::{CachePlace, Settings, providers};
     use super::*;
 
     /// A free model at a server that answers every look with `key`.

@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 use super::money::Money;
 use super::providers::{Dialect, Provider};
 use super::trouble::Trouble;
-use super::{Speaker, Turn, Usage};
+use super::{Call, Message, Speaker, Tool, Turn, Usage};
 
 /// What was read of an answer so far, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The text.
     pub content: String,
+    /// Tools that it calls.
+    pub calls: Vec<Call>,
     /// The model's name, where the server says it.
     pub model: Option<String>,
     /// Tokens, where the server counts.
@@ -37,7 +39,7 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
         Dialect::OpenAi => {
             let mut body = json!({
                 "model": model,
-                "messages": turn.messages,
+                "messages": turn.messages.iter().map(message).collect::<Vec<_>>(),
                 "max_tokens": turn.answer_tokens,
                 "temperature": temperature,
                 "stream": stream,
@@ -45,6 +47,13 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
             // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
             if provider.key.is_none() && turn.temperature_milli > 0 {
                 body["seed"] = json!(turn.sample % (1 << 31));
+            }
+            if !turn.tools.is_empty() {
+                let tool = |t: &Tool| {
+                    let function = json!({"name": t.name, "description": t.about, "parameters": t.parameters});
+                    json!({"type": "function", "function": function})
+                };
+                body["tools"] = turn.tools.iter().map(tool).collect();
             }
             if stream && provider.stream_options {
                 body["stream_options"] = json!({"include_usage": true});
@@ -70,6 +79,41 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
     }
 }
 
+/// A message with its calls as the API writes them.
+fn message(message: &Message) -> Value {
+    let mut value = json!({"role": message.role, "content": message.content});
+    if !message.calls.is_empty() {
+        let call =
+            |c: &Call| json!({"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}});
+        value["tool_calls"] = message.calls.iter().map(call).collect();
+    }
+    if let Some(id) = &message.of_call {
+        value["tool_call_id"] = json!(id);
+    }
+    value
+}
+
+/// A model that calls more tools at once than this is not waited for.
+const MOST_CALLS: usize = 8;
+
+/// Takes calls, whole ones or parts of a stream, into `into`.
+fn take_calls(value: &Value, into: &mut Vec<Call>) {
+    for (n, part) in value.as_array().into_iter().flatten().enumerate() {
+        let at = part["index"].as_u64().and_then(|i| usize::try_from(i).ok()).unwrap_or(n);
+        if at >= MOST_CALLS {
+            continue;
+        }
+        if into.len() <= at {
+            into.resize(at + 1, Call::default());
+        }
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let call = &mut into[at];
+        call.id.push_str(&text(&part["id"]));
+        call.name.push_str(&text(&part["function"]["name"]));
+        call.arguments.push_str(&text(&part["function"]["arguments"]));
+    }
+}
+
 /// A whole answer.
 ///
 /// # Errors
@@ -82,8 +126,11 @@ pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
         Dialect::OpenAi => {
             let choice = value["choices"].get(0).ok_or_else(|| malformed("no `choices`"))?;
             let message = choice.get("message").filter(|m| m.is_object()).ok_or_else(|| malformed("no `message`"))?;
+            let mut calls = Vec::new();
+            take_calls(&message["tool_calls"], &mut calls);
             Answer {
                 content: content(&message["content"])?,
+                calls,
                 model: text(&value["model"]),
                 usage: usage(&value["usage"], "prompt_tokens", "completion_tokens"),
                 finish: text(&choice["finish_reason"]),
@@ -95,6 +142,7 @@ pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
             let texts: Vec<&str> = parts.iter().filter_map(|p| p["text"].as_str()).collect();
             Answer {
                 content: texts.concat(),
+                calls: Vec::new(),
                 model: text(&value["model"]),
                 usage: usage(&value["usage"], "input_tokens", "output_tokens"),
                 finish: text(&value["stop_reason"]),
@@ -179,6 +227,7 @@ impl Stream {
         }
         if let Some(choice) = value["choices"].get(0) {
             answer.content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            take_calls(&choice["delta"]["tool_calls"], &mut answer.calls);
             if let Some(finish) = choice["finish_reason"].as_str() {
                 answer.finish = Some(finish.to_owned());
             }
@@ -213,14 +262,14 @@ impl Stream {
 pub fn usable(answer: &Answer) -> Result<(), Trouble> {
     match answer.finish.as_deref() {
         Some("length" | "max_tokens" | "model_length") => Err(Trouble::Truncated),
-        _ if answer.content.trim().is_empty() => Err(Trouble::Empty),
+        _ if answer.content.trim().is_empty() && answer.calls.is_empty() => Err(Trouble::Empty),
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Message, Role, providers};
+    use super::super::{Role, providers};
     use super::*;
 
     fn turn() -> Turn {
@@ -265,6 +314,38 @@ mod tests {
             assert_eq!(answer.content, "grün");
             assert_eq!(answer.usage.unwrap().answer, 2);
         }
+    }
+
+    #[test]
+    fn calls_of_tools_are_put_together_from_a_stream_and_sent_back_with_what_came_of_them() {
+        let part = |delta: Value| format!("data: {}\n\n", json!({"choices": [{"delta": {"tool_calls": [delta]}}]}));
+        let mut stream = Stream::default();
+        for delta in [
+            json!({"index": 0, "id": "c1", "function": {"name": "read_", "arguments": ""}}),
+            json!({"index": 0, "function": {"name": "file", "arguments": "{\"path\":"}}),
+            json!({"index": 1, "id": "c2", "function": {"name": "search", "arguments": "{}"}}),
+            json!({"index": 0, "function": {"arguments": "\"a.py\"}"}}),
+            json!({"index": 99, "id": "x", "function": {"name": "y", "arguments": "{}"}}),
+        ] {
+            stream.take(part(delta).as_bytes()).unwrap();
+        }
+        stream
+            .take(b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n")
+            .unwrap();
+        let answer = stream.finish().unwrap();
+        assert_eq!(usable(&answer), Ok(()), "no text is needed where tools are called");
+        assert_eq!(answer.calls.len(), 2);
+        let first = Call { id: "c1".into(), name: "read_file".into(), arguments: "{\"path\":\"a.py\"}".into() };
+        assert_eq!(answer.calls[0], first);
+        let mut turn = turn();
+        turn.tools = vec![Tool { name: "read_file", about: "reads", parameters: json!({"type": "object"}) }];
+        let said = Message { calls: answer.calls.clone(), ..Message::assistant("") };
+        turn.messages.extend([said, Message::tool(&first, "x = 1")]);
+        let body = body(providers::find("ollama").unwrap(), "m", &turn, false);
+        assert_eq!(body["tools"][0]["function"]["name"], "read_file");
+        assert_eq!(body["messages"][2]["tool_calls"][0]["function"]["arguments"], "{\"path\":\"a.py\"}");
+        assert_eq!(body["messages"][3], json!({"role": "tool", "content": "x = 1", "tool_call_id": "c1"}));
+        assert!(body["messages"][0].get("tool_calls").is_none());
     }
 
     #[test]

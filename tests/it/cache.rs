@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kaizen_ci::cache::{Answer, BuiltIn, Cache, Cost, Keep, Key, Postgres, Source, entry};
+use kaizen_ci::cache::{Answer, BuiltIn, Cache, Cost, DayAsk, Keep, Key, Postgres, Source, Sqlite, Store, entry};
 
 fn program(args: &[&str], dir: &Path, url: Option<&str>) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kaizen-ci"));
@@ -171,6 +171,34 @@ impl Server {
     }
 }
 
+/// Forty runners at once, each with a store of its own, take from one day's budget.
+fn a_day_is_never_overspent(open: &(dyn Fn() -> Box<dyn Store> + Sync)) {
+    let ask = DayAsk { day: "2026-11-25".into(), nanos: 30, most_nanos: Some(1000), most_requests: None };
+    let granted: usize = std::thread::scope(|scope| {
+        let one = || {
+            let store = open();
+            (0..2).filter(|_| store.reserve_day(&ask).unwrap().is_none()).count()
+        };
+        let all: Vec<_> = (0..40).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(|runner| runner.join().unwrap()).sum()
+    });
+    assert_eq!(granted, 33);
+    let store = open();
+    assert!(store.reserve_day(&ask).unwrap().unwrap().contains("of 2026-11-25's"));
+    store.settle_day(&ask.day, 25).unwrap();
+    assert_eq!(store.reserve_day(&ask).unwrap(), None, "what was not needed came back");
+    let most = DayAsk { most_requests: Some(34), most_nanos: None, ..ask.clone() };
+    assert!(store.reserve_day(&most).unwrap().unwrap().contains("34 requests"));
+    assert_eq!(store.reserve_day(&DayAsk { day: "2026-11-26".into(), ..most }).unwrap(), None, "another day");
+}
+
+#[test]
+fn a_days_budget_holds_for_all_runs_of_a_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Sqlite::open(dir.path()).unwrap());
+    a_day_is_never_overspent(&|| Box::new(Sqlite::open(dir.path()).unwrap()));
+}
+
 #[test]
 fn runners_share_one_cache_on_a_postgresql_server() {
     let Some(server) = Server::start() else {
@@ -198,9 +226,9 @@ fn runners_share_one_cache_on_a_postgresql_server() {
         }
     });
     let store = Postgres::open(&url).unwrap();
-    use kaizen_ci::cache::Store as _;
     let counters = store.counters(entry::now_ms()).unwrap();
     assert_eq!(counters.entries, 81);
+    a_day_is_never_overspent(&|| Box::new(Postgres::open(&url).unwrap()));
     // from asynchronous code, and when the server goes away: no heal fails
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let served =

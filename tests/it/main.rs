@@ -9,6 +9,7 @@ mod github;
 mod heal;
 mod judge;
 mod kill;
+mod live;
 mod model;
 mod mutate;
 mod prd;

@@ -209,6 +209,36 @@ async fn a_turn_is_asked_once_and_served_from_the_cache_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_similar_question_is_served_by_the_vectors_of_a_server_and_a_differing_one_is_not() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("with -k".into())]));
+    let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+    let asker = Asker { name: "seat", recorder: &recorder, cancel: &cancel };
+    let place = CachePlace { state_dir: folder.path().to_owned(), url: None };
+    let models = server.models(|s| {
+        s.cache = Some(place);
+        s.embedder = "own/vectors".into();
+    });
+    let turn = |role, question: &str| Turn {
+        question: Some(question.into()),
+        ..Turn::new(role, vec![Message::system("short"), Message::user(format!("Q: {question}"))])
+    };
+    for (role, question, asked) in [
+        (Role::Answer, "How do I run one test?", 1),
+        (Role::Answer, "How can I run one test?", 1),
+        // the vectors are the same; the guard sees that the number differs
+        (Role::Answer, "How do I run two test?", 2),
+        // who judges is never served a similar question
+        (Role::Score, "How do I run one test?", 3),
+        (Role::Score, "How can I run one test?", 4),
+    ] {
+        models.ask(&turn(role, question), &Wish::default(), asker).await.unwrap();
+        assert_eq!(server.questions().len(), asked, "{question}");
+    }
+    let embedded = server.asked.lock().unwrap().iter().filter(|a| a.path.ends_with("/embeddings")).count();
+    assert_eq!(embedded, 3, "only questions of roles that answer some get a vector");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_equal_turns_at_once_make_one_request_and_share_its_failure_too() {
     for (step, outcome) in [(Step::Slow(300, "here"), "answered"), (Step::Status(404, None), "gone")] {
         let server = Server::new(std::slice::from_ref(&step));
@@ -422,6 +452,48 @@ fn a_small_model_heals_with_one_line() {
 }
 
 #[test]
+fn a_model_that_can_call_tools_looks_around_and_tries_its_edit_before_it_answers() {
+    let call = |name: &'static str, arguments: Value| (name, arguments.to_string());
+    let steps = [
+        Step::Call(vec![
+            call("read_file", json!({"path": "test_search.py", "from": 1, "to": 3})),
+            call("read_file", json!({"path": "../../../etc/passwd"})),
+            call("search", json!({"text": "def find"})),
+            call("list_symbols", json!({"path": "search.py"})),
+            call("rm", json!({"path": "/"})),
+        ]),
+        Step::Call(vec![call("run_red_tests", json!({"edit": WRONG}))]),
+        Step::Call(vec![call("run_red_tests", json!({"edit": RIGHT}))]),
+    ];
+    let server = Server::of("scripted-70b", &steps);
+    let project = Project::fixture("py-bounds");
+    project.write(".kaizen.yml", "tools: true\n");
+    let before = project.sacred();
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
+    assert_eq!(code, 10, "{document:#}");
+    project.unchanged_since(&before);
+    let questions = server.questions();
+    assert_eq!(questions.len(), 3, "the green edit is the answer");
+    assert_eq!(questions[0].body["tools"].as_array().unwrap().len(), 4);
+    let said: Vec<String> = questions[2].body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["role"] == "tool")
+        .map(|m| m["content"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(said[0].starts_with("1: import pytest\n") && !said[0].contains("\n4: "), "{}", said[0]);
+    assert!(said[1].contains("is no text file of the repository"), "{}", said[1]);
+    assert_eq!((said[2].as_str(), said[3].as_str()), ("search.py:1: def find(values, wanted):\n", "1-12: find\n"));
+    assert_eq!(said[4], "there is no tool `rm`");
+    assert!(said[5].starts_with("still red: "), "{}", said[5]);
+    // without the setting nothing is offered
+    let server = Server::of("scripted-70b", &[Step::Say(RIGHT.into())]);
+    let (code, _) = heal(&Project::fixture("py-bounds"), &server, &["--fixers", "minimal", "--dry-run"]);
+    assert!(code == 10 && server.questions()[0].body.get("tools").is_none());
+}
+
+#[test]
 fn explain_prints_who_was_asked_and_why() {
     let server = Server::new(&[Step::Say(RIGHT.into())]);
     let project = Project::fixture("py-bounds");
@@ -570,6 +642,19 @@ fn models_lists_what_answers_and_says_what_to_do_when_nothing_does() {
     assert_eq!(
         (&all[0]["tier"], &all[0]["slots"], &all[0]["context_tokens"]),
         (&json!("local"), &json!(2), &json!(8192))
+    );
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_ROLES_CRITIC", "groq/other")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .args(["models"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        text.contains("fix              own/scripted-7b") && text.contains("critic           groq/other"),
+        "{text}"
     );
     assert_eq!(list("off"), json!([]));
     let out = project.kaizen(&["models"]);

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone)]
 pub enum Step {
     Say(String),
+    /// It calls these tools: name and arguments.
+    Call(Vec<(&'static str, String)>),
     /// Another model answers.
     SayAs(&'static str, &'static str),
     Status(u16, Option<&'static str>),
@@ -91,8 +93,17 @@ fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Ask
         return reply(&mut stream, &json!({"data": [{"id": model}]}).to_string());
     }
     if path.ends_with("/props") {
-        let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": 8192}});
+        // a large model has room for more
+        let context = if model.contains("70b") { 65_536 } else { 8192 };
+        let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": context}});
         return reply(&mut stream, &props.to_string());
+    }
+    if path.ends_with("/embeddings") {
+        // the same direction for every text that ends alike
+        let text = body["input"].as_str().unwrap_or_default();
+        let last = text.trim_end_matches('?').rsplit(' ').next().unwrap_or_default().len();
+        let vector: Vec<f64> = (0..8).map(|n| f64::from(u8::from(n == last % 8))).collect();
+        return reply(&mut stream, &json!({"data": [{"embedding": vector}]}).to_string());
     }
     let step = {
         let mut turn = turn.lock().unwrap();
@@ -110,6 +121,15 @@ fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Ask
         Step::Say(text) => {
             let parts: String = text.split_inclusive('\n').map(chunk).collect();
             events(&mut stream, &(parts + &end(model, "stop")));
+        }
+        Step::Call(calls) => {
+            let call = |(n, (name, arguments)): (usize, &(&str, String))| {
+                let function = json!({"name": name, "arguments": arguments});
+                json!({"index": n, "id": format!("call-{n}"), "type": "function", "function": function})
+            };
+            let calls: Vec<Value> = calls.iter().enumerate().map(call).collect();
+            let part = json!({"model": model, "choices": [{"delta": {"tool_calls": calls}}]});
+            events(&mut stream, &(format!("data: {part}\n\n") + &end(model, "tool_calls")));
         }
         Step::SayAs(other, text) => events(&mut stream, &(chunk(text) + &end(other, "stop"))),
         Step::Status(status, after) => {

@@ -30,6 +30,11 @@ pub fn brief(message: &str) -> String {
     let message = plain(message);
     let lines: Vec<&str> = message.lines().map(str::trim_end).filter(|l| !l.trim().is_empty()).collect();
     let marked: Vec<&str> = lines.iter().filter_map(|l| l.strip_prefix("E  ")).map(str::trim).collect();
+    if marked.is_empty()
+        && let Some(difference) = difference(&lines)
+    {
+        return difference;
+    }
     if marked.is_empty() {
         let kept: Vec<&str> = lines.iter().take(PLAIN_LINES).map(|l| clip(l.trim(), LINE_BYTES)).collect();
         return kept.join("\n");
@@ -49,6 +54,23 @@ pub fn brief(message: &str) -> String {
         out.push_str(clip(place, LINE_BYTES));
     }
     out.trim_end().to_owned()
+}
+
+/// The difference that node prints, `+` for what came and `-` for what had to come, in one line.
+fn difference(lines: &[&str]) -> Option<String> {
+    let at = lines.iter().position(|l| l.contains("+ actual - expected"))?;
+    let side = |mark: char| {
+        let of = lines[at + 1..].iter().filter_map(|l| l.trim_start().strip_prefix(mark)).map(str::trim);
+        let all: Vec<&str> = of.collect();
+        clip(&all.join(" "), VALUE_BYTES).to_owned()
+    };
+    let (came, wanted) = (side('+'), side('-'));
+    match (came.is_empty(), wanted.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(format!("the result has {came} too much")),
+        (true, false) => Some(format!("the result lacks {wanted}")),
+        (false, false) => Some(format!("the result has {came} where {wanted} has to be")),
+    }
 }
 
 /// `assert f(x) == y` and what came of it, as a sentence.
@@ -85,6 +107,12 @@ mod tests {
     fn the_call_is_shown_with_its_values_where_pytest_says_them() {
         let message = "values = [4], wanted = 4, index = 0\n\n    def test_find(values, wanted, index):\n>       assert find(values, wanted) == index\nE       assert -1 == 0\nE        +  where -1 = find([4], 4)\n";
         assert!(brief(message).ends_with("`find([4], 4)` gives -1, but has to give 0"), "{}", brief(message));
+    }
+
+    #[test]
+    fn nodes_difference_is_said_in_one_line() {
+        let message = "AssertionError [ERR_ASSERTION]: Expected values to be strictly deep-equal:\n+ actual - expected\n\n  [\n    1,\n+   []\n-   [\n-     3\n-   ]\n  ]\n";
+        assert_eq!(brief(message), "the result has [] where [ 3 ] has to be");
     }
 
     #[test]

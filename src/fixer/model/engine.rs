@@ -10,8 +10,9 @@ use super::history::{Attempt, History};
 use super::lines::Spot;
 use super::pack::{Material, Size};
 use super::plan::{self, Form, Purpose, Step};
+use super::tools::Said;
 use super::trial::Tried;
-use super::{Strategy, prompt};
+use super::{Strategy, prompt, tools};
 use crate::config::Tuning;
 use crate::error::{Error, Result};
 use crate::fixer::undo::trial::syntax_errors;
@@ -32,6 +33,8 @@ const SMALL_PACK_TOKENS: u64 = 1100;
 const LEAST_PACK_TOKENS: u64 = 300;
 /// What the longest answer is planned with.
 const ANSWER_TOKENS: u32 = 900;
+/// Results of tools stand in the conversation: below this context there is no room for them.
+const TOOL_ROOM: u64 = 24_000;
 /// Of the suspicious lines this many are asked about.
 const MOST_SPOTS: usize = 12;
 /// A green candidate is with the judge, which runs the suite about so many times; asking on meanwhile would take the
@@ -234,6 +237,9 @@ impl<'a> Engine<'a> {
             enough: prompt::enough(step.form),
             ..Turn::new(Role::Fix, messages)
         };
+        if size == Size::Large && self.case.models.tools() && outlook.room > TOOL_ROOM {
+            return self.ask_with_tools(turn).await;
+        }
         if step.form == Form::Diagnosed {
             let diagnosis =
                 Turn { answer_tokens: prompt::DIAGNOSIS_TOKENS, enough: Some(prompt::PARAGRAPH), ..turn.clone() };
@@ -243,6 +249,48 @@ impl<'a> Engine<'a> {
             turn.messages.push(Message::user(prompt::after_diagnosis(size, unit)));
         }
         self.send(&turn).await
+    }
+
+    /// The model may look around before it answers; an edit that it tried and that turned everything green is its answer.
+    async fn ask_with_tools(&self, mut turn: Turn) -> std::result::Result<Answered, Trouble> {
+        turn.tools = tools::list();
+        turn.enough = None;
+        let mut calls = 0;
+        loop {
+            if calls >= tools::MOST_CALLS {
+                turn.tools.clear();
+                turn.messages.push(Message::user("No more tools: answer now."));
+            }
+            let mut answered = self.send(&turn).await?;
+            if answered.reply.calls.is_empty() || turn.tools.is_empty() {
+                return Ok(answered);
+            }
+            turn.messages.push(Message::calling(&answered.reply));
+            for call in &answered.reply.calls {
+                calls += 1;
+                // our own side failed or we were cancelled: in both cases asking is over
+                let said = tools::carry_out(self, self.case, call).await.map_err(|_| Trouble::Cancelled)?;
+                match said {
+                    Said::Text(text) => turn.messages.push(Message::tool(call, text)),
+                    Said::Green { edit } => {
+                        answered.reply.content = edit;
+                        return Ok(answered);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the tests say of an edit that a model wants to try; refused: why.
+    ///
+    /// # Errors
+    /// When cancelled, or when workspaces can't be made.
+    pub async fn tried_by_hand(&self, edit: &str) -> Result<std::result::Result<Tried, String>> {
+        let reading = answer::readings(edit, None, &self.material.files);
+        match reading.and_then(|mut all| self.patch(all.swap_remove(0))) {
+            Ok(patch) => self.case.trials.try_out(self.case, self.desk, &patch).await.map(Ok),
+            Err(why) => Ok(Err(why)),
+        }
     }
 
     async fn send(&self, turn: &Turn) -> std::result::Result<Answered, Trouble> {

@@ -6,6 +6,7 @@ pub mod brief;
 pub mod contract;
 pub mod edits;
 pub mod engine;
+pub mod failing;
 pub mod history;
 pub mod lines;
 pub mod minimal;
@@ -14,6 +15,7 @@ pub mod plan;
 pub mod prompt;
 pub mod regression;
 pub mod stepwise;
+pub mod tools;
 pub mod trial;
 
 use futures::future::BoxFuture;

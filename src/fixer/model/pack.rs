@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::brief::brief;
 use super::edits::Files;
+use super::failing;
 use super::lines::Spot;
 use crate::error::Result;
 use crate::failure::text::clip;
@@ -74,8 +74,6 @@ const MOST_UNITS: usize = 4;
 /// Of a large repository this many files are looked into.
 const MOST_READ: usize = 400;
 const LARGEST_FILE_BYTES: usize = 256 * 1024;
-const MOST_MESSAGES: usize = 3;
-const MESSAGE_BYTES: usize = 1500;
 /// A file of at most this many lines is shown whole: its other functions are context that costs little.
 const SMALL_FILE_LINES: usize = 60;
 
@@ -92,7 +90,7 @@ impl Material {
             let (_, bytes) = store.read(&case.snapshot.tree, path.as_bytes()).ok().flatten()?;
             (bytes.len() <= LARGEST_FILE_BYTES).then(|| String::from_utf8(bytes).ok()).flatten()
         };
-        let (failing, failing_brief) = (failing(case), failing_brief(case));
+        let (failing, failing_brief) = (failing::printed(case), failing::brief(case));
         let mut material = Self { failing, failing_brief, ..Self::default() };
         for suspect in &case.failure.suspects {
             if case.protected.why(suspect.file.as_bytes()).is_some() {
@@ -304,53 +302,20 @@ fn is_test(case: &Case, path: &str) -> bool {
     matches!(case.protected.why(path.as_bytes()), Some(Protection::Test))
 }
 
-fn failing(case: &Case) -> String {
-    let mut out = String::new();
-    let mut said = BTreeSet::new();
-    for id in &case.failure.red {
-        let message = case.red.tests.get(id).and_then(|r| r.message.clone()).unwrap_or_default();
-        let message = crate::failure::text::plain(&message).into_owned();
-        let fresh = said.len() < MOST_MESSAGES && said.insert(case.failure.messages.get(id).cloned());
-        out.push_str(&format!("- {id}\n"));
-        if fresh && !message.trim().is_empty() {
-            out.push_str(&format!("{}\n", clip(message.trim(), MESSAGE_BYTES)));
-        }
-        if out.len() > 6000 {
-            break;
-        }
-    }
-    if said.iter().flatten().all(|m| m.trim().is_empty()) {
-        out.push_str(clip(&case.failure.excerpt, 2 * MESSAGE_BYTES));
-    }
-    out
-}
-
 fn is_signature(line: &str) -> bool {
     let bare = line.trim_start().trim_start_matches("pub ").trim_start_matches("export ").trim_start_matches("async ");
     ["def ", "fn ", "func ", "function ", "class ", "import ", "from ", "use "].iter().any(|w| bare.starts_with(w))
 }
 
-/// The first failing tests, each with what it wants in a few words.
-fn failing_brief(case: &Case) -> String {
-    const MOST: usize = 3;
-    let mut out = String::new();
-    for id in case.failure.red.iter().take(MOST) {
-        let message = case.red.tests.get(id).and_then(|r| r.message.clone()).unwrap_or_default();
-        out.push_str(&format!("- {id}\n{}\n", brief(&message)));
-    }
-    let rest = case.failure.red.len().saturating_sub(MOST);
-    if rest > 0 {
-        out.push_str(&format!("- and {rest} more\n"));
-    }
-    if case.failure.red.iter().all(|id| case.red.tests.get(id).is_none_or(|r| r.message.is_none())) {
-        out.push_str(clip(&case.failure.excerpt, 600));
-    }
-    out
-}
-
 fn parsed(path: &str, source: &str) -> Vec<Function> {
     let tree = Language::of(Path::new(path)).and_then(|l| l.parse(source.as_bytes()));
     tree.map(|tree| functions(&tree, source.as_bytes())).unwrap_or_default()
+}
+
+/// The functions of a file, one a line.
+pub fn outline(path: &str, source: &str) -> String {
+    let line = |f: Function| format!("{}-{}: {}\n", f.start_line, f.end_line, f.name);
+    parsed(path, source).into_iter().map(line).collect()
 }
 
 fn unit(path: &str, source: &str, line: usize) -> Option<Unit> {

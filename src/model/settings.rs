@@ -1,0 +1,136 @@
+//! What may be asked, and with what: from the configuration and the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::budget::ModelLimits;
+use super::catalog::Known;
+use super::money::Money;
+use super::{Secret, providers};
+use crate::config::{Agent, Config, ModelBudget, Tuning};
+use crate::mask::Mask;
+
+/// What may be asked, and with what.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `local`, `free`, `paid`, `off` or `provider/model`, in order of preference.
+    pub models: Vec<String>,
+    /// Nothing with a price leaves the process.
+    pub free_only: bool,
+    /// Budget of the run.
+    pub cents: u64,
+    /// Requests of the run.
+    pub requests: u64,
+    /// A server that the environment names, and its key.
+    pub own: Option<String>,
+    /// Its key.
+    pub own_key: Option<Secret>,
+    /// Keys by provider.
+    pub keys: BTreeMap<&'static str, Secret>,
+    /// Covers secrets in prompts.
+    pub mask: Mask,
+    /// Where answers and the days' costs are kept; none: nowhere.
+    pub cache: Option<CachePlace>,
+    /// Kept answers are not served, new ones not kept.
+    pub cache_off: bool,
+    /// Models by role, where the configuration names some.
+    pub roles: BTreeMap<&'static str, Vec<String>>,
+    /// How strategies are tuned.
+    pub strategies: BTreeMap<String, Tuning>,
+    /// Lines of the catalog that the configuration adds.
+    pub added: Vec<Known>,
+    /// Budgets of single models.
+    pub model_limits: BTreeMap<String, ModelLimits>,
+    /// Budget of a day, in cents.
+    pub day_cents: Option<u64>,
+    /// Requests of a day.
+    pub day_requests: Option<u64>,
+    /// Coding agents that may be started.
+    pub agents: Vec<Agent>,
+    /// Turns at the same time that Ollama is set to (`OLLAMA_NUM_PARALLEL`), where we see its setting.
+    pub ollama_slots: Option<usize>,
+    /// Models that can call tools may do so.
+    pub tools: bool,
+    /// Who makes vectors of questions: `built-in`, or `provider/model`.
+    pub embedder: String,
+    /// Where servers of this machine are looked for, `provider` and port; none said: on their usual ports.
+    pub ports: Option<Vec<(String, u16)>>,
+}
+
+/// Where answers are kept.
+#[derive(Debug, Clone)]
+pub struct CachePlace {
+    /// Our state in the repository.
+    pub state_dir: PathBuf,
+    /// The server that a team shares; it has a password in it.
+    pub url: Option<Secret>,
+}
+
+/// A variable that says free mode, beside the configuration key; any value but an empty one, `0` and `false` means yes.
+pub const FREE_VARIABLE: &str = "COST_FREE_ONLY";
+
+/// A variable that says where servers of this machine listen instead of their usual ports.
+pub const PORTS_VARIABLE: &str = "KAIZEN_LOCAL_PORTS";
+
+/// `ollama=11500, llama.cpp=18080`; what is no known server with a port (`none`) is left out.
+fn ports(text: &str) -> Vec<(String, u16)> {
+    let one = |entry: &str| {
+        let (name, port) = entry.trim().split_once('=')?;
+        let known = providers::find(name.trim()).filter(|p| p.port.is_some())?;
+        Some((known.name.to_owned(), port.trim().parse().ok()?))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
+/// Words that `models` may have beside `provider/model`.
+pub const WORDS: &[&str] = &["local", "free", "paid", "own", "off"];
+
+impl Settings {
+    /// The first model that the configuration names and that means nothing; none when all is well.
+    pub fn unknown(&self) -> Option<&str> {
+        let known = |entry: &&String| {
+            let provider = entry.split_once('/').filter(|(_, id)| !id.is_empty()).map(|(provider, _)| provider);
+            WORDS.contains(&entry.as_str())
+                || provider.is_some_and(|p| p == providers::OWN || providers::find(p).is_some())
+        };
+        let lists = self.roles.values().chain(self.strategies.values().map(|t| &t.models));
+        let named = lists.flatten().chain(self.model_limits.keys());
+        self.models.iter().chain(named).find(|e| !known(e)).map(String::as_str)
+    }
+
+    /// From the configuration and the environment. Keys and addresses come from the environment alone: a repository's
+    /// file could send a key wherever it likes.
+    pub fn new(config: &Config, env: &dyn Fn(&str) -> Option<String>, mask: Mask) -> Self {
+        let said = |name| env(name).filter(|v| !matches!(v.trim().to_ascii_lowercase().as_str(), "" | "0" | "false"));
+        let keys = providers::PROVIDERS.iter().filter_map(|p| Some((p.name, p.key_from(env)?))).collect();
+        Self {
+            models: config.models.clone(),
+            free_only: config.free || said(FREE_VARIABLE).is_some(),
+            cents: config.budget_cents,
+            requests: config.budget_requests,
+            own: env("KAIZEN_MODEL_URL").map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()),
+            own_key: env("KAIZEN_MODEL_KEY").and_then(|k| Secret::new(&k)),
+            keys,
+            mask,
+            cache: None,
+            cache_off: !config.cache,
+            roles: config.roles.clone(),
+            strategies: config.strategies.clone(),
+            added: config.catalog.iter().filter_map(Known::added).collect(),
+            model_limits: config.budget_models.iter().map(|(name, b)| (name.clone(), limits(b))).collect(),
+            day_cents: config.budget_day_cents,
+            day_requests: config.budget_day_requests,
+            agents: config.agents.clone(),
+            ollama_slots: env("OLLAMA_NUM_PARALLEL")
+                .and_then(|n| n.trim().parse().ok())
+                .filter(|n| (1..=64).contains(n)),
+            tools: config.tools,
+            embedder: config.embedder.clone(),
+            ports: env(PORTS_VARIABLE).map(|text| ports(&text)),
+        }
+    }
+}
+
+fn limits(budget: &ModelBudget) -> ModelLimits {
+    ModelLimits { money: budget.cents.map(Money::cents), requests: budget.requests }
+}
