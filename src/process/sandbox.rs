@@ -107,7 +107,7 @@ const LOGINS: &[&str] = &[
     ".pypirc",
     ".config/gh",
     ".config/gcloud",
-    ".config/git",
+    ".config/git/credentials",
     ".cargo/credentials.toml",
     ".cargo/credentials",
     ".password-store",
@@ -235,10 +235,14 @@ mod linux {
     pub fn restrict(write: &[PathBuf], hide: &[PathBuf]) -> io::Result<()> {
         let known = ABI::V5;
         let wrong = |error: landlock::RulesetError| io::Error::other(error.to_string());
-        let readable = but(Path::new("/"), hide, &children);
+        // what is not there need not be hidden, and hiding costs: the folders above it are allowed piece by piece
+        let hide: Vec<PathBuf> = hide.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
+        let readable = but(Path::new("/"), &hide, &children);
         let status = Ruleset::default()
             .handle_access(AccessFs::from_all(known))
             .and_then(|ruleset| ruleset.create())
+            // names may be listed everywhere: programs look through the folders above them
+            .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(["/"], AccessFs::ReadDir)))
             .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(readable, AccessFs::from_read(known))))
             .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(write, AccessFs::from_all(known))))
             .and_then(|ruleset| ruleset.restrict_self())

@@ -65,6 +65,28 @@ fn the_action_itself_comes_through_to_a_pull_request_and_its_inputs_are_no_shell
 }
 
 #[test]
+fn the_action_in_two_jobs_comes_through_to_a_pull_request_and_closes_what_turned_green() {
+    if !has("bash") {
+        return;
+    }
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-bounds");
+    composite(&project, &fake, &head, &[("handover", "found")]);
+    assert!(fake.state().pulls.is_empty());
+    let publish = [("command", "publish"), ("handover", "found"), ("ready", "true")];
+    let outputs = composite(&project, &fake, &head, &publish);
+    assert!(outputs.contains("/octo/shop/pull/"), "{outputs}");
+    assert_eq!(fake.state().pulls[0]["draft"], false);
+    let outputs = composite(&project, &fake, &head, &[("status", "success")]);
+    assert!(outputs.contains("already_green"), "{outputs}");
+    let outputs = composite(&project, &fake, &head, &[("command", "comment")]);
+    assert!(outputs.contains("nothing_to_do"), "{outputs}");
+    let refused = std::panic::catch_unwind(|| composite(&project, &fake, &head, &[("command", "rm -rf /")]));
+    assert!(refused.is_err());
+    fake.assert_as_described();
+}
+
+#[test]
 fn the_action_itself_comes_through_to_an_issue() {
     if !has("bash") {
         return;
