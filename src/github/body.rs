@@ -4,7 +4,6 @@ use crate::mask::Mask;
 use crate::model::money::Money;
 use crate::report::escape::{code, one_line};
 use crate::report::{Document, markdown};
-use crate::trajectory::Event;
 
 /// GitHub refuses bodies with more characters than this.
 pub const BODY_MOST_CHARS: usize = 65_536;
@@ -38,34 +37,9 @@ pub fn is_ours(body: &str) -> bool {
     body.trim_start().starts_with("<!-- kaizen-ci:")
 }
 
-/// What models cost in a run, from its events.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Spent {
-    /// Billionths of a dollar.
-    pub nano_dollars: u64,
-    /// Turns that were answered or tried.
-    pub turns: u64,
-    /// Tokens of prompts.
-    pub prompt_tokens: u64,
-    /// Tokens of answers.
-    pub answer_tokens: u64,
-    /// The models that were asked, each once.
-    pub models: Vec<String>,
-}
-
-impl Spent {
-    /// Adds what one event says.
-    pub fn take(&mut self, event: &Event) {
-        let Event::ModelAnswered { model, prompt_tokens, answer_tokens, nano_dollars, .. } = event else { return };
-        self.nano_dollars = self.nano_dollars.saturating_add(*nano_dollars);
-        self.turns += 1;
-        self.prompt_tokens = self.prompt_tokens.saturating_add(*prompt_tokens);
-        self.answer_tokens = self.answer_tokens.saturating_add(*answer_tokens);
-        if !self.models.contains(model) {
-            self.models.push(model.clone());
-        }
-    }
+/// What models cost in a run.
+pub fn money(document: &Document) -> Money {
+    document.models.iter().fold(Money::ZERO, |sum, model| sum.plus(Money(model.nano_dollars)))
 }
 
 /// Whether CI will run on a pull request of ours.
@@ -93,8 +67,6 @@ pub struct Around {
     pub receipt: Option<String>,
     /// Whether CI will run on the pull request.
     pub ci: Ci,
-    /// What models cost.
-    pub spent: Spent,
     /// What was verified is the commit and files that the job had made beside it.
     pub dirty: bool,
 }
@@ -153,7 +125,7 @@ pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
         );
     }
     out.push_str(&markdown::render(document));
-    let mut tail = format!("\nCost: {}.\n", cost(document, &around.spent));
+    let mut tail = format!("\nCost: {}.\n", cost(document));
     if let Some(receipt) = &around.receipt {
         tail.push_str(&folded(
             "Receipt (`kaizen-ci replay` checks it)",
@@ -163,25 +135,21 @@ pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
     finish(&out, &tail, &unprinted(document, around), mask)
 }
 
-/// What it cost: money and tokens where models were asked, runs of the tests and time in any case.
-fn cost(document: &Document, spent: &Spent) -> String {
+/// What it cost: money and turns where models were asked, runs of the tests and time in any case.
+fn cost(document: &Document) -> String {
     let runs: u64 = document.runs.values().sum();
-    let money = Money(spent.nano_dollars);
-    let models = match spent.turns {
+    let turns: u64 = document.models.iter().map(|model| model.turns).sum();
+    let models = match turns {
         0 => "no model asked".to_owned(),
-        turns => {
-            let names: Vec<String> = spent.models.iter().take(5).map(|name| code(name)).collect();
-            let (read, written) = (spent.prompt_tokens, spent.answer_tokens);
-            format!("{turns} turns of {} ({read} tokens read, {written} written)", names.join(", "))
-        }
+        turns => crate::report::numbers::count(usize::try_from(turns).unwrap_or(usize::MAX), "turn") + " with models",
     };
     let time = crate::report::numbers::seconds(document.duration_ms);
-    format!("{money}, {models}, {runs} runs of tests, {time}")
+    format!("{}, {models}, {runs} runs of tests, {time}", money(document))
 }
 
 /// The body of an issue, or of a comment under a pull request, for what did not heal.
 pub fn issue(document: &Document, around: &Around, mask: &Mask) -> String {
-    let tail = format!("\nCost: {}.\n", cost(document, &around.spent));
+    let tail = format!("\nCost: {}.\n", cost(document));
     finish(&markdown::render(document), &tail, &unprinted(document, around), mask)
 }
 

@@ -8,7 +8,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::body::Spent;
 use super::names;
 use crate::error::{Context as _, Error, Result};
 use crate::judge::receipt::Receipt;
@@ -34,7 +33,6 @@ struct List {
     schema: String,
     /// The commit that was worked on.
     head: String,
-    spent: Spent,
     /// SHA-256 of each file: an upload that was cut off is seen.
     files: BTreeMap<String, String>,
 }
@@ -50,8 +48,6 @@ pub struct HandOver {
     pub patch: Option<Vec<u8>>,
     /// The receipt's text, with the patch.
     pub receipt: Option<String>,
-    /// What models cost.
-    pub spent: Spent,
     /// What was verified is the commit and files that the job had made beside it.
     pub dirty: bool,
 }
@@ -114,7 +110,7 @@ pub fn write(folder: &Path, given: &HandOver) -> Result<()> {
         put(name, bytes)?;
         files.insert((*name).to_owned(), hex::encode(Sha256::digest(bytes)));
     }
-    let list = List { schema: SCHEMA.into(), head: given.head.clone(), spent: given.spent.clone(), files };
+    let list = List { schema: SCHEMA.into(), head: given.head.clone(), files };
     put(LIST, &serde_json::to_vec_pretty(&list).context(|| "can't write the list".into())?)
 }
 
@@ -162,7 +158,7 @@ pub fn read(folder: &Path, head: &str) -> std::result::Result<HandOver, Rejected
         (Some(_), Some(_), None) => return Err(missing(RECEIPT)),
         (None, Some(_), _) | (None, None, Some(_)) => return Err(Rejected::Receipt("has no heal in the document")),
     }
-    Ok(HandOver { head: list.head, document, patch, receipt: text, spent: list.spent, dirty })
+    Ok(HandOver { head: list.head, document, patch, receipt: text, dirty })
 }
 
 /// Is this the receipt of a heal of `head` by `patch`?

@@ -1,14 +1,11 @@
 //! One heal inside of the Action: run it, and gather everything that a delivery needs.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use crate::cli::action::policy;
-use crate::cli::context::{Context, Watch};
+use crate::cli::context::Context;
 use crate::cli::heal::{self, Heal};
 use crate::cli::options::Suites;
 use crate::config::Loaded;
 use crate::error::{Context as _, Exit, Result};
-use crate::github::body::Spent;
 use crate::github::client::Client;
 use crate::github::{body, names};
 use crate::judge::receipt::Receipt;
@@ -22,8 +19,6 @@ pub struct Found {
     pub exit: Exit,
     /// Its document.
     pub document: Document,
-    /// What models cost.
-    pub spent: Spent,
     /// The verified patch.
     pub patch: Option<Vec<u8>>,
     /// The receipt's text.
@@ -59,16 +54,7 @@ pub fn asked(suites: &Suites, time_limit: Option<&str>) -> Heal {
 /// # Errors
 /// When our own side fails; everything about the tests is in the document.
 pub fn heal(context: &Context, repository: &Repository, loaded: &Loaded, asked: &Heal) -> Result<Found> {
-    let spent = Arc::new(Mutex::new(Spent::default()));
-    let (sum, also) = (Arc::clone(&spent), context.watch.clone());
-    let watch = Watch(Arc::new(move |entry| {
-        sum.lock().unwrap_or_else(PoisonError::into_inner).take(&entry.event);
-        if let Some(also) = &also {
-            (also.0)(entry);
-        }
-    }));
-    let watched = Context { watch: Some(watch), ..context.clone() };
-    let (exit, document) = heal::document_in(&watched, repository, loaded, asked, "action")?;
+    let (exit, document) = heal::document_in(context, repository, loaded, asked, "action")?;
     let read = |path: &str| std::fs::read(repository.root.join(path)).context(|| format!("can't read {path}"));
     let patch = document.heal.as_ref().map(|heal| read(&heal.patch)).transpose()?;
     let receipt = match &document.heal {
@@ -76,8 +62,7 @@ pub fn heal(context: &Context, repository: &Repository, loaded: &Loaded, asked: 
         None => None,
     };
     let dirty = receipt.as_ref().is_some_and(|receipt| receipt.snapshot.patch_sha256.is_some());
-    let spent = spent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Found { exit, document, spent, patch, receipt: receipt.map(|receipt| receipt.text()), dirty })
+    Ok(Found { exit, document, patch, receipt: receipt.map(|receipt| receipt.text()), dirty })
 }
 
 /// What is around a document when it is delivered; none when it has no failure to speak of.

@@ -20,7 +20,6 @@ use crate::github::order::{self, Order};
 use crate::github::pristine::Pristine;
 use crate::github::talk::{CommandRunner, Done, Progress};
 use crate::github::{clean, logs};
-use crate::model::money::Money;
 use crate::report::escape::{code, markdown};
 
 /// What all of them work with.
@@ -190,7 +189,7 @@ fn outcome(delivered: &Delivered, found: &Found) -> Done {
         Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
         Delivered::Nothing => "Nothing was changed.".into(),
     };
-    let cost = Money(found.spent.nano_dollars);
+    let cost = crate::github::body::money(document);
     let text = format!("**{}**\n\n{place}\n\nCost: {cost}.", markdown(&document.headline));
     Done { text, good: !matches!(document.outcome, crate::report::Outcome::Error) }
 }

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use crate::cli::action::job::variable;
 use crate::cli::context::Context;
 use crate::error::{Context as _, Result};
-use crate::github::body::Spent;
+use crate::github::body;
 use crate::github::clean;
 use crate::github::deliver::Delivered;
-use crate::model::money::Money;
 use crate::report::Document;
 
 /// Sets an output of the step. The end word is random: no value can end itself early and set another output.
@@ -61,13 +60,13 @@ pub fn quietly<T>(context: &Context, work: impl FnOnce() -> Result<T>) -> Result
 ///
 /// # Errors
 /// When the runner's file can't be written.
-pub fn tell(context: &Context, delivered: &Delivered, document: &Document, spent: &Spent) -> Result<()> {
+pub fn tell(context: &Context, delivered: &Delivered, document: &Document) -> Result<()> {
     let outcome = serde_json::to_value(document.outcome).ok();
     set("outcome", outcome.as_ref().and_then(|v| v.as_str()).unwrap_or("error"))?;
     set("tier", &document.heal.as_ref().map(|heal| heal.tier.to_string()).unwrap_or_default())?;
     set("report", document.report.as_deref().unwrap_or_default())?;
     set("receipt", document.heal.as_ref().map(|heal| heal.receipt.as_str()).unwrap_or_default())?;
-    set("cost", &Money(spent.nano_dollars).to_string())?;
+    set("cost", &body::money(document).to_string())?;
     let said = match delivered {
         Delivered::Pull(found) => {
             set("pull-request", &found.url)?;

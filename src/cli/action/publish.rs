@@ -63,14 +63,13 @@ pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
     let found = Found {
         exit: Exit::Ok,
         document: given.document,
-        spent: given.spent,
         patch: given.patch,
         receipt: given.receipt,
         dirty: given.dirty,
     };
     let how = How { deliver: args.deliver, draft: !args.ready, place, rules: policy::rules(&loaded) };
     let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
-    output::tell(context, &delivered, &found.document, &found.spent)?;
+    output::tell(context, &delivered, &found.document)?;
     Ok(Exit::Ok)
 }
 

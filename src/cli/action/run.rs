@@ -229,7 +229,7 @@ fn heal_it(
         Some(folder) => hand_over(context, scene, &found, folder)?,
         None => deliver_it(context, job, args, target, &found, &repository, &loaded)?,
     };
-    output::tell(context, &delivered, &found.document, &found.spent)?;
+    output::tell(context, &delivered, &found.document)?;
     Ok(match found.exit {
         // Delivered is what was asked for; the job that failed stays red without us.
         Exit::NotApplied | Exit::Escalated | Exit::BrokenOnBase => Exit::Ok,
@@ -257,7 +257,6 @@ fn hand_over(context: &Context, scene: &Scene, found: &Found, folder: &std::path
         document: found.document.clone(),
         patch: found.patch.clone(),
         receipt: found.receipt.clone(),
-        spent: found.spent.clone(),
         dirty: found.dirty,
     };
     handover::write(&context.dir.join(folder), &given)?;
@@ -318,7 +317,6 @@ pub(super) fn deliver(
         run_url: job.run_url.clone(),
         receipt: found.receipt.clone(),
         ci: job.ci,
-        spent: found.spent.clone(),
         dirty: found.dirty,
     };
     let parcel = Parcel { document, patch: found.patch.as_deref(), around, draft: how.draft, rules: how.rules };

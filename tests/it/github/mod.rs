@@ -169,7 +169,7 @@ fn where_actions_may_not_make_pull_requests_the_branch_is_there_and_an_issue_has
 fn what_does_not_heal_becomes_one_issue_that_is_opened_again() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-contradiction");
-    let (out, outputs) = action(&project, &fake, &head, &[]);
+    let (out, outputs) = action(&project, &fake, &head, &["--time-limit", "20s"]);
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{said}");
     assert!(outputs.contains("/issues/"), "{outputs}\n{said}");
