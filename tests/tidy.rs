@@ -238,3 +238,45 @@ fn inputs_of_the_action_reach_its_scripts_through_the_environment_only() {
         assert!(!script.contains("${{"), "an expression inside a script:\n{script}");
     }
 }
+
+#[test]
+fn the_readme_lists_exactly_the_outputs_of_the_action_and_the_commands_of_comments() {
+    let action: serde_yaml::Value =
+        serde_yaml::from_str(&fs::read_to_string(root().join("action.yml")).unwrap()).unwrap();
+    let mut expected = String::from("\n| output | meaning |\n|---|---|\n");
+    for (name, output) in action["outputs"].as_mapping().unwrap() {
+        let about = output["description"].as_str().unwrap_or_default();
+        expected.push_str(&format!("| `{}` | {about} |\n", name.as_str().unwrap()));
+    }
+    let readme = readme();
+    let between = |mark: &str| {
+        let after = readme.split(&format!("<!-- {mark} -->")).nth(1).unwrap_or_else(|| panic!("README marks {mark}"));
+        after.split(&format!("<!-- /{mark} -->")).next().unwrap().to_owned()
+    };
+    assert_eq!(between("action-outputs"), expected);
+    assert_eq!(between("orders").trim_start(), kaizen_ci::github::order::table());
+}
+
+#[test]
+fn messages_that_the_readme_explains_are_said_somewhere() {
+    let readme = readme();
+    let table = readme.split("### When it says …").nth(1).expect("README explains messages");
+    let mut said = String::new();
+    for file in sources() {
+        // a text that is broken over lines is one text
+        let text = fs::read_to_string(&file).unwrap();
+        said.extend(text.split_whitespace().filter(|word| *word != "\\").map(|word| format!("{word} ")));
+    }
+    said.push_str(&fs::read_to_string(root().join("scripts/action-program.sh")).unwrap());
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    let mut seen = 0;
+    for row in rows {
+        let message = row.split('`').nth(1).unwrap();
+        for part in message.split('…').map(str::trim).filter(|part| part.len() > 3) {
+            assert!(said.contains(part) || part == "Permission denied", "nothing says {part:?} of {message:?}");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 10, "only {seen} messages");
+}

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use crate::config::{self, Loaded, Override};
 use crate::console::Terminal;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::repo::Repository;
+use crate::trajectory::Entry;
 
 /// What every subcommand works with.
 #[derive(Debug, Clone)]
@@ -23,12 +25,27 @@ pub struct Context {
     pub verbose: bool,
     /// Where the log of this run is, once there is one: named when we panic.
     pub log_place: LogPlace,
+    /// Cancels everything that is waited for in this context.
+    pub cancel: CancellationToken,
+    /// Sees every event of runs in this context, secrets covered.
+    pub watch: Option<Watch>,
+}
+
+/// Somebody who looks on.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(&Entry) + Send + Sync>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl Context {
     /// For one call of the program.
     pub fn new(terminal: Terminal, global: &Global, log_place: LogPlace) -> Self {
-        Self { terminal, dir: global.dir.clone(), verbose: global.verbose, log_place }
+        let (dir, verbose, cancel) = (global.dir.clone(), global.verbose, CancellationToken::new());
+        Self { terminal, dir, verbose, log_place, cancel, watch: None }
     }
 
     /// The repository that the folder is in.
@@ -86,7 +103,7 @@ impl Context {
             .enable_all()
             .build()
             .context(|| "can't start the threads to work with".into())?;
-        let cancel = CancellationToken::new();
+        let cancel = self.cancel.child_token();
         let terminal = self.terminal.clone();
         let result = runtime.block_on(async {
             let watcher = tokio::spawn(watch_signals(cancel.clone(), terminal));

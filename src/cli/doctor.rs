@@ -1,6 +1,7 @@
 //! `kaizen-ci doctor`: what was found here, what is missing, and what to do about it.
 
 mod checks;
+mod github;
 mod models;
 
 use clap::Args;
@@ -13,12 +14,15 @@ use crate::report::escape::one_line;
 /// Options of `doctor`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci doctor\n  kaizen-ci doctor --json    for a script; exit code 22 when something that heal needs is missing"
+    after_help = "Examples:\n  kaizen-ci doctor\n  kaizen-ci doctor --github  also the token, settings and workflows on GitHub\n  kaizen-ci doctor --json    for a script; exit code 22 when something that heal needs is missing"
 )]
 pub struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+    /// Also look at GitHub: the token, the repository's settings, the workflows that use kaizen-ci
+    #[arg(long)]
+    pub github: bool,
 }
 
 /// How one check came out.
@@ -61,9 +65,9 @@ impl Check {
             Level::Mind => style.yellow("!"),
             Level::Bad => style.red("✗"),
         };
-        let mut line = format!("{mark} {} {}\n", style.dim(&format!("{:<12}", self.name)), one_line(&self.found, 300));
+        let mut line = format!("{mark} {} {}\n", style.dim(&format!("{:<13}", self.name)), one_line(&self.found, 300));
         for todo in self.todo.iter().flat_map(|todo| todo.lines()) {
-            line.push_str(&format!("{:15}{} {}\n", "", style.dim("do"), one_line(todo, 300)));
+            line.push_str(&format!("{:16}{} {}\n", "", style.dim("do"), one_line(todo, 300)));
         }
         line
     }
@@ -74,7 +78,10 @@ impl Check {
 /// # Errors
 /// When the configuration is wrong, or our own side fails.
 pub fn run(context: &Context, args: &Doctor) -> Result<Exit> {
-    let (checks, settings) = checks::all(context)?;
+    let (mut checks, settings) = checks::all(context)?;
+    if args.github {
+        checks.extend(github::all(context)?);
+    }
     let bad = checks.iter().any(|check| check.level == Level::Bad);
     let exit = if bad { Exit::SuiteEnvironment } else { Exit::Ok };
     if args.json {

@@ -13,6 +13,7 @@ use crate::config::{Loaded, Override};
 use crate::console::{Progress, ending, prompt};
 use crate::error::{Context as _, Exit, Kind, Result};
 use crate::fixer::{command, registry};
+use crate::github::order::Thrift;
 use crate::heal::{self, Ending, Outcome, Request};
 use crate::model::Models;
 use crate::repo::{Repository, Store};
@@ -37,9 +38,9 @@ pub struct Heal {
     /// Language models that may be asked, separated by commas: local, free, paid, provider/model, off
     #[arg(long, value_name = "A,B", help_heading = options::HOW)]
     pub models: Option<String>,
-    /// Only models that cost nothing, enforced where requests leave the process
-    #[arg(long, help_heading = options::HOW)]
-    pub free: bool,
+    /// What it may cost: in the same words as in a comment.
+    #[command(flatten, next_help_heading = options::HOW)]
+    pub thrift: Thrift,
     /// How far to go: 1 fixers, 2 also revert the culprit, 3 also a report for a person
     #[arg(long, value_name = "N", help_heading = options::HOW)]
     pub max_tier: Option<String>,
@@ -101,7 +102,7 @@ impl Heal {
         for (key, text) in texts {
             out.extend(text.iter().map(|text| Override { key, text: text.clone() }));
         }
-        out.extend(options::flag("free", self.free));
+        out.extend(options::flag("free", self.thrift.free));
         out.extend(options::flag("allow_test_changes", self.allow_test_changes));
         out
     }

@@ -1,4 +1,6 @@
-//! `kaizen-ci init`: a commented `.kaizen.yml` with the suites that were found filled in.
+//! `kaizen-ci init`: a commented `.kaizen.yml` with the suites that were found filled in; workflows with `--github`.
+
+pub mod github;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +18,7 @@ use crate::suite::{CommandLine, Suite};
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci init            write .kaizen.yml at the top of the repository\n  kaizen-ci init --print    only show it"
+    after_help = "Examples:\n  kaizen-ci init            write .kaizen.yml at the top of the repository\n  kaizen-ci init --print    only show it\n  kaizen-ci init --github   write workflows for GitHub Actions"
 )]
 pub struct Init {
     /// Write over a .kaizen.yml that is there
@@ -25,6 +27,12 @@ pub struct Init {
     /// Print it instead of writing it
     #[arg(long, conflicts_with = "force")]
     pub print: bool,
+    /// Write workflows for GitHub Actions instead; what is there stays
+    #[arg(long, conflicts_with = "force")]
+    pub github: bool,
+    /// Which workflows, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORM", default_values_t = [github::Form::TwoJobs, github::Form::Comments], requires = "github")]
+    pub form: Vec<github::Form>,
 }
 
 /// Writes it.
@@ -33,6 +41,9 @@ pub struct Init {
 /// When we are in no repository, or there is a file already.
 pub fn run(context: &Context, args: &Init) -> Result<Exit> {
     let repository = context.repository()?;
+    if args.github {
+        return github::write(context, &repository, &args.form, args.print);
+    }
     let suites = detect::detect(&repository.root);
     let text = reference::commented(&suites.iter().map(found).collect::<Vec<_>>());
     // A suite with a name that YAML reads otherwise must not make a file that we refuse ourselves.

@@ -14,16 +14,16 @@ use crate::cli::choice;
 use crate::cli::context::Context;
 use crate::cli::options::{self, Suites};
 use crate::cli::session::Session;
-use crate::config::{Config, Override};
+use crate::config::{Config, Loaded, Override};
 use crate::console::Progress;
 use crate::console::style::Style;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::heal::triage::Triage;
 use crate::judge::{self, Docket, Judgement, Policy};
-use crate::lab::{Lab, Limits, record_run};
+use crate::lab::{Confinement, Lab, Limits, record_run};
 use crate::patch::outside::{self, MOST_BYTES};
 use crate::repo::carry::Carry;
-use crate::repo::{Snapshot, Store};
+use crate::repo::{Repository, Sha, Snapshot, Store};
 use crate::report::escape::one_line;
 use crate::report::numbers::{count, seconds};
 use crate::report::{verdict_name, verdict_words};
@@ -192,11 +192,68 @@ struct Court<'a> {
     carry: Carry,
 }
 
+/// A commit that is in another repository on this machine.
+#[derive(Debug, Clone)]
+pub struct At {
+    /// That repository.
+    pub git_dir: PathBuf,
+    /// A reference to it there.
+    pub name: String,
+    /// The commit.
+    pub commit: Sha,
+}
+
+/// Judges `patch` on a commit that is fetched from elsewhere, with the build folders of `repository`.
+///
+/// # Errors
+/// As [`run`].
+pub fn at(
+    context: &Context,
+    repository: &Repository,
+    loaded: &Loaded,
+    suite: Option<&str>,
+    at: &At,
+    patch: &[u8],
+) -> Result<Document> {
+    let (suite, _) = choice::pick(repository, &loaded.config, suite)?;
+    let carry = choice::carried(repository, &loaded.config)?.carry;
+    let session = Session::begin(context, repository, "judge", 0, Progress::None)?;
+    let court = Court { session: &session, config: &loaded.config, suite, carry };
+    let store = Store::create(repository, &session.run.temp)?;
+    let fetch = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head"];
+    store.git().args(fetch).arg(&at.git_dir).arg(&at.name).text()?;
+    let judged = context.wait(|cancel| async move {
+        let snapshot = store.snapshot_of(&at.commit)?;
+        court.hear_on(store, snapshot, patch, &cancel).await
+    });
+    match judged {
+        Ok(document) => {
+            let _ = session.end(Exit::of_code(document.exit).unwrap_or(Exit::Internal));
+            Ok(document)
+        }
+        Err(error) => {
+            session.failed(context, &error);
+            Err(error)
+        }
+    }
+}
+
 impl Court<'_> {
     async fn hear(&self, store: Store, bytes: &[u8], cancel: &CancellationToken) -> Result<Document> {
-        let recorder = &self.session.recorder;
         let snapshot = store.snapshot()?;
-        let lab = Lab::new(store, self.carry.clone(), self.config.env_allow.clone(), self.config.parallel);
+        self.hear_on(store, snapshot, bytes, cancel).await
+    }
+
+    async fn hear_on(
+        &self,
+        store: Store,
+        snapshot: Snapshot,
+        bytes: &[u8],
+        cancel: &CancellationToken,
+    ) -> Result<Document> {
+        let recorder = &self.session.recorder;
+        let (carry, allow) = (self.carry.clone(), self.config.env_allow.clone());
+        let lab = Lab::confined(store, carry, allow, self.config.parallel, Confinement::of(self.config)?);
         let patch = match outside::parse(&lab.store, &snapshot.tree, bytes) {
             Ok(patch) => Ok(patch),
             Err(refusal) => Err(refusal.verdict()?),

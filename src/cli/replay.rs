@@ -12,7 +12,7 @@ use crate::console::Progress;
 use crate::error::{Context as _, Exit, Result};
 use crate::judge::receipt::Receipt;
 use crate::judge::replay::{self, Difference};
-use crate::lab::Lab;
+use crate::lab::{Confinement, Lab};
 use crate::repo::Store;
 use crate::report::escape::one_line;
 
@@ -43,7 +43,8 @@ pub fn run(context: &Context, args: &Replay) -> Result<Exit> {
     let progress = Progress::choose(&context.terminal, false, args.json);
     let session = Session::begin(context, &repository, "replay", 0, progress)?;
     let store = Store::create(&repository, &session.run.temp)?;
-    let lab = Lab::new(store, carry, loaded.config.env_allow.clone(), loaded.config.parallel);
+    let (allow, confinement) = (loaded.config.env_allow.clone(), Confinement::of(&loaded.config)?);
+    let lab = Lab::confined(store, carry, allow, loaded.config.parallel, confinement);
     let recorder = &session.recorder;
     let (checked, folder) = (&receipt, folder.as_path());
     let found = context.wait(|cancel: CancellationToken| async move {

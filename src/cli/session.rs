@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Watch};
 use crate::console::{Kept, Progress};
 use crate::error::{Error, Exit, Result};
 use crate::mask::Mask;
@@ -51,6 +51,15 @@ impl Sink for Covered {
     }
 }
 
+/// Shows every event to who looks on.
+struct Seen(Watch);
+
+impl Sink for Seen {
+    fn take(&mut self, entry: &Entry) {
+        (self.0.0)(entry);
+    }
+}
+
 impl Session {
     /// Begins a run of `command`: cleans up after runs that were killed, makes the folders, opens the log.
     ///
@@ -73,6 +82,9 @@ impl Session {
         let (trouble, kept) = (log.trouble(), Kept::default());
         let mut seen: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
         seen.extend(progress.sink());
+        if let Some(watch) = &context.watch {
+            seen.push(Box::new(Seen(watch.clone())));
+        }
         let recorder = Recorder::new(run.id.clone(), vec![Box::new(log), Box::new(Covered { mask, sinks: seen })]);
         recorder.record(Event::RunStarted {
             version: env!("CARGO_PKG_VERSION").into(),

@@ -282,6 +282,30 @@ pub const KEYS: &[Key] = &[
         .example("1000"),
     key("budget.models", Kind::Records(&MODEL_BUDGETS), "{}", "What single models may cost in one run: `cents`, `requests`.")
         .example("{openai/gpt-5: {cents: 20, requests: 10}}"),
+    key(
+        "github.roles",
+        Kind::List,
+        "[]",
+        "Who may give which `/kaizen` command, as `command=role` (`read`, `triage`, `write`, `maintain`, `admin`). Without \
+         it: `help` and `status` from `read`, everything else from `write`.",
+    )
+    .example("[heal=maintain, status=triage]"),
+    key("github.bots", Kind::List, "[]", "Bots whose `/kaizen` commands are obeyed, by login; others are refused.")
+        .example("[\"renovate[bot]\"]"),
+    open(
+        "sandbox",
+        Kind::Flag,
+        "on in GitHub Actions where the kernel can (Landlock), else off",
+        "A fence around the tests: they write only in their workspace, temporary folders and caches, and read no logins. \
+         With `true` it has to be there.",
+    )
+    .example("true"),
+    key(
+        "network",
+        Kind::Flag,
+        "true",
+        "`false`: the tests have no network but the loopback (Linux, where namespaces are allowed).",
+    ),
     open("parallel", Kind::Count(1, 1024), "the number of cores", "How many test runs at the same time.").example("2"),
     key("log_cap", Kind::Size, "16 MiB", "How much of each output stream of a run is kept: the head and the tail."),
 ];

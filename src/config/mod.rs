@@ -85,6 +85,14 @@ pub struct Config {
     pub catalog: Vec<CatalogLine>,
     /// Coding agents.
     pub agents: Vec<Agent>,
+    /// A fence around the tests; none: where it is usual.
+    pub sandbox: Option<bool>,
+    /// The tests have a network.
+    pub network: bool,
+    /// The least roles for commands in comments, as `command=role`.
+    pub github_roles: Vec<String>,
+    /// Bots that may give commands.
+    pub github_bots: Vec<String>,
     /// Test runs at the same time.
     pub parallel: usize,
     /// Bytes kept of each output stream.
@@ -332,6 +340,13 @@ fn typed(layers: &Layered) -> Config {
         strategies: models::strategies(&records("strategies")),
         catalog: models::catalog(&records("catalog")),
         agents: models::agents(&records("agents")),
+        sandbox: match get("sandbox") {
+            Some(Value::Flag(flag)) => Some(flag),
+            _ => None,
+        },
+        network: get("network") != Some(Value::Flag(false)),
+        github_roles: list("github.roles"),
+        github_bots: list("github.bots"),
         parallel: count("parallel").and_then(|n| usize::try_from(n).ok()).unwrap_or_else(cores),
         log_cap_bytes: match get("log_cap") {
             Some(Value::Size(bytes)) => bytes,

@@ -104,7 +104,7 @@ pub fn commented(found: &[FoundSuite]) -> String {
     for key in KEYS.iter().filter(|key| !key.name.contains('.')) {
         paragraph(&mut out, key, found);
     }
-    for group in ["carry", "env", "roles", "budget"] {
+    for group in ["carry", "env", "roles", "budget", "github"] {
         out.push_str(&format!("\n# {group}:\n"));
         for key in KEYS {
             if let Some(name) = key.name.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')) {

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn heal(words: &[&str]) -> Order {
-        Order::Heal(Heal { words: words.iter().map(|w| (*w).to_owned()).collect(), free: false })
+        Order::Heal(Heal { words: words.iter().map(|w| (*w).to_owned()).collect(), ..Heal::default() })
     }
 
     #[test]

@@ -21,10 +21,14 @@ pub struct Found {
     pub number: u64,
     /// Its address, for people.
     pub url: String,
+    /// Its title.
+    pub title: String,
     /// Whether it is open.
     pub open: bool,
     /// Its body.
     pub body: String,
+    /// When it was changed last.
+    pub updated: Option<jiff::Timestamp>,
 }
 
 impl Found {
@@ -32,13 +36,21 @@ impl Found {
         Some(Self {
             number: value.get("number")?.as_u64()?,
             url: value.get("html_url").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            title: value.get("title").and_then(Value::as_str).unwrap_or_default().to_owned(),
             open: value.get("state").and_then(Value::as_str) == Some("open"),
             body: value.get("body").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            updated: value.get("updated_at").and_then(Value::as_str).and_then(|time| time.parse().ok()),
         })
     }
 }
 
-fn strange(method: &str, route: &str) -> Trouble {
+/// Written by an app, or by the account that we are: anybody can write a marker.
+pub(super) fn is_by_us(value: &Value, me: Option<&str>) -> bool {
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+    text("/user/type") == Some("Bot") || me.is_some_and(|me| text("/user/login") == Some(me))
+}
+
+pub(super) fn strange(method: &str, route: &str) -> Trouble {
     let message = "the answer has none of the fields that it should have".into();
     Trouble::Refused { method: method.into(), route: route.into(), status: 200, message }
 }
@@ -86,12 +98,25 @@ impl Client {
     /// When GitHub does not answer.
     pub async fn find_comment(&self, number: u64, what: &str, value: &str) -> Result<Option<(u64, String)>, Trouble> {
         let all = self.list(&self.route(&format!("/issues/{number}/comments")), LIST_MOST).await?;
+        let me = self.own_login().await;
         Ok(all.iter().find_map(|comment| {
             let text = comment.get("body")?.as_str()?;
-            // Only of an app or of the account that we are: anybody can write a marker.
-            let bot = comment.pointer("/user/type").and_then(Value::as_str) == Some("Bot");
-            (bot && body::is_marked(text, what, value)).then(|| (comment["id"].as_u64().unwrap_or(0), text.to_owned()))
+            let ours = is_by_us(comment, me) && body::is_marked(text, what, value);
+            ours.then(|| (comment["id"].as_u64().unwrap_or(0), text.to_owned()))
         }))
+    }
+
+    /// The account that the token belongs to; none for apps, whose tokens may not ask.
+    pub async fn own_login(&self) -> Option<&str> {
+        let of_a_person = ["ghp_", "github_pat_", "gho_", "ghu_"].iter().any(|p| self.token.text().starts_with(p));
+        let ask = || async {
+            let answer = self.read("/user").await.ok()?;
+            answer.body.get("login")?.as_str().and_then(|login| names::login(login).ok()).map(str::to_owned)
+        };
+        match of_a_person {
+            true => self.who.get_or_init(ask).await.as_deref(),
+            false => None,
+        }
     }
 
     /// Writes our comment with this marker: a new one, or over the one that is there. `text` begins with the marker.
@@ -117,9 +142,19 @@ impl Client {
     /// # Errors
     /// When GitHub does not answer.
     pub async fn find_issue(&self, fingerprint: &str) -> Result<Option<Found>, Trouble> {
-        let all = self.list(&self.route(&format!("/issues?labels={LABEL}&state=all")), LIST_MOST).await?;
-        let issues = all.iter().filter(|value| value.get("pull_request").is_none()).filter_map(Found::of);
-        Ok(issues.into_iter().find(|found| body::is_marked(&found.body, "fingerprint", fingerprint)))
+        let all = self.our_issues("all").await?;
+        Ok(all.into_iter().find(|found| body::is_marked(&found.body, "fingerprint", fingerprint)))
+    }
+
+    /// Our issues in this state (`open`, `closed`, `all`).
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn our_issues(&self, state: &str) -> Result<Vec<Found>, Trouble> {
+        let all = self.list(&self.route(&format!("/issues?labels={LABEL}&state={state}")), LIST_MOST).await?;
+        let me = self.own_login().await;
+        let ours = |value: &&Value| value.get("pull_request").is_none() && is_by_us(value, me);
+        Ok(all.iter().filter(ours).filter_map(Found::of).collect())
     }
 
     /// One issue per fingerprint: made, or updated and opened again.
@@ -149,12 +184,58 @@ impl Client {
     /// When GitHub refuses.
     pub async fn close_issue(&self, fingerprint: &str, why: &str) -> Result<Option<u64>, Trouble> {
         let Some(found) = self.find_issue(fingerprint).await?.filter(|found| found.open) else { return Ok(None) };
+        self.close(&found, fingerprint, why).await?;
+        Ok(Some(found.number))
+    }
+
+    async fn close(&self, found: &Found, fingerprint: &str, why: &str) -> Result<(), Trouble> {
         let text = format!("{}\n{why}\n", body::marker("green", fingerprint));
         self.put_comment(found.number, "green", fingerprint, &text).await?;
         let route = self.route(&format!("/issues/{}", found.number));
         let change = json!({ "state": "closed", "state_reason": "completed" });
-        self.write("PATCH", &route, &change, || async { Ok(None) }).await?;
-        Ok(Some(found.number))
+        self.write("PATCH", &route, &change, || async { Ok(None) }).await.map(drop)
+    }
+
+    /// Closes all our open issues of this place (a branch and the tests that are run on it): everything there is green.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub async fn close_place(&self, place: &str, why: &str) -> Result<Vec<u64>, Trouble> {
+        let mut closed = Vec::new();
+        for found in self.our_issues("open").await? {
+            let Some(fingerprint) = body::marked_value(&found.body, "fingerprint") else { continue };
+            if body::marked_value(&found.body, "place").as_deref() == Some(place) {
+                self.close(&found, &fingerprint, why).await?;
+                closed.push(found.number);
+            }
+        }
+        Ok(closed)
+    }
+
+    /// The pull requests that a commit is the tip of; also those of forks, which events do not name.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn pulls_of(&self, sha: &str) -> Result<Vec<u64>, Trouble> {
+        let all = self.list(&self.route(&format!("/commits/{sha}/pulls")), 100).await?;
+        let is_tip = |pull: &&Value| pull.pointer("/head/sha").and_then(Value::as_str) == Some(sha);
+        Ok(all.iter().filter(is_tip).filter_map(|pull| pull.get("number")?.as_u64()).collect())
+    }
+
+    /// A file of the repository at a branch or commit, as text; none when it is not there.
+    ///
+    /// # Errors
+    /// When GitHub does not answer, or it is no text.
+    pub async fn file_at(&self, path: &str, at: &str) -> Result<Option<String>, Trouble> {
+        let at = at.replace('#', "%23").replace('+', "%2B");
+        let route = self.route(&format!("/contents/{path}?ref={at}"));
+        let answer = match self.read(&route).await {
+            Ok(answer) => answer.body,
+            Err(trouble) if trouble.status() == Some(404) => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        };
+        let text = answer.get("content").and_then(Value::as_str).and_then(super::base64::decode);
+        text.and_then(|bytes| String::from_utf8(bytes).ok()).map(Some).ok_or_else(|| strange("GET", &route))
     }
 
     /// The open pull request from our branch, if there is one.
@@ -168,6 +249,20 @@ impl Client {
             .iter()
             .find(|pull| pull.pointer("/head/ref").and_then(Value::as_str) == Some(branch))
             .and_then(Found::of))
+    }
+
+    /// The open pull requests from branches of ours.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn our_pulls(&self) -> Result<Vec<Found>, Trouble> {
+        let all = self.list(&self.route("/pulls?state=open"), LIST_MOST).await?;
+        let own = |pull: &&Value| {
+            let name = pull.pointer("/head/ref").and_then(Value::as_str).unwrap_or_default();
+            let ours = pull.pointer("/head/repo/full_name").and_then(Value::as_str) == Some(&self.slug.to_string());
+            ours && name.starts_with(super::event::OWN_BRANCHES)
+        };
+        Ok(all.iter().filter(own).filter_map(Found::of).collect())
     }
 
     /// A draft pull request from our branch: made, or its text updated.
@@ -222,6 +317,7 @@ impl Client {
                 head: names::sha(text("/head/sha")?).ok()?.to_owned(),
                 branch: names::branch(text("/head/ref")?).ok()?.to_owned(),
                 base: names::branch(text("/base/ref")?).ok()?.to_owned(),
+                base_head: names::sha(text("/base/sha")?).ok()?.to_owned(),
                 fork: text("/head/repo/full_name") != Some(self.slug.to_string().as_str()),
             })
         };

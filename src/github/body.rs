@@ -1,6 +1,7 @@
 //! Titles and bodies of pull requests, issues and comments, made from the run's document; with markers, below the limits.
 
 use crate::mask::Mask;
+use crate::model::money::Money;
 use crate::report::escape::{code, one_line};
 use crate::report::{Document, markdown};
 
@@ -24,9 +25,31 @@ pub fn is_marked(body: &str, what: &str, value: &str) -> bool {
     body.lines().next().is_some_and(|line| line.trim() == marker(what, value))
 }
 
+/// The value of a marker among the first lines, which are all markers where we wrote them.
+pub fn marked_value(body: &str, what: &str) -> Option<String> {
+    let (start, end) = (format!("<!-- kaizen-ci:{what}="), " -->");
+    let ours = body.lines().take_while(|line| line.starts_with("<!-- kaizen-ci:"));
+    ours.filter_map(|line| line.trim().strip_prefix(&start)?.strip_suffix(end)).map(str::to_owned).next()
+}
+
 /// Does `body` begin with a marker of ours?
 pub fn is_ours(body: &str) -> bool {
     body.trim_start().starts_with("<!-- kaizen-ci:")
+}
+
+/// What models cost in a run.
+pub fn money(document: &Document) -> Money {
+    document.models.iter().fold(Money::ZERO, |sum, model| sum.plus(Money(model.nano_dollars)))
+}
+
+/// Whether CI will run on a pull request of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ci {
+    /// Somebody with write access has to approve it: that is so for what was made with `GITHUB_TOKEN`.
+    #[default]
+    NeedsApproval,
+    /// It runs as for any other: the token belongs to an app or a person.
+    Runs,
 }
 
 /// What is known besides the document.
@@ -34,12 +57,18 @@ pub fn is_ours(body: &str) -> bool {
 pub struct Around {
     /// The fingerprint, as it stands in names.
     pub fingerprint: String,
+    /// The fingerprint in full, for the memory of the next run.
+    pub print: String,
+    /// Where it was red: a branch and the tests that are run on it, as one number. Everything of a place turns green together.
+    pub place: String,
     /// The run of the workflow, for a link.
     pub run_url: Option<String>,
     /// The receipt, as JSON.
     pub receipt: Option<String>,
-    /// Whether CI will run on the pull request: with `GITHUB_TOKEN` somebody has to approve it.
-    pub needs_approval: bool,
+    /// Whether CI will run on the pull request.
+    pub ci: Ci,
+    /// What was verified is the commit and files that the job had made beside it.
+    pub dirty: bool,
 }
 
 /// The title of a heal's pull request. A revert speaks git's own words.
@@ -82,13 +111,19 @@ pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
         let author = crate::report::escape::markdown(&culprit.author);
         out.push_str(&format!("This reverts commit {}, written by {author}.\n\n", code(&culprit.commit)));
     }
-    out.push_str(match around.needs_approval {
-        true => {
+    out.push_str(match around.ci {
+        Ci::NeedsApproval => {
             "CI on this branch waits for somebody with write access: it was pushed with `GITHUB_TOKEN`, so choose *Approve \
              and run* below.\n\n"
         }
-        false => "CI runs on this branch as on any other.\n\n",
+        Ci::Runs => "CI runs on this branch as on any other.\n\n",
     });
+    if around.dirty {
+        out.push_str(
+            "> Mind: the job had files beside the commit (built or written by the tests), and the heal was verified with them \
+             there.\n\n",
+        );
+    }
     out.push_str(&markdown::render(document));
     let mut tail = format!("\nCost: {}.\n", cost(document));
     if let Some(receipt) = &around.receipt {
@@ -97,18 +132,33 @@ pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
             &crate::report::escape::fence("json", receipt),
         ));
     }
-    finish("fingerprint", &around.fingerprint, &out, &tail, around, mask)
+    finish(&out, &tail, &unprinted(document, around), mask)
 }
 
-/// No model is asked by this version, so nothing is paid for.
+/// What it cost: money and turns where models were asked, runs of the tests and time in any case.
 fn cost(document: &Document) -> String {
     let runs: u64 = document.runs.values().sum();
-    format!("$0.00, {runs} runs of tests, {}", crate::report::numbers::seconds(document.duration_ms))
+    let turns: u64 = document.models.iter().map(|model| model.turns).sum();
+    let models = match turns {
+        0 => "no model asked".to_owned(),
+        turns => crate::report::numbers::count(usize::try_from(turns).unwrap_or(usize::MAX), "turn") + " with models",
+    };
+    let time = crate::report::numbers::seconds(document.duration_ms);
+    format!("{}, {models}, {runs} runs of tests, {time}", money(document))
 }
 
 /// The body of an issue, or of a comment under a pull request, for what did not heal.
 pub fn issue(document: &Document, around: &Around, mask: &Mask) -> String {
-    finish("fingerprint", &around.fingerprint, &markdown::render(document), "", around, mask)
+    let tail = format!("\nCost: {}.\n", cost(document));
+    finish(&markdown::render(document), &tail, &unprinted(document, around), mask)
+}
+
+/// A failure that healed is not one to be left alone by the next run: then the fingerprint in full is left out.
+fn unprinted(document: &Document, around: &Around) -> Around {
+    match document.heal {
+        Some(_) => Around { print: String::new(), ..around.clone() },
+        None => around.clone(),
+    }
 }
 
 /// A folded part.
@@ -116,8 +166,13 @@ pub fn folded(title: &str, body: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n", body.trim_end())
 }
 
-fn finish(what: &str, value: &str, text: &str, tail: &str, around: &Around, mask: &Mask) -> String {
-    let mut out = format!("{}\n", marker(what, value));
+fn finish(text: &str, tail: &str, around: &Around, mask: &Mask) -> String {
+    let mut out = format!("{}\n", marker("fingerprint", &around.fingerprint));
+    for (what, value) in [("place", &around.place), ("print", &around.print)] {
+        if !value.is_empty() {
+            out.push_str(&format!("{}\n", marker(what, value)));
+        }
+    }
     let room = ROOM_CHARS.saturating_sub(tail.chars().count().min(ROOM_CHARS / 2));
     out.push_str(&fit(&mask.cover(text), room));
     if tail.chars().count() <= ROOM_CHARS / 2 {
@@ -276,6 +331,9 @@ mod tests {
         assert!(!is_marked(&format!("x\n{body}"), "comment", "12"));
         assert!(!is_marked(&body, "comment", "1"));
         assert_eq!(marker("x", "--> <b>"), "<!-- kaizen-ci:x=--b -->");
+        let two = format!("{}\n{}\ntext\n{}", marker("comment", "12"), marker("place", "ab"), marker("print", "x"));
+        assert_eq!(marked_value(&two, "place").as_deref(), Some("ab"));
+        assert_eq!(marked_value(&two, "print"), None, "a marker in the text is somebody's");
     }
 
     #[test]

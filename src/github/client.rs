@@ -53,7 +53,7 @@ pub struct Place {
 /// One repository of GitHub, and how to talk to it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    crab: Octocrab,
+    pub(super) crab: Octocrab,
     /// Keeps the threads that `crab` works on.
     _driver: Arc<Driver>,
     /// Where it is.
@@ -62,7 +62,9 @@ pub struct Client {
     pub slug: Slug,
     /// What we show who we are with.
     pub token: Token,
-    pace: Pace,
+    pub(super) pace: Pace,
+    /// The account that the token belongs to, once it was asked for.
+    pub(super) who: Arc<tokio::sync::OnceCell<Option<String>>>,
 }
 
 /// An answer that was taken.
@@ -178,7 +180,7 @@ impl Client {
             .build()
             .map_err(|e| Error::environment("can't make a client for GitHub").why(e.to_string()))?;
         drop(inside);
-        Ok(Self { crab, _driver: Arc::new(driver), place, slug, token, pace })
+        Ok(Self { crab, _driver: Arc::new(driver), place, slug, token, pace, who: Arc::default() })
     }
 
     /// The path of something in the repository.

@@ -1,10 +1,12 @@
-//! From a run's document to what people see on GitHub: a pull request, a commit on theirs, or an issue.
+//! From a run's document to what people see on GitHub: a pull request, a commit on theirs, suggestions, or an issue.
+
+use futures::future::BoxFuture;
 
 use super::api::Found;
 use super::body::{self, Around};
 use super::client::{Client, Trouble};
 use super::names;
-use super::pristine::{Pristine, Pushed};
+use super::pristine::{Pristine, Pushed, Rules};
 use crate::error::{Error, Result};
 use crate::mask::Mask;
 use crate::report::Document;
@@ -16,6 +18,8 @@ pub enum Deliver {
     Pr,
     /// A commit on the branch that was red.
     Push,
+    /// Suggestions under the lines of the pull request, where all of the heal is on lines that it shows.
+    Suggest,
     /// Only the report: an issue, or a comment under the pull request.
     Report,
 }
@@ -44,6 +48,17 @@ pub struct Parcel<'a> {
     pub around: Around,
     /// Whether the pull request is a draft.
     pub draft: bool,
+    /// What no patch may change, by the configuration of the base branch.
+    pub rules: Rules,
+}
+
+/// Judges a heal again when its branch has moved. Where code may not be run (the job that publishes) there is none.
+pub trait Verify: Sync {
+    /// Is `merged` (the heal carried over onto `tip`, both in `pristine`) a heal of `tip`?
+    ///
+    /// # Errors
+    /// When our own side fails.
+    fn verify<'a>(&'a self, pristine: &'a Pristine, tip: &'a str, merged: &'a str) -> BoxFuture<'a, Result<bool>>;
 }
 
 /// How a delivery ended.
@@ -53,6 +68,13 @@ pub enum Delivered {
     Pull(Found),
     /// A commit is on the red branch.
     Commit(String),
+    /// Suggestions are under the pull request.
+    Suggested {
+        /// The pull request.
+        pull: u64,
+        /// How many.
+        count: usize,
+    },
     /// An issue was made, updated or opened again.
     Issue(Found),
     /// A comment under the pull request.
@@ -81,44 +103,49 @@ pub async fn deliver(
     scene: &Scene,
     parcel: &Parcel<'_>,
     mask: &Mask,
+    judge: Option<&dyn Verify>,
 ) -> Result<Delivered> {
     let document = parcel.document;
     if document.failure.is_none() {
         return Ok(Delivered::Nothing);
     }
     let healed = document.heal.as_ref().filter(|heal| heal.disagreement.is_none());
+    let work = Work { client, scene, parcel, mask, judge };
     match (healed, parcel.patch) {
-        (Some(_), Some(patch)) if how != Deliver::Report && !scene.fork => {
-            let work = Work { client, scene, parcel, mask };
-            match how {
-                Deliver::Push => work.push(patch).await,
-                Deliver::Pr | Deliver::Report => work.pull(patch).await,
-            }
-        }
-        _ => report(client, scene, parcel, mask).await,
+        (Some(_), Some(patch)) => match how {
+            Deliver::Suggest => work.suggest(patch).await,
+            Deliver::Push if !scene.fork => work.push(patch).await,
+            Deliver::Pr if !scene.fork => work.pull(patch, "").await,
+            Deliver::Push | Deliver::Pr | Deliver::Report => work.report("").await,
+        },
+        _ => work.report("").await,
     }
 }
 
-/// The report: under the pull request as a comment, else as the issue of its fingerprint.
-async fn report(client: &Client, scene: &Scene, parcel: &Parcel<'_>, mask: &Mask) -> Result<Delivered> {
-    let fingerprint = &parcel.around.fingerprint;
-    let text = body::issue(parcel.document, &parcel.around, mask);
-    if let Some(pull) = scene.pull {
-        client.put_comment(pull, "fingerprint", fingerprint, &text).await?;
-        return Ok(Delivered::Comment { pull });
-    }
-    let title = mask.cover(&body::issue_title(parcel.document)).into_owned();
-    Ok(Delivered::Issue(client.put_issue(fingerprint, &title, &text).await?))
-}
+/// So often a branch may move while we work; then the heal becomes a pull request.
+const MOST_MOVES: usize = 3;
 
 struct Work<'a> {
     client: &'a Client,
     scene: &'a Scene,
     parcel: &'a Parcel<'a>,
     mask: &'a Mask,
+    judge: Option<&'a dyn Verify>,
 }
 
 impl Work<'_> {
+    /// The report: under the pull request as a comment, else as the issue of its fingerprint.
+    async fn report(&self, note: &str) -> Result<Delivered> {
+        let fingerprint = &self.parcel.around.fingerprint;
+        let text = with_note(&body::issue(self.parcel.document, &self.parcel.around, self.mask), note);
+        if let Some(pull) = self.scene.pull {
+            self.client.put_comment(pull, "fingerprint", fingerprint, &text).await?;
+            return Ok(Delivered::Comment { pull });
+        }
+        let title = self.mask.cover(&body::issue_title(self.parcel.document)).into_owned();
+        Ok(Delivered::Issue(self.client.put_issue(fingerprint, &title, &text).await?))
+    }
+
     fn message(&self, title: &str) -> String {
         let heal = self.parcel.document.heal.as_ref();
         let culprit = self.parcel.document.culprit.as_ref().filter(|_| heal.is_some_and(|heal| heal.tier == 2));
@@ -132,19 +159,18 @@ impl Work<'_> {
         let title = self.mask.cover(&body::title(self.parcel.document)).into_owned();
         let pristine = Pristine::create(self.client)?;
         pristine.fetch(&self.scene.head)?;
-        let commit = pristine.commit(&self.scene.head, patch, &self.message(&title))?;
+        let commit = pristine.commit(&self.scene.head, patch, &self.message(&title), &self.parcel.rules)?;
         Ok((pristine, commit, title))
     }
 
-    async fn pull(&self, patch: &[u8]) -> Result<Delivered> {
+    async fn pull(&self, patch: &[u8], note: &str) -> Result<Delivered> {
         let (pristine, commit, title) = self.commit(patch)?;
         let branch = self.place_branch(&pristine, &commit)?;
-        let base = match self.scene.pull {
-            Some(_) => self.scene.branch.clone(),
-            None if self.scene.branch.is_empty() => self.client.default_branch().await?,
-            None => self.scene.branch.clone(),
+        let base = match self.scene.branch.is_empty() {
+            true => self.client.default_branch().await?,
+            false => self.scene.branch.clone(),
         };
-        let text = body::pull(self.parcel.document, &self.parcel.around, self.mask);
+        let text = with_note(&body::pull(self.parcel.document, &self.parcel.around, self.mask), note);
         match self.client.put_pull(&branch, &base, &title, &text, self.parcel.draft).await {
             Ok(found) => Ok(Delivered::Pull(found)),
             Err(trouble) if may_not_make_pulls(&trouble) => self.branch_and_issue(&branch, &base, &title, &text).await,
@@ -178,26 +204,87 @@ impl Work<'_> {
         let link = format!("{}/{}/compare/{base}...{branch}?expand=1", self.client.place.server, self.client.slug);
         let note = format!(
             "**The heal is on the branch `{branch}`: [open a pull request]({link}).** kaizen-ci may not do it itself: allow it \
-             in Settings → Actions → General → *Allow GitHub Actions to create and approve pull requests*.\n\n"
+             in Settings → Actions → General → *Allow GitHub Actions to create and approve pull requests*."
         );
-        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-        let text = body::fit(&format!("{first}\n{note}{rest}"), body::BODY_MOST_CHARS);
-        let issue = self.client.put_issue(&self.parcel.around.fingerprint, title, &text).await?;
+        let issue = self.client.put_issue(&self.parcel.around.fingerprint, title, &with_note(text, &note)).await?;
         Ok(Delivered::Branch { branch: branch.to_owned(), issue })
     }
 
-    /// A commit on the red branch itself, if it has not moved since. If it has, what was verified is not what would be
-    /// there: the heal becomes a pull request, which loses nothing and overwrites nobody.
+    /// A commit on the red branch itself. When that has moved, the heal is merged with it and judged again; when it does
+    /// not merge, is no heal there, or nobody here may run code, it becomes a pull request: nothing is lost, and nobody's
+    /// commit is pushed over.
     async fn push(&self, patch: &[u8]) -> Result<Delivered> {
-        let (pristine, commit, _) = self.commit(patch)?;
+        let (pristine, commit, title) = self.commit(patch)?;
         let branch = names::branch(&self.scene.branch).map_err(|e| Error::usage(e.to_string()))?;
-        if pristine.tip(branch)?.as_deref() == Some(self.scene.head.as_str())
-            && pristine.push(&commit, branch, Some(&self.scene.head))? == Pushed::Done
-        {
-            return Ok(Delivered::Commit(commit));
+        for _ in 0..MOST_MOVES {
+            let Some(tip) = pristine.tip(branch)? else { break };
+            let ready = match tip == self.scene.head {
+                true => commit.clone(),
+                false => match self.merged(&pristine, &commit, &tip, &title).await? {
+                    Ok(merged) => merged,
+                    Err(why) => return self.pull(patch, &self.left_behind(why)).await,
+                },
+            };
+            if pristine.push(&ready, branch, Some(&tip))? == Pushed::Done {
+                return Ok(Delivered::Commit(ready));
+            }
         }
-        self.pull(patch).await
+        self.pull(patch, &self.left_behind("the branch moved again and again, or is gone")).await
     }
+
+    /// The heal on top of `tip`, verified there; or why not.
+    async fn merged(
+        &self,
+        pristine: &Pristine,
+        commit: &str,
+        tip: &str,
+        title: &str,
+    ) -> Result<std::result::Result<String, &'static str>> {
+        let Some(judge) = self.judge else {
+            return Ok(Err("the branch moved, and this job may not run tests to judge the heal again"));
+        };
+        pristine.fetch(tip)?;
+        let Some(merged) = pristine.carry(&self.scene.head, commit, tip, &self.message(title), &self.parcel.rules)?
+        else {
+            return Ok(Err("the branch moved, and the heal conflicts with what is new there"));
+        };
+        Ok(match judge.verify(pristine, tip, &merged).await? {
+            true => Ok(merged),
+            false => Err("the branch moved, and the heal is none for what is there now"),
+        })
+    }
+
+    /// What is said when a heal could not be pushed, with the one command that applies it.
+    fn left_behind(&self, why: &str) -> String {
+        let branch = format!("kaizen/heal-{}", self.parcel.around.fingerprint);
+        format!(
+            "**Not pushed: {why}.** The heal is on a branch of its own; to take it over by hand:\n\n```sh\ngit fetch origin \
+             {branch} && git cherry-pick FETCH_HEAD\n```"
+        )
+    }
+
+    /// Suggestions under the lines; where they don't allow it, the report with the patch, and why.
+    async fn suggest(&self, patch: &[u8]) -> Result<Delivered> {
+        let Some(pull) = self.scene.pull else {
+            return self.report("**Not suggested:** there is no pull request to suggest it in.").await;
+        };
+        let fingerprint = &self.parcel.around.fingerprint;
+        let text = body::issue(self.parcel.document, &self.parcel.around, self.mask);
+        match self.client.suggest(pull, &self.scene.head, patch, fingerprint, &text).await? {
+            Ok(count) => Ok(Delivered::Suggested { pull, count }),
+            Err(why) => self.report(&format!("**Not suggested:** {why}. The patch is below.")).await,
+        }
+    }
+}
+
+/// `text` with a note behind its markers.
+fn with_note(text: &str, note: &str) -> String {
+    if note.is_empty() {
+        return text.to_owned();
+    }
+    let end: usize =
+        text.split_inclusive('\n').take_while(|line| line.starts_with("<!-- kaizen-ci:")).map(str::len).sum();
+    body::fit(&format!("{}{note}\n\n{}", &text[..end], &text[end..]), body::BODY_MOST_CHARS)
 }
 
 fn may_not_make_pulls(trouble: &Trouble) -> bool {

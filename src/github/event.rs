@@ -35,6 +35,17 @@ pub enum Trigger {
         pulls: Vec<u64>,
         /// Who started it: checked as the author of a comment is.
         actor: String,
+        /// The name of that workflow: what it reports is kept under it.
+        workflow: String,
+    },
+    /// A workflow elsewhere ended well: what it had found red is over.
+    TurnedGreen {
+        /// What it ran on.
+        head: String,
+        /// The branch of that.
+        branch: String,
+        /// The name of that workflow.
+        workflow: String,
     },
     /// Somebody pressed the button, or called `workflow_dispatch`.
     Dispatch {
@@ -58,6 +69,8 @@ pub struct Pull {
     pub branch: String,
     /// Where it is to be merged to.
     pub base: String,
+    /// The tip of that.
+    pub base_head: String,
     /// Whether it comes from another repository: then its code is never run with a token around.
     pub fork: bool,
 }
@@ -225,6 +238,7 @@ fn pull(payload: &Payload<'_>) -> Result<Pull, Refused> {
         head: payload.sha("pull_request.head.sha")?,
         branch: payload.branch("pull_request.head.ref")?,
         base: names::branch(payload.text("pull_request.base.ref")?)?.to_owned(),
+        base_head: payload.sha("pull_request.base.sha")?,
         fork: payload.fork("pull_request.head.repo"),
     })
 }
@@ -232,6 +246,15 @@ fn pull(payload: &Payload<'_>) -> Result<Pull, Refused> {
 fn workflow_run(payload: &Payload<'_>) -> Result<Trigger, Refused> {
     payload.only(&["completed"])?;
     let conclusion = payload.get("workflow_run.conclusion").and_then(Value::as_str).unwrap_or("no conclusion");
+    let named = ["workflow_run.name", "workflow.name", "workflow_run.path"];
+    let name = named.into_iter().find_map(|path| payload.get(path)?.as_str().filter(|name| !name.is_empty()));
+    let workflow: String = name.unwrap_or_default().chars().take(200).collect();
+    let fork = payload.fork("workflow_run.head_repository");
+    // what a fork's code says of itself closes nothing
+    if conclusion == "success" && !fork {
+        let branch = payload.branch("workflow_run.head_branch")?;
+        return Ok(Trigger::TurnedGreen { head: payload.sha("workflow_run.head_sha")?, branch, workflow });
+    }
     if !matches!(conclusion, "failure" | "timed_out") {
         return Err(Refused::NotFailed(conclusion.chars().take(60).collect()));
     }
@@ -243,9 +266,10 @@ fn workflow_run(payload: &Payload<'_>) -> Result<Trigger, Refused> {
         run: payload.number("workflow_run.id")?,
         head: payload.sha("workflow_run.head_sha")?,
         branch: payload.branch("workflow_run.head_branch")?,
-        fork: payload.fork("workflow_run.head_repository"),
+        fork,
         pulls,
         actor: names::login(actor.ok_or_else(|| payload.missing("workflow_run.actor.login"))?)?.to_owned(),
+        workflow,
     })
 }
 
@@ -324,8 +348,8 @@ mod tests {
             ("workflow_job.completed.success.json", "Event"),
             ("workflow_run.completed.failure.COMPOSED.json", "WorkflowRun"),
             ("workflow_run.completed.null-conclusion.json", "NotFailed"),
-            ("workflow_run.completed.success.json", "NotFailed"),
-            ("workflow_run.completed.success.with-pr.json", "NotFailed"),
+            ("workflow_run.completed.success.json", "TurnedGreen"),
+            ("workflow_run.completed.success.with-pr.json", "TurnedGreen"),
             ("workflow_run.requested.action_required.json", "Action"),
             ("octocrab/issue_comment_created_webhook_event.json", "Comment"),
             ("octocrab/issues_opened_webhook_event.json", "Event"),

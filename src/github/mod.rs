@@ -5,13 +5,19 @@
 
 pub mod allow;
 pub mod api;
+pub mod base64;
 pub mod body;
+pub mod checks;
 pub mod clean;
 pub mod client;
 pub mod deliver;
+pub mod download;
 pub mod event;
+pub mod handover;
+pub mod logs;
 pub mod names;
 pub mod order;
 pub mod pace;
 pub mod pristine;
+pub mod suggest;
 pub mod talk;

@@ -47,15 +47,31 @@ pub enum Order {
     Help,
 }
 
+/// What is said in the same words in a comment and on the command line: both take it from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub struct Thrift {
+    /// Only models that cost nothing, enforced where requests leave the process
+    #[arg(long)]
+    pub free: bool,
+}
+
+/// `--rounds N`, in a comment and on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub struct Rounds {
+    /// How many rounds at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub rounds: Option<u8>,
+}
+
 /// `/kaizen heal [strategy…] [sha]`
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Heal {
     /// Fixers that race (default: all), and the commit to work on
     #[arg(value_name = "STRATEGY|SHA")]
     pub words: Vec<String>,
-    /// Use only what costs nothing
-    #[arg(long)]
-    pub free: bool,
+    /// What it may cost.
+    #[command(flatten)]
+    pub thrift: Thrift,
 }
 
 impl Heal {
@@ -75,12 +91,12 @@ pub struct Council {
     /// The question
     #[arg(required = true, value_name = "QUESTION")]
     pub question: Vec<String>,
-    /// Use only models that cost nothing
-    #[arg(long)]
-    pub free: bool,
-    /// How many rounds of debate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
-    pub rounds: Option<u8>,
+    /// What it may cost.
+    #[command(flatten)]
+    pub thrift: Thrift,
+    /// How long it may go on.
+    #[command(flatten)]
+    pub rounds: Rounds,
 }
 
 /// `/kaizen prd [path]`
@@ -89,12 +105,12 @@ pub struct Prd {
     /// The document (default: the text)
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
-    /// Use only models that cost nothing
-    #[arg(long)]
-    pub free: bool,
-    /// How many rounds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
-    pub rounds: Option<u8>,
+    /// What it may cost.
+    #[command(flatten)]
+    pub thrift: Thrift,
+    /// How long it may go on.
+    #[command(flatten)]
+    pub rounds: Rounds,
 }
 
 impl Order {
@@ -203,7 +219,7 @@ fn meant(word: &str, known: &[&str]) -> String {
 fn answer(rest: &str, error: &clap::Error) -> String {
     use clap::error::ErrorKind as K;
     let word = rest.split_whitespace().next().unwrap_or_default();
-    let known = ["heal", "council", "prd", "diagnose", "status", "stop", "help"];
+    let known: Vec<&str> = words().collect();
     match error.kind() {
         K::InvalidSubcommand => format!("There is no such command.{}", meant(word, &known)),
         K::MissingRequiredArgument => format!("`{CALL} {word}` needs something more: {}", usage(word)),
@@ -229,6 +245,11 @@ pub const USAGE: &[(&str, &str)] = &[
     ("help", "list the commands"),
 ];
 
+/// The word of every command.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    USAGE.iter().filter_map(|(usage, _)| usage.split_whitespace().next())
+}
+
 /// The table of commands, for the answer to `/kaizen help` and the README.
 pub fn table() -> String {
     let mut out = String::from("| command | what it does |\n|---|---|\n");
@@ -249,12 +270,14 @@ mod tests {
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
     fn heal(words: &[&str], free: bool) -> Said {
-        Said::Order(Order::Heal(Heal { words: words.iter().map(|w| (*w).to_owned()).collect(), free }))
+        let words = words.iter().map(|w| (*w).to_owned()).collect();
+        Said::Order(Order::Heal(Heal { words, thrift: Thrift { free } }))
     }
 
     #[test]
     fn orders_are_read_with_their_words_and_options() {
-        let council = Council { question: vec!["Should".into(), "we?".into()], free: true, rounds: Some(2) };
+        let question = vec!["Should".into(), "we?".into()];
+        let council = Council { question, thrift: Thrift { free: true }, rounds: Rounds { rounds: Some(2) } };
         for (body, expected) in [
             ("/kaizen heal", vec![heal(&[], false)]),
             ("/kaizen heal undo mutate --free", vec![heal(&["undo", "mutate"], true)]),

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::base64;
 use super::client::Client;
 use super::names;
 use crate::error::{Context as _, Error, Result};
 use crate::repo::Git;
+use crate::suite::protected::{Protected, Protection};
 
 /// A fresh bare repository in a temporary folder, with nothing in it but what was fetched by name.
 #[derive(Debug)]
@@ -23,6 +25,16 @@ const MAIL: &str = "kaizen-ci@users.noreply.github.com";
 /// Folders and files that no patch of ours may change, wherever it comes from: what steers git, CI and this program.
 const PROTECTED: &[&str] = &[".github/", ".git/", ".gitmodules", ".gitattributes", ".kaizen.yml", ".cargo/"];
 
+/// Which further files a patch may not change: the judge's own list, looked at again here, where what it decided may have
+/// been handed over by a job that ran foreign code.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Tests may be changed: the configuration of the base branch says so.
+    pub tests_may_change: bool,
+    /// Globs that it protects beyond the built-in ones.
+    pub protected: Vec<String>,
+}
+
 impl Pristine {
     /// Makes one for the client's repository.
     ///
@@ -34,7 +46,7 @@ impl Pristine {
             .tempdir()
             .context(|| "can't make a temporary folder".into())?;
         let url = format!("{}/{}.git", client.place.server, client.slug);
-        let login = base64(format!("x-access-token:{}", client.token.text()).as_bytes());
+        let login = base64::encode(format!("x-access-token:{}", client.token.text()).as_bytes());
         let pristine = Self { dir, url, header: format!("Authorization: Basic {login}") };
         Git::in_dir(pristine.dir.path())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -44,7 +56,8 @@ impl Pristine {
         Ok(pristine)
     }
 
-    fn git_dir(&self) -> PathBuf {
+    /// Its git directory.
+    pub fn git_dir(&self) -> PathBuf {
         self.dir.path().join("repo.git")
     }
 
@@ -69,6 +82,37 @@ impl Pristine {
         self.online().args(["fetch", "--quiet", "--no-tags", "--depth=1", self.url.as_str(), sha]).text().map(drop)
     }
 
+    /// Fetches commits with all their history.
+    ///
+    /// # Errors
+    /// As [`Pristine::fetch`].
+    pub fn fetch_history(&self, shas: &[&str]) -> Result<()> {
+        for sha in shas {
+            names::sha(sha).map_err(|e| Error::usage(e.to_string()))?;
+        }
+        self.online().args(["fetch", "--quiet", "--no-tags", self.url.as_str()]).args(shas).text().map(drop)
+    }
+
+    /// Gives a commit a name, so that it can be fetched from here by path; the name.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub fn offer(&self, commit: &str) -> Result<String> {
+        let commit = names::sha(commit).map_err(|e| Error::usage(e.to_string()))?;
+        let name = format!("refs/heads/offer-{commit}");
+        self.git().args(["update-ref", name.as_str(), commit]).text()?;
+        Ok(name)
+    }
+
+    /// The difference between two commits that are here, as git writes it.
+    ///
+    /// # Errors
+    /// When one is not here.
+    pub fn diff(&self, from: &str, to: &str) -> Result<Vec<u8>> {
+        let args = ["diff-tree", "-p", "-r", "--binary", "--full-index", "--no-renames", "--no-textconv"];
+        self.git().args(args).args(["--no-ext-diff", from, to]).bytes()
+    }
+
     /// The tip of a branch there; none when there is no such branch.
     ///
     /// # Errors
@@ -85,11 +129,11 @@ impl Pristine {
     ///
     /// # Errors
     /// When the patch does not apply, or touches what it may not.
-    pub fn commit(&self, parent: &str, patch: &[u8], message: &str) -> Result<String> {
+    pub fn commit(&self, parent: &str, patch: &[u8], message: &str, rules: &Rules) -> Result<String> {
         self.git().args(["read-tree", parent]).text()?;
         self.git().args(["apply", "--cached", "--whitespace=nowarn", "-"]).feed(Some(patch))?;
         let tree = self.git().arg("write-tree").text()?;
-        self.check(parent, &tree)?;
+        self.check(parent, &tree, rules)?;
         self.commit_tree(&tree, parent, message)
     }
 
@@ -103,13 +147,14 @@ impl Pristine {
     }
 
     /// Refuses links, submodules and protected paths.
-    fn check(&self, parent: &str, tree: &str) -> Result<()> {
+    fn check(&self, parent: &str, tree: &str, rules: &Rules) -> Result<()> {
         let raw = self.git().args(["diff-tree", "-r", "-z", "--no-renames", "--raw", parent, tree]).bytes()?;
         let fields: Vec<String> =
             raw.split(|b| *b == 0).map(|field| String::from_utf8_lossy(field).into_owned()).collect();
         if fields.len() < 2 {
             return Err(Error::usage("the patch changes nothing"));
         }
+        let protected = Protected::new(&rules.protected);
         for pair in fields.chunks(2) {
             let [modes, path] = pair else { continue };
             let refused = |why: &str| {
@@ -124,6 +169,12 @@ impl Pristine {
             let lower = path.to_lowercase();
             if PROTECTED.iter().any(|p| lower == p.trim_end_matches('/') || lower.starts_with(p)) {
                 return refused("steers git, CI or kaizen-ci");
+            }
+            match protected.why(path.as_bytes()) {
+                None => {}
+                Some(Protection::Test | Protection::Expectation) if rules.tests_may_change => {}
+                Some(Protection::Test | Protection::Expectation) => return refused("is a test"),
+                Some(_) => return refused("decides how the tests run, or is protected by .kaizen.yml"),
             }
             if path.chars().any(super::clean::is_hidden) || path.chars().any(char::is_control) {
                 return refused("has hidden characters in its name");
@@ -162,14 +213,14 @@ impl Pristine {
     ///
     /// # Errors
     /// When git fails.
-    pub fn carry(&self, base: &str, ours: &str, theirs: &str, message: &str) -> Result<Option<String>> {
+    pub fn carry(&self, base: &str, ours: &str, theirs: &str, message: &str, rules: &Rules) -> Result<Option<String>> {
         let merge_base = format!("--merge-base={base}");
         let args = ["merge-tree", "--write-tree", merge_base.as_str(), theirs, ours];
         let (code, out, err) = self.git().args(args).try_run(None)?;
         match code {
             0 => {
                 let tree = String::from_utf8_lossy(&out).lines().next().unwrap_or_default().to_owned();
-                self.check(theirs, &tree)?;
+                self.check(theirs, &tree, rules)?;
                 self.commit_tree(&tree, theirs, message).map(Some)
             }
             1 => Ok(None),
@@ -198,31 +249,4 @@ pub enum Pushed {
     Done,
     /// The branch is not where we thought.
     Moved,
-}
-
-/// Base64 with the standard alphabet, for the one header that needs it.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            let digit = (bits >> (18 - 6 * n)) & 63;
-            out.push(if n > chunk.len() { '=' } else { char::from(DIGITS[digit as usize]) });
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_as_the_standard_says() {
-        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
-    }
 }

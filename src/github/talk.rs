@@ -1,12 +1,15 @@
 //! A comment with orders: who may, what is done, one answer that is edited as the work goes on, and never two.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::future::BoxFuture;
 
 use super::allow::{self, Denied, Policy};
+use super::api::is_by_us;
 use super::body;
 use super::clean;
 use super::client::{Client, Trouble};
-use super::event::{Comment, Pull};
+use super::event::{Comment, Place, Pull};
 use super::order::{self, Order, Said};
 use crate::mask::Mask;
 
@@ -25,22 +28,89 @@ pub trait CommandRunner: Sync {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done>;
 }
 
+/// Who carries out which order, by the order's word. What nobody was given for answers [`not_configured`].
+#[derive(Default)]
+pub struct Runners<'a> {
+    by_word: Vec<(&'static str, Box<dyn CommandRunner + 'a>)>,
+}
+
+impl<'a> Runners<'a> {
+    /// Plugs one in: `.with("council", …)`.
+    #[must_use]
+    pub fn with(mut self, word: &'static str, runner: impl CommandRunner + 'a) -> Self {
+        self.by_word.push((word, Box::new(runner)));
+        self
+    }
+}
+
+impl CommandRunner for Runners<'_> {
+    fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        match self.by_word.iter().find(|(word, _)| *word == order.name()) {
+            Some((_, runner)) => runner.run(order, pull, progress),
+            None => Box::pin(async move { not_configured(order) }),
+        }
+    }
+}
+
 /// Where the answer stands while the work goes on.
 pub struct Progress<'a> {
     client: &'a Client,
     comment: &'a Comment,
+    mask: &'a Mask,
     before: String,
+    /// Our answer, once it is there.
+    answer: AtomicU64,
 }
 
-impl Progress<'_> {
+/// The reaction that `stop` leaves under an answer that is being worked on.
+const STOP: &str = "-1";
+
+impl<'a> Progress<'a> {
     /// Shows `text` in the answer, under what was done before. A failure to show it stops nothing.
     pub async fn say(&self, text: &str) {
+        let text = self.mask.cover(text);
         let text = format!("{}{}{text}\n", mark(self.comment, WORKING), self.before);
-        if let Err(trouble) =
-            self.client.put_comment(self.comment.number, "comment", &self.comment.id.to_string(), &text).await
-        {
-            tracing::warn!(%trouble, "progress is not shown");
+        let (number, id) = (self.comment.number, self.comment.id.to_string());
+        match self.client.put_comment(number, "comment", &id, &text).await {
+            Ok(answer) => self.answer.store(answer, Ordering::Relaxed),
+            Err(trouble) => tracing::warn!(%trouble, "progress is not shown"),
         }
+    }
+
+    /// The comment that is being answered.
+    pub fn comment(&self) -> &'a Comment {
+        self.comment
+    }
+
+    /// Has somebody who may said `/kaizen stop` meanwhile? The stopping job leaves a reaction of ours under the answer:
+    /// those of others don't count.
+    pub async fn is_stopped(&self) -> bool {
+        let answer = self.answer.load(Ordering::Relaxed);
+        if answer == 0 {
+            return false;
+        }
+        let route = self.client.route(&format!("/issues/comments/{answer}/reactions?content={STOP}"));
+        let me = self.client.own_login().await;
+        self.client.list(&route, 100).await.is_ok_and(|all| all.iter().any(|reaction| is_by_us(reaction, me)))
+    }
+
+    /// Asks everything that is being worked on under the same issue or pull request to stop; how many that are.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn stop_others(&self) -> Result<usize, Trouble> {
+        let route = self.client.route(&format!("/issues/{}/comments", self.comment.number));
+        let (all, me) = (self.client.list(&route, 1000).await?, self.client.own_login().await);
+        let own = self.answer.load(Ordering::Relaxed);
+        let at_work = all.iter().filter(|value| {
+            let text = value["body"].as_str().unwrap_or_default();
+            is_by_us(value, me) && body::is_ours(text) && text.lines().nth(1) == Some(WORKING)
+        });
+        let ids: Vec<u64> = at_work.filter_map(|value| value["id"].as_u64()).filter(|id| *id != own).collect();
+        for id in &ids {
+            self.client.react(Place::Conversation, *id, STOP).await?;
+        }
+        Ok(ids.len())
     }
 }
 
@@ -72,7 +142,7 @@ pub enum Heard {
 /// The answer of a loop that is not plugged in.
 pub fn not_configured(order: &Order) -> Done {
     Done {
-        text: format!("`{}` is not configured here: this kaizen-ci has no language models set up.", order.name()),
+        text: format!("`{}` is not configured here: nothing is set up that could answer it.", order.name()),
         good: false,
     }
 }
@@ -177,7 +247,8 @@ impl Talk<'_> {
         if *order == Order::Help {
             return Done { text: order::table(), good: true };
         }
-        let progress = Progress { client: self.client, comment: self.comment, before: before.to_owned() };
+        let (client, comment, mask) = (self.client, self.comment, self.mask);
+        let progress = Progress { client, comment, mask, before: before.to_owned(), answer: AtomicU64::new(0) };
         progress.say(&format!("Working on `{}` …", order.name())).await;
         self.runner.run(order, pull, &progress).await
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::failure::{self, Blame, Failure, text};
 use crate::fixer::{Case, Fixer};
 use crate::judge::{Docket, Policy};
-use crate::lab::{Lab, Limits, record_run};
+use crate::lab::{Confinement, Lab, Limits, record_run};
 use crate::model::Models;
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
@@ -165,7 +165,9 @@ impl<'a> Healing<'a> {
             ms: millis(began),
         });
         let config = &request.config;
-        let lab = Lab::new(store, request.carry.clone(), config.env_allow.clone(), config.parallel);
+        let confinement = Confinement::of(config)?;
+        let (carry, allow) = (request.carry.clone(), config.env_allow.clone());
+        let lab = Lab::confined(store, carry, allow, config.parallel, confinement);
         let protected = Protected::new(&config.protected);
         let deadline = began + config.time_limit;
         Ok(Self {

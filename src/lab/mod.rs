@@ -4,7 +4,7 @@ pub mod history;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
+use crate::process::sandbox::{self, Fence};
 use crate::process::{self, Finished, Spec};
 use crate::repo::carry::Carry;
 use crate::repo::{Snapshot, Store, Workspace};
@@ -39,6 +41,8 @@ pub struct Lab {
     pub carry: Carry,
     /// Variable names (globs) that code under test may see although they look like secrets.
     pub env_allow: Vec<String>,
+    /// Around code under test.
+    pub confinement: Confinement,
     /// Slots for test runs of triage and judge: one per core.
     slots: Semaphore,
     /// As many for the fixers, so that the judge never waits for one of theirs.
@@ -49,14 +53,66 @@ pub struct Lab {
     runs: AtomicU64,
 }
 
+/// How far code under test is fenced in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confinement {
+    /// Which files it may write and read.
+    pub files: bool,
+    /// It has no network.
+    pub offline: bool,
+    /// It has no way into other processes. (What runs under a supervisor never has.)
+    pub guarded: bool,
+}
+
+impl Confinement {
+    /// Not at all.
+    pub const NONE: Confinement = Confinement { files: false, offline: false, guarded: false };
+
+    /// As `config` says: where nothing is said, around files in GitHub Actions, when the kernel can.
+    ///
+    /// # Errors
+    /// When something is asked for that this machine can't do: a fence that is not there must not be believed in.
+    pub fn of(config: &Config) -> Result<Self> {
+        let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        if config.sandbox.is_none() && config.network && !in_actions {
+            return Ok(Self::NONE);
+        }
+        let can = sandbox::can();
+        let lacks = |what: &str, key: &str| {
+            Err(Error::environment(format!("{what} here, and `{key}` in {} asks for it", crate::config::FILE))
+                .hint(format!("take `{key}` out, or run where it can: kaizen-ci doctor")))
+        };
+        if config.sandbox == Some(true) && can.landlock.is_none() {
+            return lacks("tests can't be fenced in (no Landlock)", "sandbox");
+        }
+        if !config.network && !can.offline {
+            return lacks("tests can't be cut off from the network (no namespaces)", "network");
+        }
+        let files = config.sandbox.unwrap_or(in_actions) && can.landlock.is_some();
+        Ok(Self { files, offline: !config.network, guarded: true })
+    }
+}
+
 impl Lab {
-    /// A lab over `store` with `parallel` slots for test runs.
+    /// A lab over `store` with `parallel` slots for test runs and no fence.
     pub fn new(store: Store, carry: Carry, env_allow: Vec<String>, parallel: usize) -> Arc<Self> {
+        Self::confined(store, carry, env_allow, parallel, Confinement::NONE)
+    }
+
+    /// The same with a fence around code under test.
+    pub fn confined(
+        store: Store,
+        carry: Carry,
+        env_allow: Vec<String>,
+        parallel: usize,
+        confinement: Confinement,
+    ) -> Arc<Self> {
         let parallel = parallel.max(1);
         Arc::new(Self {
             store,
             carry,
             env_allow,
+            confinement,
             slots: Semaphore::new(parallel),
             background: Semaphore::new(parallel),
             parallel,
@@ -112,6 +168,22 @@ impl Lab {
         process::environment::clean(std::env::vars_os(), &self.env_allow)
     }
 
+    /// `argv` behind the fence of this lab, where it may write in `own` besides what everybody may.
+    pub fn fenced(&self, argv: Vec<OsString>, own: &[&Path]) -> Vec<OsString> {
+        if self.confinement == Confinement::NONE {
+            return argv;
+        }
+        let env = self.environment();
+        let repository = &self.store.repository;
+        let mut hide = sandbox::logins(&env);
+        // where a clone keeps the token that it was made with
+        hide.push(repository.common_dir.join("config"));
+        let places = || sandbox::shared_places(&env).into_iter().chain(own.iter().map(|path| path.to_path_buf()));
+        let write = self.confinement.files.then(|| places().collect());
+        let Confinement { offline, guarded, .. } = self.confinement;
+        Fence { write, hide, offline, guarded }.around(argv)
+    }
+
     /// Runs `suite` in `workspace` when a slot is free.
     ///
     /// # Errors
@@ -153,7 +225,7 @@ impl Lab {
         env.extend(more.clone());
         let log = LogFiles { stdout: reports.join("stdout.log"), stderr: reports.join("stderr.log") };
         let spec = Spec {
-            argv: prepared.argv.clone(),
+            argv: self.fenced(prepared.argv.clone(), &[&workspace.path, &reports]),
             cwd: prepared.cwd.clone(),
             env,
             time_limit: limits.time,

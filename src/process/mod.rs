@@ -3,6 +3,7 @@
 mod capture;
 pub mod environment;
 mod reach;
+pub mod sandbox;
 mod supervisor;
 pub mod table;
 mod tree;

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::error::{Context as _, Error, Result};
 use crate::process::reach::Arm;
 use crate::process::wire::{self, Outcome, Report};
-use crate::process::{End, Finished, Spec, tree};
+use crate::process::{End, Finished, Spec, sandbox, tree};
 
 /// The hidden argument.
 const ARGUMENT: &str = "__tree";
@@ -57,6 +57,9 @@ pub fn supervisor_main_if_asked() -> Option<u8> {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == ARGUMENT) {
         return Some(u8::from(supervisor_main().is_err()));
     }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::ARGUMENT) {
+        return Some(sandbox::main());
+    }
     #[cfg(target_os = "linux")]
     {
         let _ = nix::sys::prctl::set_dumpable(false);
@@ -68,6 +71,11 @@ pub fn supervisor_main_if_asked() -> Option<u8> {
         set_supervisor(path);
     }
     None
+}
+
+/// The program that supervises; none in unit tests.
+pub(super) fn program() -> Option<&'static Path> {
+    SUPERVISOR.get().map(PathBuf::as_path)
 }
 
 fn supervisor_main() -> io::Result<()> {

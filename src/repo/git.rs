@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::error::{Error, Kind, Result};
+use crate::process::environment::{self, Removed};
 
 /// The oldest git that knows `rev-parse --path-format`, which discovery needs.
 const OLDEST: (u32, u32) = (2, 31);
@@ -49,6 +50,9 @@ impl Git {
             if is_gits && !KEPT.iter().any(|kept| name == *kept) {
                 command.env_remove(&name);
             }
+        }
+        for name in secret_names() {
+            command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
         // a partial clone would fetch missing objects: no network here
@@ -146,6 +150,23 @@ impl Git {
     fn name(&self) -> String {
         self.words.iter().take(2).map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The variables of our environment that git has no need of and a filter or a helper, configured by code that ran in the
+/// working tree, must not see: secrets, and what a CI runner takes orders from.
+fn secret_names() -> &'static [OsString] {
+    static NAMES: OnceLock<Vec<OsString>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let of_runner = |name: &OsStr| {
+            let name = name.as_encoded_bytes();
+            name.starts_with(b"GITHUB_") || name.starts_with(b"ACTIONS_") || name.starts_with(b"RUNNER_")
+        };
+        let secret = |name: &OsStr, value: &OsStr| environment::removed(name, value) == Some(Removed::Secret);
+        let hidden = |(name, value): &(OsString, OsString)| {
+            !name.as_encoded_bytes().starts_with(b"GIT_") && (of_runner(name) || secret(name, value))
+        };
+        std::env::vars_os().filter(hidden).map(|(name, _)| name).collect()
+    })
 }
 
 fn not_started(e: std::io::Error) -> Error {

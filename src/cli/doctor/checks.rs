@@ -12,7 +12,7 @@ use crate::cli::choice;
 use crate::cli::context::Context;
 use crate::config::{self, Config, Loaded, Origin, Setting};
 use crate::error::{Context as _, Result};
-use crate::process::{self, End, Spec, environment};
+use crate::process::{self, End, Spec, environment, sandbox};
 use crate::repo::{Git, Repository, git};
 use crate::report::numbers::{count, size};
 use crate::suite::{CommandLine, Runner, Suite};
@@ -35,7 +35,7 @@ pub fn all(context: &Context) -> Result<(Vec<Check>, Vec<Setting>)> {
         Err(error) => {
             let todo = error.hint_text().unwrap_or("run kaizen-ci inside a git repository").to_owned();
             checks.push(Check::new(Level::Bad, "repository", error.what()).todo(todo));
-            checks.extend([disk(), sandbox()]);
+            checks.extend([disk(), fences()]);
             return Ok((checks, Vec::new()));
         }
     };
@@ -47,7 +47,7 @@ pub fn all(context: &Context) -> Result<(Vec<Check>, Vec<Setting>)> {
     checks.push(languages(&repository));
     checks.extend(carried(&repository, &loaded.config)?);
     checks.extend(super::models::checks(context, &loaded.config)?);
-    checks.extend([disk(), supervision(context)?, sandbox()]);
+    checks.extend([disk(), supervision(context)?, fences()]);
     Ok((checks, loaded.settings))
 }
 
@@ -259,30 +259,25 @@ fn supervision(context: &Context) -> Result<Check> {
     })
 }
 
-fn sandbox() -> Check {
-    match landlock_abi() {
-        Some(abi) => {
-            Check::new(Level::Good, "sandbox", format!("tests run with your rights; Landlock ABI {abi} is there"))
-        }
-        None => Check::new(Level::Mind, "sandbox", "tests run with your rights; this kernel has no Landlock")
-            .todo("heal only code that you would run yourself"),
+/// Which fences around the tests this machine can put up.
+fn fences() -> Check {
+    let can = sandbox::can();
+    let mut has = Vec::new();
+    if cfg!(target_os = "linux") {
+        has.push("their parents' memory and environment can't be read, no new privileges".to_owned());
     }
-}
-
-/// The version of Landlock that the kernel offers.
-#[cfg(target_os = "linux")]
-fn landlock_abi() -> Option<i64> {
-    const VERSION: libc::c_uint = 1;
-    // SAFETY: with a null pointer, size 0 and this flag the call only returns a number.
-    let abi =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) };
-    (abi > 0).then_some(abi)
-}
-
-/// Landlock is Linux's.
-#[cfg(not(target_os = "linux"))]
-fn landlock_abi() -> Option<i64> {
-    None
+    has.extend(
+        can.landlock.map(|abi| format!("files (Landlock ABI {abi}; `sandbox: true`, in GitHub Actions by itself)")),
+    );
+    has.extend(can.offline.then(|| "network (`network: false`)".to_owned()));
+    let found = match has.is_empty() {
+        true => "tests run with your rights".to_owned(),
+        false => format!("tests run with your rights; fences that work here: {}", has.join("; ")),
+    };
+    match can.landlock {
+        Some(_) => Check::new(Level::Good, "sandbox", found),
+        None => Check::new(Level::Mind, "sandbox", found).todo("heal only code that you would run yourself"),
+    }
 }
 
 #[cfg(test)]

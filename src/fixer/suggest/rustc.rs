@@ -258,7 +258,7 @@ impl Bench<'_> {
         let command = if self.clippy { "clippy" } else { "check" };
         let argv = ["cargo", command, "--all-targets", "--workspace", "--message-format=json", "--quiet"];
         let spec = Spec {
-            argv: argv.iter().map(Into::into).collect(),
+            argv: self.case.lab.fenced(argv.iter().map(Into::into).collect(), &[&self.workspace.path, &dir]),
             cwd: self.workspace.path.join(&self.case.suite.dir),
             env: self.case.lab.environment(),
             time_limit: self.case.limits.time.max(std::time::Duration::from_secs(60)),

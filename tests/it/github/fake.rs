@@ -48,6 +48,18 @@ pub struct State {
     /// What was wrong with requests, by GitHub's description.
     pub wrong: Vec<String>,
     pub may_make_pulls: bool,
+    pub may_make_checks: bool,
+    pub checks: Vec<Value>,
+    pub reviews: Vec<Value>,
+    /// What pull requests show: `filename`, `patch`.
+    pub files: Vec<Value>,
+    /// Workflow runs and their jobs.
+    pub runs: Vec<Value>,
+    pub jobs: Vec<Value>,
+    /// Logs of jobs by id; of a whole run as a zip under the run's id.
+    pub logs: BTreeMap<u64, Vec<u8>>,
+    /// Pull requests by the commit that is their tip.
+    pub pulls_of: BTreeMap<String, Vec<Value>>,
     next: u64,
 }
 
@@ -86,7 +98,7 @@ impl Fake {
         git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { may_make_pulls: true, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { may_make_pulls: true, may_make_checks: true, ..State::default() }));
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, ended, base, root) = (state.clone(), stop.clone(), url.clone(), dir.path().to_path_buf());
         std::thread::spawn(move || {
@@ -126,6 +138,22 @@ impl Fake {
             .comments
             .push(json!({"id": id, "number": number, "body": body, "user": {"login": login, "type": "User"}}));
         id
+    }
+
+    /// Somebody opens a pull request from `branch` (of the fork `mallory/shop` with `fork`), whose tip is `head`.
+    pub fn opens(&self, branch: &str, head: &str, fork: bool) -> u64 {
+        let base = self.git(&["rev-parse", "main"]);
+        let mut state = self.state();
+        let number = state.id();
+        let repo = if fork { "mallory/shop" } else { "octo/shop" };
+        let pull = json!({
+            "number": number, "state": "open", "title": "A change", "body": "", "html_url": "",
+            "head": {"ref": branch, "sha": head, "repo": {"full_name": repo}},
+            "base": {"ref": "main", "sha": base, "repo": {"full_name": "octo/shop"}},
+        });
+        state.pulls_of.entry(head.to_owned()).or_default().push(pull.clone());
+        state.pulls.push(pull);
+        number
     }
 
     /// Every request was as GitHub describes it.
@@ -185,6 +213,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
     if request.path.contains(".git/") {
         return git_backend(&stream, &request, root);
     }
+    if let Some(id) = request.path.strip_prefix("/download/") {
+        return download(&stream, &request, state, id);
+    }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let mut state = state.lock().unwrap();
     state.requests.push(format!("{} {}", request.method, request.path));
@@ -208,7 +239,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
         }
         Some(What::DoneAnd502 | What::DoneAndCut) | None => {}
     }
-    let (status, value) = act(&mut state, &request, &body, base);
+    if let Some(log) = request.path.strip_suffix("/logs").filter(|_| request.method == "GET") {
+        return redirect(&stream, &state, log, base);
+    }
+    let (status, value) = match contents(&request, root) {
+        Some(answer) => answer,
+        None => act(&mut state, &request, &body, base),
+    };
     drop(state);
     match fault {
         Some(What::DoneAnd502) => answer(&stream, 502, "", &json!({"message": "Bad gateway"}), false),
@@ -225,6 +262,43 @@ fn answer(mut stream: &TcpStream, status: u16, heads: &str, value: &Value, cut: 
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{heads}content-length: {}\r\nconnection: close\r\n\r\n{shown}",
         body.len()
     );
+}
+
+/// Logs are somewhere else, as GitHub's are: on another host, which must not get the token.
+fn redirect(mut stream: &TcpStream, state: &State, log: &str, base: &str) {
+    let id: u64 = log.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+    if !state.logs.contains_key(&id) {
+        return answer(stream, 404, "", &json!({"message": "Not Found"}), false);
+    }
+    let elsewhere = base.replace("127.0.0.1", "localhost");
+    let head = format!("location: {elsewhere}/download/{id}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let _ = stream.write_all(format!("HTTP/1.1 302 Found\r\n{head}").as_bytes());
+}
+
+fn download(mut stream: &TcpStream, request: &Request, state: &Mutex<State>, id: &str) {
+    let mut state = state.lock().unwrap();
+    if request.heads.contains_key("authorization") {
+        state.wrong.push("the token went along to another host".into());
+    }
+    let log = state.logs.get(&id.parse().unwrap_or(0)).cloned().unwrap_or_default();
+    drop(state);
+    let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", log.len());
+    let _ = stream.write_all(&log);
+}
+
+/// A file of the repository, from the repository.
+fn contents(request: &Request, root: &std::path::Path) -> Option<(u16, Value)> {
+    let path = request.path.strip_prefix("/repos/octo/shop/contents/")?;
+    let at = request.query.strip_prefix("ref=").unwrap_or("main").replace("%23", "#");
+    let git =
+        Command::new("git").current_dir(root.join("octo/shop.git")).args(["show", &format!("{at}:{path}")]).output();
+    let out = git.unwrap();
+    if !out.status.success() {
+        return Some((404, json!({"message": "Not Found"})));
+    }
+    let text = kaizen_ci::github::base64::encode(&out.stdout);
+    let lines: Vec<String> = text.as_bytes().chunks(60).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+    Some((200, json!({"type": "file", "encoding": "base64", "path": path, "content": lines.join("\n")})))
 }
 
 /// One page of a list.
@@ -249,7 +323,11 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
         },
         ("GET", ["issues"]) => {
             let label = request.query.split('&').find_map(|pair| pair.strip_prefix("labels=")).unwrap_or_default();
-            let has = |issue: &&Value| issue["labels"].as_array().unwrap().iter().any(|l| l == label);
+            let wanted = request.query.split('&').find_map(|pair| pair.strip_prefix("state=")).unwrap_or("open");
+            let has = |issue: &&Value| {
+                let labelled = issue["labels"].as_array().unwrap().iter().any(|l| l == label);
+                labelled && (wanted == "all" || issue["state"] == wanted)
+            };
             page(state.issues.iter().filter(has).cloned().collect(), &request.query)
         }
         ("POST", ["issues"]) => {
@@ -257,6 +335,8 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             let mut issue = body.clone();
             issue["number"] = id.into();
             issue["state"] = "open".into();
+            issue["user"] = json!({"login": "github-actions[bot]", "type": "Bot"});
+            issue["updated_at"] = jiff::Timestamp::now().to_string().into();
             issue["html_url"] = format!("{base}/octo/shop/issues/{id}").into();
             state.issues.push(issue.clone());
             (201, issue)
@@ -272,6 +352,51 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
                 state.reactions.push((id, what));
             }
             (201, json!({"id": 1, "content": body["content"]}))
+        }
+        ("GET", ["issues", "comments", _, "reactions"]) => {
+            let of = state.reactions.iter().filter(|(id, _)| *id == number(2));
+            let user = json!({"login": "github-actions[bot]", "type": "Bot"});
+            let wanted = request.query.split('&').find_map(|pair| pair.strip_prefix("content=")).unwrap_or("");
+            let all = of.filter(|(_, what)| what == wanted).map(|(_, what)| json!({"content": what, "user": user}));
+            page(all.collect(), &request.query)
+        }
+        ("GET", ["commits", sha, "check-runs"]) => {
+            let all: Vec<&Value> = state.checks.iter().filter(|check| check["head_sha"] == *sha).collect();
+            (200, json!({"total_count": all.len(), "check_runs": all}))
+        }
+        ("POST", ["check-runs"]) if !state.may_make_checks => {
+            (403, json!({"message": "Resource not accessible by personal access token"}))
+        }
+        ("POST", ["check-runs"]) => {
+            let id = state.id();
+            let mut check = body.clone();
+            check["id"] = id.into();
+            state.checks.push(check.clone());
+            (201, check)
+        }
+        ("PATCH", ["check-runs", _]) => change(&mut state.checks, "id", number(1), body),
+        ("GET", ["commits", sha, "pulls"]) => {
+            page(state.pulls_of.get(*sha).cloned().unwrap_or_default(), &request.query)
+        }
+        ("GET", ["pulls", _, "files"]) => page(state.files.clone(), &request.query),
+        ("GET", ["pulls", _, "reviews"]) => page(state.reviews.clone(), &request.query),
+        ("POST", ["pulls", _, "reviews"]) => {
+            let id = state.id();
+            let mut review = body.clone();
+            review["id"] = id.into();
+            review["user"] = json!({"login": "github-actions[bot]", "type": "Bot"});
+            state.reviews.push(review.clone());
+            (200, review)
+        }
+        ("GET", ["actions", "runs"]) => {
+            let sha = request.query.split('&').find_map(|pair| pair.strip_prefix("head_sha=")).unwrap_or("");
+            let all: Vec<&Value> = state.runs.iter().filter(|run| run["head_sha"] == sha).collect();
+            (200, json!({"total_count": all.len(), "workflow_runs": all}))
+        }
+        ("GET", ["actions", "runs", _, "jobs"]) => (200, json!({"total_count": state.jobs.len(), "jobs": state.jobs})),
+        ("GET", ["actions", "permissions", "workflow"]) => {
+            let may = state.may_make_pulls;
+            (200, json!({"default_workflow_permissions": "read", "can_approve_pull_request_reviews": may}))
         }
         ("GET", ["issues", _, "comments"]) => {
             let of = |c: &&Value| c["number"] == number(1);

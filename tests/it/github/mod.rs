@@ -1,7 +1,14 @@
 //! GitHub from end to end: the program against a GitHub of our own that keeps state and speaks real HTTP and git.
 
+mod attacks;
+mod comments;
+mod composite;
+mod deliver;
 mod fake;
+mod install;
+mod moved;
 mod openapi;
+mod two_jobs;
 
 use std::time::Duration;
 
@@ -15,7 +22,7 @@ use kaizen_ci::github::pace::Pace;
 use kaizen_ci::github::talk::{self, CommandRunner, Done, Heard, Progress};
 use kaizen_ci::mask::Mask;
 
-use crate::project::{Project, has};
+use crate::project::Project;
 use fake::{Fake, Fault, TOKEN, What};
 
 fn client(fake: &Fake) -> Client {
@@ -35,30 +42,77 @@ fn red_shop(fake: &Fake, fixture: &str) -> (Project, String) {
     (project, head)
 }
 
-fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::process::Output, String) {
-    let event = project.tmp().join("../event.json");
-    let payload = serde_json::json!({
+/// The event of a push to `main`.
+fn pushed(head: &str) -> serde_json::Value {
+    serde_json::json!({
         "ref": "refs/heads/main", "after": head, "deleted": false,
         "repository": {"full_name": "octo/shop", "default_branch": "main"},
-    });
-    std::fs::write(&event, payload.to_string()).unwrap();
-    let outputs = project.tmp().join("../outputs");
-    let out = project
-        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
-        .args(["action", "run"])
-        .args(args)
-        .env("GITHUB_EVENT_NAME", "push")
-        .env("GITHUB_EVENT_PATH", &event)
+    })
+}
+
+/// The event of the pull request `number`, as the fake knows it.
+fn of_pull(fake: &Fake, number: u64) -> serde_json::Value {
+    let pull = fake.state().pulls.iter().find(|pull| pull["number"] == number).unwrap().clone();
+    serde_json::json!({
+        "action": "synchronize", "number": number, "pull_request": pull,
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    })
+}
+
+/// The environment of a job of GitHub Actions for this event; the files that it writes are beside the repository.
+fn in_job(
+    command: &mut std::process::Command,
+    project: &Project,
+    fake: &Fake,
+    event: &str,
+    payload: &serde_json::Value,
+) {
+    let file = project.tmp().join("../event.json");
+    std::fs::write(&file, payload.to_string()).unwrap();
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", event)
+        .env("GITHUB_EVENT_PATH", &file)
         .env("GITHUB_REPOSITORY", "octo/shop")
         .env("GITHUB_API_URL", &fake.url)
         .env("GITHUB_SERVER_URL", &fake.url)
         .env("GITHUB_RUN_ID", "77")
+        .env("GITHUB_WORKFLOW", "ci")
+        .env("GITHUB_JOB", "test")
         .env("GITHUB_TOKEN", TOKEN)
-        .env("GITHUB_OUTPUT", &outputs)
-        .env("GITHUB_STEP_SUMMARY", project.tmp().join("../summary.md"))
-        .output()
-        .unwrap();
-    (out, std::fs::read_to_string(outputs).unwrap_or_default())
+        .env("GITHUB_OUTPUT", project.tmp().join("../outputs"))
+        .env("GITHUB_STEP_SUMMARY", project.tmp().join("../summary.md"));
+}
+
+/// What a job said, and the outputs that it set.
+struct Ran {
+    ok: bool,
+    said: String,
+    outputs: String,
+    summary: String,
+}
+
+/// Runs `kaizen-ci action …` in a job for this event.
+fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value, args: &[&str]) -> Ran {
+    let read = |name: &str| std::fs::read_to_string(project.tmp().join("..").join(name)).unwrap_or_default();
+    for name in ["outputs", "summary.md"] {
+        let _ = std::fs::remove_file(project.tmp().join("..").join(name));
+    }
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.arg("action").args(args);
+    in_job(&mut command, project, fake, event, payload);
+    let out = command.output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(!said.contains(TOKEN), "{said}");
+    Ran { ok: out.status.success(), said, outputs: read("outputs"), summary: read("summary.md") }
+}
+
+fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::process::Output, String) {
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(["action", "run"]).args(args);
+    in_job(&mut command, project, fake, "push", &pushed(head));
+    let out = command.output().unwrap();
+    (out, std::fs::read_to_string(project.tmp().join("../outputs")).unwrap_or_default())
 }
 
 #[test]
@@ -80,9 +134,14 @@ fn a_red_push_becomes_one_draft_pull_request_with_the_verified_heal_also_when_ru
     let branch = pull["head"]["ref"].as_str().unwrap().to_owned();
     assert!(branch.starts_with("kaizen/heal-"), "{branch}");
     let body = pull["body"].as_str().unwrap();
-    for part in
-        ["<!-- kaizen-ci:fingerprint=", "Receipt", "How it was verified", "Approve", "Cost: $0.00", "/actions/runs/77"]
-    {
+    for part in [
+        "<!-- kaizen-ci:fingerprint=",
+        "Receipt",
+        "How it was verified",
+        "Approve",
+        "Cost: $0.00, no model",
+        "/runs/77",
+    ] {
         assert!(body.contains(part), "no {part} in\n{body}");
     }
     assert!(!body.contains(TOKEN));
@@ -110,7 +169,7 @@ fn where_actions_may_not_make_pull_requests_the_branch_is_there_and_an_issue_has
 fn what_does_not_heal_becomes_one_issue_that_is_opened_again() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-contradiction");
-    let (out, outputs) = action(&project, &fake, &head, &[]);
+    let (out, outputs) = action(&project, &fake, &head, &["--time-limit", "20s"]);
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{said}");
     assert!(outputs.contains("/issues/"), "{outputs}\n{said}");
@@ -225,91 +284,4 @@ fn a_permission_that_is_taken_away_meanwhile_is_said_and_nothing_is_written() {
     assert_eq!(trouble.status(), Some(404));
     assert!(kaizen_ci::error::Error::from(trouble).hint_text().unwrap().contains("permissions"));
     assert!(fake.state().issues.is_empty());
-}
-
-/// Runs the steps of `action.yml` as a runner would: each script with bash, its `env` filled in, outputs handed on.
-fn composite(project: &Project, fake: &Fake, head: &str, inputs: &[(&str, &str)]) -> String {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
-    let action: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-    let event = project.tmp().join("../event.json");
-    let payload = serde_json::json!({
-        "ref": "refs/heads/main", "after": head, "deleted": false, "repository": {"full_name": "octo/shop"},
-    });
-    std::fs::write(&event, payload.to_string()).unwrap();
-    let mut outputs: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
-    let mut all = String::new();
-    for (n, step) in action["runs"]["steps"].as_sequence().unwrap().iter().enumerate() {
-        let file = project.tmp().join(format!("../outputs-{n}"));
-        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_kaizen-ci")).parent().unwrap();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let mut command = project.command("bash");
-        command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
-        for (name, value) in step["env"].as_mapping().unwrap() {
-            let value = value.as_str().unwrap();
-            let inner = value.trim_start_matches("${{ ").trim_end_matches(" }}");
-            let given = |name: &str| inputs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-            let filled = match inner.split_once('.') {
-                Some(("inputs", "github-token")) => TOKEN.to_owned(),
-                Some(("inputs", name)) => given(name)
-                    .unwrap_or_else(|| action["inputs"][name]["default"].as_str().unwrap_or_default().to_owned()),
-                Some(("steps", rest)) => outputs.get(rest).cloned().unwrap_or_default(),
-                Some(("github", "action_path")) => env!("CARGO_MANIFEST_DIR").to_owned(),
-                _ => panic!("{value} is nothing that this test fills in"),
-            };
-            command.env(name.as_str().unwrap(), filled);
-        }
-        let out = command
-            .env("PATH", path)
-            .env("GITHUB_EVENT_NAME", "push")
-            .env("GITHUB_EVENT_PATH", &event)
-            .env("GITHUB_REPOSITORY", "octo/shop")
-            .env("GITHUB_API_URL", &fake.url)
-            .env("GITHUB_SERVER_URL", &fake.url)
-            .env("GITHUB_OUTPUT", &file)
-            .output()
-            .unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-        assert!(out.status.success(), "{said}");
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let id = step["id"].as_str().unwrap_or_default();
-        for line in text.lines() {
-            if let Some((name, value)) = line.split_once('=') {
-                outputs.insert(format!("{id}.outputs.{name}"), value.to_owned());
-            }
-        }
-        all.push_str(&text);
-    }
-    all
-}
-
-#[test]
-fn the_action_itself_comes_through_to_a_pull_request_and_its_inputs_are_no_shell() {
-    if !has("bash") {
-        return;
-    }
-    let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
-    let outputs = composite(&project, &fake, &head, &[]);
-    assert!(outputs.contains("/octo/shop/pull/"), "{outputs}");
-    let hostile = "nowhere\"; touch pwned; $(touch pwned) `touch pwned`";
-    let refused = std::panic::catch_unwind(|| composite(&project, &fake, &head, &[("suite", hostile)]));
-    assert!(refused.is_err(), "a suite that is not there was taken");
-    assert!(!project.root().join("pwned").exists());
-    fake.assert_as_described();
-}
-
-#[test]
-fn the_action_itself_comes_through_to_an_issue() {
-    if !has("bash") {
-        return;
-    }
-    let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-contradiction");
-    // nothing heals it: the search would go on for as long as it may
-    let outputs = composite(&project, &fake, &head, &[("time-limit", "20s")]);
-    assert!(outputs.contains("/octo/shop/issues/"), "{outputs}");
-    // one after the other: each holds the fake's lock
-    assert_eq!(fake.state().issues.len(), 1);
-    assert_eq!(fake.state().pulls.len(), 0);
-    fake.assert_as_described();
 }

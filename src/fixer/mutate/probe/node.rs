@@ -194,9 +194,10 @@ async fn plant(case: &Case, n: usize) -> Result<(Slot, String)> {
     std::fs::write(&script, SCRIPT).context(|| format!("can't write {}", script.display()))?;
     let cwd = workspace.path.join(&case.suite.dir);
     let mut env = case.lab.environment();
-    env.insert("TMPDIR".into(), scratch.into());
+    env.insert("TMPDIR".into(), scratch.clone().into());
     env.insert("NODE_NO_WARNINGS".into(), "1".into());
-    let argv = ["node".into(), "--experimental-vm-modules".into(), script.into()];
+    let argv = vec!["node".into(), "--experimental-vm-modules".into(), script.into()];
+    let argv = case.lab.fenced(argv, &[&workspace.path, &scratch]);
     let mut server = Server::start(&argv, &cwd, &env)?;
     let start = json!({"op": "start", "top": workspace.path, "cwd": cwd});
     let ready = server.ask(&start, Duration::from_secs(20)).await?;

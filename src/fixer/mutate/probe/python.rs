@@ -356,7 +356,9 @@ async fn plant(case: &Case, start: &PythonStart, n: usize) -> Result<Planted> {
     });
     let mut why = Error::internal("no Python interpreter was found");
     for python in interpreters(start, &env, &cwd) {
-        let mut server = match Server::start(&[python, "-u".into(), script.clone().into()], &cwd, &env) {
+        let argv = vec![python, "-u".into(), script.clone().into()];
+        let argv = case.lab.fenced(argv, &[&workspace.path, &scratch]);
+        let mut server = match Server::start(&argv, &cwd, &env) {
             Ok(server) => server,
             Err(error) => {
                 why = error;

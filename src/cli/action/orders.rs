@@ -1,0 +1,269 @@
+//! What commands in comments do: heal, diagnose, status, stop. Council and PRD are plugged in beside them.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::action::comment::Comment;
+use crate::cli::action::heal::{self, Found};
+use crate::cli::action::job::Job;
+use crate::cli::action::run::{self, How};
+use crate::cli::action::{policy, tree};
+use crate::cli::context::{Context, Watch};
+use crate::error::{Error, Result};
+use crate::github::deliver::{Delivered, Scene};
+use crate::github::event::Pull;
+use crate::github::order::{self, Order};
+use crate::github::pristine::Pristine;
+use crate::github::talk::{CommandRunner, Done, Progress};
+use crate::github::{clean, logs};
+use crate::report::escape::{code, markdown};
+
+/// What all of them work with.
+pub struct Desk<'a> {
+    /// The context.
+    pub context: &'a Context,
+    /// The job.
+    pub job: &'a Job,
+    /// The options.
+    pub args: &'a Comment,
+    /// `.kaizen.yml` of the branch that it is for.
+    pub text: Option<&'a str>,
+}
+
+/// An error of ours as an answer: what, and what to do. Its words may come from elsewhere.
+fn failed(error: &Error) -> Done {
+    let hint = error.hint_text().map(|hint| format!(" {}", markdown(hint))).unwrap_or_default();
+    Done { text: format!("That did not work: {}.{hint}", markdown(&error.to_string())), good: false }
+}
+
+fn done(result: Result<Done>) -> Done {
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+/// `/kaizen heal`
+pub struct Heal<'a>(pub &'a Desk<'a>);
+
+impl CommandRunner for Heal<'_> {
+    fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        let Order::Heal(asked) = order else { return Box::pin(async move { done(Err(wrong())) }) };
+        Box::pin(async move { done(self.0.heal(asked, pull, progress).await) })
+    }
+}
+
+fn wrong() -> Error {
+    Error::internal("an order came to the wrong runner")
+}
+
+/// The first look at how it goes, and all later ones: each costs a request or two of a thousand an hour.
+const FIRST_LOOK: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_secs(15);
+
+/// So many lines of what happened are shown.
+const SHOWN_LINES: usize = 12;
+
+impl Desk<'_> {
+    async fn heal(&self, asked: &order::Heal, pull: Option<&Pull>, progress: &Progress<'_>) -> Result<Done> {
+        let client = &self.job.client;
+        let (scene, base) = self.scene(asked, pull).await?;
+        let mut options = heal::asked(&self.args.suites, self.args.time_limit.as_deref());
+        let strategies = asked.strategies().join(",");
+        options.fixers = Some(strategies).filter(|names| !names.is_empty());
+        options.thrift = asked.thrift;
+        options.base = base.clone();
+        let loaded = policy::read(self.text, &options.overrides())?;
+        let (lines, seen) = (Arc::new(Mutex::new(Vec::new())), progress.comment().id);
+        let (context, cancel) = self.watched(&lines);
+        let (client_too, head) = (client.clone(), scene.head.clone());
+        let (config, from) = (loaded.config.clone(), self.context.clone());
+        let (loaded_too, watched) = (loaded.clone(), context.clone());
+        // git and the heal block, and have runtimes of their own
+        let work = move || -> Result<(tree::Tree, Found)> {
+            let tree = tree::Tree::checkout(&client_too, &head, base.as_deref())?;
+            if let Ok(here) = from.repository() {
+                tree.furnish(&here, &config)?;
+            }
+            if let Err(trouble) = heal::remember(&watched, &client_too, &tree.repository) {
+                tracing::warn!(%trouble, "what issues say of earlier attempts is not known");
+            }
+            let found = heal::heal(&watched, &tree.repository, &loaded_too, &options)?;
+            Ok((tree, found))
+        };
+        let (tell, mut result) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || drop(tell.send(work())));
+        let mut wait = FIRST_LOOK;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut result => break ended,
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = LOOK;
+            if progress.is_stopped().await {
+                cancel.cancel();
+            }
+            progress.say(&so_far(&lines, cancel.is_cancelled())).await;
+        };
+        let (tree, found) = ended.map_err(|_| Error::internal(format!("the heal for comment {seen} panicked")))??;
+        if cancel.is_cancelled() {
+            return Ok(Done { text: "Stopped; nothing was changed.".into(), good: true });
+        }
+        self.deliver(&scene, tree, found, loaded).await
+    }
+
+    /// Delivers in a thread of its own, for the same reason.
+    async fn deliver(
+        &self,
+        scene: &Scene,
+        tree: tree::Tree,
+        found: Found,
+        loaded: crate::config::Loaded,
+    ) -> Result<Done> {
+        let (tell, result) = tokio::sync::oneshot::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let context = self.context;
+                let suite = self.args.suites.suite.as_deref();
+                let judge = super::verify::Again { context, repository: &tree.repository, loaded: &loaded, suite };
+                let place = self.job.place(&scene.branch, None, "comment");
+                let (rules, draft) = (policy::rules(&loaded), !self.args.ready);
+                let how = How { deliver: self.args.deliver, draft, place, rules };
+                let delivered = run::deliver(context, self.job, scene, &found, how, Some(&judge));
+                drop(tell.send(delivered.map(|delivered| outcome(&delivered, &found))));
+            });
+        });
+        result.await.map_err(|_| Error::internal("the delivery panicked"))?
+    }
+
+    /// What is healed: the pull request's tip (or the commit that was named, which is its tip), else the default branch.
+    async fn scene(&self, asked: &order::Heal, pull: Option<&Pull>) -> Result<(Scene, Option<String>)> {
+        let client = &self.job.client;
+        if let Some(pull) = pull {
+            let (number, fork) = (Some(pull.number), pull.fork);
+            let scene = Scene { head: pull.head.clone(), branch: pull.branch.clone(), pull: number, fork };
+            return Ok((scene, Some(pull.base_head.clone())));
+        }
+        let branch = client.default_branch().await?;
+        let tip = Pristine::create(client)?.tip(&branch)?;
+        let tip = tip.ok_or_else(|| Error::repository(format!("there is no branch `{branch}`")))?;
+        if asked.sha().is_some_and(|sha| sha != tip) {
+            return Err(Error::usage("on an issue only the tip of the default branch is healed")
+                .hint("give the command under the pull request of that commit"));
+        }
+        Ok((Scene { head: tip, branch, pull: None, fork: false }, None))
+    }
+
+    /// A context whose events are kept as lines, and that can be stopped by itself.
+    fn watched(&self, lines: &Arc<Mutex<Vec<String>>>) -> (Context, CancellationToken) {
+        let (lines, cancel) = (Arc::clone(lines), self.context.cancel.child_token());
+        let watch = Watch(Arc::new(move |entry| {
+            if let Some(line) = crate::console::plain::line(&entry.event) {
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        }));
+        (Context { watch: Some(watch), cancel: cancel.clone(), ..self.context.clone() }, cancel)
+    }
+}
+
+fn so_far(lines: &Mutex<Vec<String>>, stopping: bool) -> String {
+    let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut out = String::from(if stopping { "Stopping …\n\n" } else { "Working on `heal` …\n\n" });
+    for line in lines.iter().skip(lines.len().saturating_sub(SHOWN_LINES)) {
+        let _ = writeln!(out, "- {}", markdown(&clean::without_hidden(line)));
+    }
+    out
+}
+
+/// The last word, which points to where all of it is.
+fn outcome(delivered: &Delivered, found: &Found) -> Done {
+    let document = &found.document;
+    let link = |what: &str, found: &crate::github::api::Found| format!("{what}: [#{}]({})", found.number, found.url);
+    let place = match delivered {
+        Delivered::Pull(found) => link("Pull request", found),
+        Delivered::Commit(sha) => format!("Pushed as {sha}."),
+        Delivered::Suggested { count, .. } => format!("{count} suggestions are under the lines."),
+        Delivered::Issue(found) => link("Report", found),
+        Delivered::Comment { .. } => "The report is in a comment of its own.".into(),
+        Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
+        Delivered::Nothing => "Nothing was changed.".into(),
+    };
+    let cost = crate::github::body::money(document);
+    let text = format!("**{}**\n\n{place}\n\nCost: {cost}.", markdown(&document.headline));
+    Done { text, good: !matches!(document.outcome, crate::report::Outcome::Error) }
+}
+
+/// `/kaizen diagnose`
+pub struct Diagnose<'a>(pub &'a Desk<'a>);
+
+impl CommandRunner for Diagnose<'_> {
+    fn run<'a>(&'a self, _: &'a Order, pull: Option<&'a Pull>, _: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move { done(self.0.diagnose(pull).await) })
+    }
+}
+
+impl Desk<'_> {
+    async fn diagnose(&self, pull: Option<&Pull>) -> Result<Done> {
+        let client = &self.job.client;
+        let head = match pull {
+            Some(pull) => pull.head.clone(),
+            None => {
+                let branch = client.default_branch().await?;
+                let tip = Pristine::create(client)?.tip(&branch)?;
+                tip.ok_or_else(|| Error::repository(format!("there is no branch `{branch}`")))?
+            }
+        };
+        let Some(run) = logs::failed_run_on(client, &head).await? else {
+            let text = format!("No workflow has failed on {}.", code(&head));
+            return Ok(Done { text, good: true });
+        };
+        let found = logs::of_run(client, run).await?;
+        Ok(Done { text: logs::markdown(&found, &self.job.mask), good: true })
+    }
+}
+
+/// `/kaizen status`
+pub struct Status<'a>(pub &'a Desk<'a>);
+
+impl CommandRunner for Status<'_> {
+    fn run<'a>(&'a self, _: &'a Order, _: Option<&'a Pull>, _: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move { done(self.0.status().await) })
+    }
+}
+
+impl Desk<'_> {
+    async fn status(&self) -> Result<Done> {
+        let client = &self.job.client;
+        let (pulls, issues) = (client.our_pulls().await?, client.our_issues("open").await?);
+        let mut text = String::new();
+        let mut list = |what: &str, all: &[crate::github::api::Found]| {
+            let _ = writeln!(text, "{what}: {}", if all.is_empty() { "none" } else { "" });
+            for one in all.iter().take(20) {
+                let _ = writeln!(text, "- [#{}]({}) {}", one.number, one.url, markdown(&one.title));
+            }
+            text.push('\n');
+        };
+        list("Open heals", &pulls);
+        list("Open failures", &issues);
+        Ok(Done { text, good: true })
+    }
+}
+
+/// `/kaizen stop`
+pub struct Stop;
+
+impl CommandRunner for Stop {
+    fn run<'a>(&'a self, _: &'a Order, _: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move {
+            match progress.stop_others().await {
+                Ok(0) => Done { text: "Nothing is going on here.".into(), good: true },
+                Ok(count) => {
+                    let what = crate::report::numbers::count(count, "command");
+                    Done { text: format!("{what} will stop within {} seconds.", LOOK.as_secs() * 2), good: true }
+                }
+                Err(trouble) => failed(&Error::from(trouble)),
+            }
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! `kaizen-ci action publish`: the second job of two. It has the write token and runs nothing from the repository: it
+//! checks what the first job handed over, and delivers it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::action::heal::Found;
+use crate::cli::action::job::{Job, variable};
+use crate::cli::action::run::{self, How, Status};
+use crate::cli::action::{output, policy};
+use crate::cli::context::Context;
+use crate::error::{Error, Exit, Result};
+use crate::github::deliver::{Deliver, Scene};
+use crate::github::event::{self, Trigger};
+use crate::github::{handover, names};
+use crate::report::Outcome;
+
+/// Options of `action publish`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  kaizen-ci action publish --from found    in a job that has the artifact of `action run --hand-over found`"
+)]
+pub struct Publish {
+    /// The folder that was handed over
+    #[arg(long, value_name = "DIR", default_value = "kaizen-handover")]
+    pub from: PathBuf,
+    /// How a heal is handed over
+    #[arg(long, value_enum, default_value = "pr")]
+    pub deliver: Deliver,
+    /// Make pull requests that are ready for review, not drafts
+    #[arg(long)]
+    pub ready: bool,
+    /// How the job that ran the tests ended (`needs.….result`); when they passed, our issues about them are closed
+    #[arg(long, value_enum, default_value = "failure")]
+    pub status: Status,
+}
+
+/// Publishes.
+///
+/// # Errors
+/// When what was handed over does not fit together, or GitHub refuses.
+pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
+    let job = Job::here()?;
+    let (scene, base) = match scene(context, &job)? {
+        Ok(scene) => scene,
+        Err(why) => return job.nothing(context, &why).map(|()| Exit::Ok),
+    };
+    let place = job.place(&scene.branch, None, "");
+    match args.status {
+        Status::Success => return run::close(context, &job, &place, &scene.head),
+        Status::Cancelled => return job.nothing(context, "the tests were stopped").map(|()| Exit::Ok),
+        Status::Failure => {}
+    }
+    let given = handover::read(&context.dir.join(&args.from), &scene.head).map_err(Error::from)?;
+    let (client, base) = (&job.client, base.as_deref().unwrap_or(&scene.head));
+    // the rules of the branch that it is for, from GitHub: there is no checkout here
+    let text = context.wait(|_| async move { Ok(client.file_at(crate::config::FILE, base).await?) })?;
+    let loaded = policy::read(text.as_deref(), &[])?;
+    if given.document.outcome == Outcome::AlreadyGreen {
+        return run::close(context, &job, &place, &scene.head);
+    }
+    let found = Found {
+        exit: Exit::Ok,
+        document: given.document,
+        patch: given.patch,
+        receipt: given.receipt,
+        dirty: given.dirty,
+    };
+    let how = How { deliver: args.deliver, draft: !args.ready, place, rules: policy::rules(&loaded) };
+    let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
+    output::tell(context, &delivered, &found.document)?;
+    Ok(Exit::Ok)
+}
+
+/// What the event is about, from the event alone; and the branch that a pull request is for.
+fn scene(context: &Context, job: &Job) -> Result<std::result::Result<(Scene, Option<String>), String>> {
+    let trigger = match event::understand(&job.event, &job.payload) {
+        Ok(trigger) => trigger,
+        Err(refused) => return Ok(Err(refused.to_string())),
+    };
+    let client = &job.client;
+    let at = |head: &str, branch: &str| Scene { head: head.into(), branch: branch.into(), pull: None, fork: false };
+    let own = || -> Result<String> {
+        let sha = variable("GITHUB_SHA")?;
+        Ok(names::sha(&sha).map_err(|e| Error::usage(e.to_string()))?.to_owned())
+    };
+    Ok(Ok(match &trigger {
+        Trigger::Push { branch, head, .. } => (at(head, branch), None),
+        Trigger::PullRequest(pull) => {
+            let scene = Scene { pull: Some(pull.number), fork: pull.fork, ..at(&pull.head, &pull.branch) };
+            (scene, Some(pull.base.clone()))
+        }
+        Trigger::Dispatch { branch } => (at(&own()?, branch), None),
+        Trigger::Schedule => {
+            let branch = context.wait(|_| async move { Ok(client.default_branch().await?) })?;
+            (at(&own()?, &branch), None)
+        }
+        Trigger::WorkflowRun { .. } | Trigger::TurnedGreen { .. } | Trigger::Comment(_) => {
+            return Ok(Err("this event has no job before this one that runs tests".into()));
+        }
+    }))
+}

@@ -1,0 +1,335 @@
+//! `kaizen-ci action run`: heal what the event of this job is about, and deliver what came of it or hand it over.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::action::heal::{self, Found};
+use crate::cli::action::job::Job;
+use crate::cli::action::{output, policy, tree, verify};
+use crate::cli::context::Context;
+use crate::cli::options::Suites;
+use crate::config::Loaded;
+use crate::error::{Error, Exit, Result};
+use crate::github::allow::Role;
+use crate::github::body::{self, Around};
+use crate::github::deliver::{self, Deliver, Delivered, Parcel, Scene};
+use crate::github::event::{self, Trigger};
+use crate::github::handover::{self, HandOver};
+use crate::github::logs;
+use crate::repo::Repository;
+use crate::report::Outcome;
+
+/// How the tests of this job ended, as `job.status` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Status {
+    /// They passed: what was red here is over.
+    Success,
+    /// They failed.
+    Failure,
+    /// Somebody stopped them.
+    Cancelled,
+}
+
+/// Options of `action run`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  kaizen-ci action run\n  kaizen-ci action run --cmd 'pytest -q' --deliver push\n  kaizen-ci action run --hand-over found    deliver nothing: `action publish` in another job does"
+)]
+pub struct Run {
+    /// Which suite.
+    #[command(flatten)]
+    pub suites: Suites,
+    /// How a heal is handed over
+    #[arg(long, value_enum, default_value = "pr")]
+    pub deliver: Deliver,
+    /// Make pull requests that are ready for review, not drafts
+    #[arg(long)]
+    pub ready: bool,
+    /// Wall time for the heal (90s, 10m, 1h30m)
+    #[arg(long, value_name = "TIME")]
+    pub time_limit: Option<String>,
+    /// Write patch, report and receipt into this folder instead of delivering them
+    #[arg(long, value_name = "DIR")]
+    pub hand_over: Option<PathBuf>,
+    /// How the tests of this job ended (`job.status`); when they passed nothing is run, and our issues about them are closed
+    #[arg(long, value_enum, default_value = "failure")]
+    pub status: Status,
+}
+
+impl Run {
+    /// What tells the suites of one job apart.
+    fn suite_words(&self) -> String {
+        format!(
+            "{}\0{}",
+            self.suites.suite.as_deref().unwrap_or_default(),
+            self.suites.cmd.as_deref().unwrap_or_default()
+        )
+    }
+}
+
+/// Something to heal.
+struct Target {
+    scene: Scene,
+    /// The branch that it is to be merged into, and the tip of that: for a pull request.
+    base: Option<(String, String)>,
+    /// The workflow that failed, where that is another one.
+    elsewhere: Option<(String, u64)>,
+}
+
+/// What is to be done about an event.
+enum Plan {
+    /// Heal.
+    Heal(Target),
+    /// Close the issues of a place.
+    Close { place: String, head: String },
+    /// Say what the logs say.
+    Read { run: u64, head: String, pulls: Vec<u64> },
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+/// Does it.
+///
+/// # Errors
+/// When this is no job of GitHub Actions, or GitHub refuses.
+pub fn run(context: &Context, args: &Run) -> Result<Exit> {
+    let job = Job::here()?;
+    let trigger = match event::understand(&job.event, &job.payload) {
+        Ok(trigger) => trigger,
+        Err(refused) => return job.nothing(context, &refused.to_string()).map(|()| Exit::Ok),
+    };
+    let repository = context.repository()?;
+    let here = repository.head.as_ref().map(|sha| sha.0.clone()).unwrap_or_default();
+    match plan(context, &job, args, &trigger, &here)? {
+        Plan::Nothing(why) => job.nothing(context, &why).map(|()| Exit::Ok),
+        Plan::Close { place, head } => close(context, &job, &place, &head),
+        Plan::Read { run, head, pulls } => read(context, &job, run, &head, &pulls),
+        Plan::Heal(target) => heal_it(context, &job, args, &target, repository, &here),
+    }
+}
+
+fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str) -> Result<Plan> {
+    let scene = |head: &str, branch: &str, pull| Scene { head: head.into(), branch: branch.into(), pull, fork: false };
+    let nothing = |why: &str| Ok(Plan::Nothing(why.to_owned()));
+    let client = &job.client;
+    let target = match trigger {
+        Trigger::Push { branch, head, .. } => Target { scene: scene(head, branch, None), base: None, elsewhere: None },
+        Trigger::PullRequest(pull) if pull.fork => {
+            return nothing("this pull request comes from a fork; its code is not run where a token is");
+        }
+        Trigger::PullRequest(pull) => Target {
+            scene: scene(&pull.head, &pull.branch, Some(pull.number)),
+            base: Some((pull.base.clone(), pull.base_head.clone())),
+            elsewhere: None,
+        },
+        Trigger::TurnedGreen { head, branch, workflow } => {
+            return Ok(Plan::Close { place: job.place(branch, Some(workflow), ""), head: head.clone() });
+        }
+        Trigger::WorkflowRun { fork: true, run, head, .. } => {
+            let pulls = context.wait(|_| async move { Ok(client.pulls_of(head).await?) })?;
+            return Ok(Plan::Read { run: *run, head: head.clone(), pulls });
+        }
+        Trigger::WorkflowRun { head, branch, pulls, actor, workflow, run, .. } => {
+            let role = context.wait(|_| async move { Ok(client.role(actor).await) })?;
+            if role < Some(Role::Write) {
+                return nothing("who started that workflow may not push here");
+            }
+            let pull = pulls.first().copied();
+            let base = match pull {
+                Some(number) => {
+                    let pull = context.wait(|_| async move { Ok(client.pull(number).await?) })?;
+                    Some((pull.base, pull.base_head))
+                }
+                None => None,
+            };
+            Target { scene: scene(head, branch, pull), base, elsewhere: Some((workflow.clone(), *run)) }
+        }
+        Trigger::Dispatch { branch } => Target { scene: scene(here, branch, None), base: None, elsewhere: None },
+        Trigger::Schedule => {
+            let branch = context.wait(|_| async move { Ok(client.default_branch().await?) })?;
+            Target { scene: scene(here, &branch, None), base: None, elsewhere: None }
+        }
+        Trigger::Comment(_) => return nothing("a comment is for `kaizen-ci action comment`"),
+    };
+    Ok(match args.status {
+        Status::Failure => Plan::Heal(target),
+        Status::Cancelled => Plan::Nothing("the tests were stopped".into()),
+        Status::Success => {
+            let place = job.place(&target.scene.branch, None, &args.suite_words());
+            Plan::Close { place, head: target.scene.head }
+        }
+    })
+}
+
+/// Everything of a place is green: its issues are closed, with a word why.
+pub(super) fn close(context: &Context, job: &Job, place: &str, head: &str) -> Result<Exit> {
+    let run = job.run_url.as_ref().map(|url| format!(" ([run]({url}))")).unwrap_or_default();
+    let why = format!("The tests are green at {head}{run}.");
+    let (client, why) = (&job.client, &why);
+    let closed = context.wait(|_| async move { Ok(client.close_place(place, why).await?) })?;
+    let said = match closed.len() {
+        0 => "the tests are green, and no issue of ours is open about them".into(),
+        _ => format!(
+            "the tests are green: closed {}",
+            closed.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    context.terminal.out(&format!("{said}\n"));
+    output::set("outcome", "already_green")?;
+    Ok(Exit::Ok)
+}
+
+/// A fork's code is not run where a token is: what its logs say is what we say.
+fn read(context: &Context, job: &Job, run: u64, head: &str, pulls: &[u64]) -> Result<Exit> {
+    let client = &job.client;
+    let found = context.wait(|_| async move { Ok(logs::of_run(client, run).await?) })?;
+    let text = logs::markdown(&found, &job.mask);
+    output::summary(&format!("# What failed, by its logs\n\n{text}"))?;
+    for pull in pulls {
+        let text = format!("{}\n**What failed, by its logs** ({head})\n\n{text}", body::marker("logs", head));
+        context.wait(|_| async move { Ok(client.put_comment(*pull, "logs", head, &text).await?) })?;
+    }
+    context.terminal.out("that workflow ran on a fork: its logs were read, nothing of it was run\n");
+    output::set("outcome", "diagnosed")?;
+    Ok(Exit::Ok)
+}
+
+fn heal_it(
+    context: &Context,
+    job: &Job,
+    args: &Run,
+    target: &Target,
+    repository: Repository,
+    here: &str,
+) -> Result<Exit> {
+    let scene = &target.scene;
+    if scene.head != here {
+        return Err(Error::usage(format!("the event is about {}, and {here} is checked out", scene.head)).hint(
+            "actions/checkout with `ref: ${{ github.event.pull_request.head.sha || github.sha }}` and `fetch-depth: 0`",
+        ));
+    }
+    let client = &job.client;
+    let base_head = target.base.as_ref().map(|(_, sha)| sha.as_str());
+    let shas: Vec<&str> = std::iter::once(scene.head.as_str()).chain(base_head).collect();
+    let repository = tree::complete(client, repository, &shas)?;
+    let mut asked = heal::asked(&args.suites, args.time_limit.as_deref());
+    asked.base = base_head.map(str::to_owned);
+    let base = target.base.as_ref().map(|(branch, _)| branch.as_str());
+    let loaded = heal::configuration(context, client, base, &repository, &asked)?;
+    if let Err(error) = heal::remember(context, client, &repository) {
+        context.terminal.err(&format!("note: what issues say of earlier attempts is not known: {error}\n"));
+    }
+    if let Some((_, run)) = &target.elsewhere {
+        told_elsewhere(context, job, *run)?;
+    }
+    let found = output::quietly(context, || heal::heal(context, &repository, &loaded, &asked))?;
+    output::summary(&body::summary(&found.document, &job.mask))?;
+    let delivered = match &args.hand_over {
+        Some(folder) => hand_over(context, scene, &found, folder)?,
+        None => deliver_it(context, job, args, target, &found, &repository, &loaded)?,
+    };
+    output::tell(context, &delivered, &found.document)?;
+    Ok(match found.exit {
+        // Delivered is what was asked for; the job that failed stays red without us.
+        Exit::NotApplied | Exit::Escalated | Exit::BrokenOnBase => Exit::Ok,
+        exit => exit,
+    })
+}
+
+/// What was red elsewhere, by its logs; it is believed when it is red here too.
+fn told_elsewhere(context: &Context, job: &Job, run: u64) -> Result<()> {
+    let client = &job.client;
+    match context.wait(|_| async move { Ok(logs::of_run(client, run).await) })? {
+        Ok(found) => {
+            output::summary(&format!("# What failed there, by its logs\n\n{}\n", logs::markdown(&found, &job.mask)))
+        }
+        Err(trouble) => {
+            context.terminal.err(&format!("note: the logs of the failed jobs can't be had: {trouble}\n"));
+            Ok(())
+        }
+    }
+}
+
+fn hand_over(context: &Context, scene: &Scene, found: &Found, folder: &std::path::Path) -> Result<Delivered> {
+    let given = HandOver {
+        head: scene.head.clone(),
+        document: found.document.clone(),
+        patch: found.patch.clone(),
+        receipt: found.receipt.clone(),
+        dirty: found.dirty,
+    };
+    handover::write(&context.dir.join(folder), &given)?;
+    context.terminal.out("handed over; `kaizen-ci action publish` delivers it\n");
+    Ok(Delivered::Nothing)
+}
+
+fn deliver_it(
+    context: &Context,
+    job: &Job,
+    args: &Run,
+    target: &Target,
+    found: &Found,
+    repository: &Repository,
+    loaded: &Loaded,
+) -> Result<Delivered> {
+    let elsewhere = target.elsewhere.as_ref().map(|(workflow, _)| workflow.as_str());
+    let place = job.place(&target.scene.branch, elsewhere, &args.suite_words());
+    if found.document.outcome == Outcome::AlreadyGreen {
+        close(context, job, &place, &target.scene.head)?;
+        return Ok(Delivered::Nothing);
+    }
+    let judge = verify::Again { context, repository, loaded, suite: args.suites.suite.as_deref() };
+    let how = How { deliver: args.deliver, draft: !args.ready, place, rules: policy::rules(loaded) };
+    deliver(context, job, &target.scene, found, how, Some(&judge))
+}
+
+/// How something is delivered.
+pub(super) struct How {
+    /// As what.
+    pub deliver: Deliver,
+    /// Pull requests are drafts.
+    pub draft: bool,
+    /// Where it was red.
+    pub place: String,
+    /// What no patch may change.
+    pub rules: crate::github::pristine::Rules,
+}
+
+/// Delivers what was found, with a check run where the token may, else with annotations in the log.
+pub(super) fn deliver(
+    context: &Context,
+    job: &Job,
+    scene: &Scene,
+    found: &Found,
+    how: How,
+    judge: Option<&dyn deliver::Verify>,
+) -> Result<Delivered> {
+    let document = &found.document;
+    let Some(fingerprint) = heal::fingerprint(document)? else { return Ok(Delivered::Nothing) };
+    if matches!(document.outcome, Outcome::Flaky | Outcome::LeftAlone | Outcome::Interrupted) {
+        return Ok(Delivered::Nothing);
+    }
+    let around = Around {
+        fingerprint,
+        print: document.failure.as_ref().map(|failure| failure.fingerprint.clone()).unwrap_or_default(),
+        place: how.place,
+        run_url: job.run_url.clone(),
+        receipt: found.receipt.clone(),
+        ci: job.ci,
+        dirty: found.dirty,
+    };
+    let parcel = Parcel { document, patch: found.patch.as_deref(), around, draft: how.draft, rules: how.rules };
+    let (client, mask) = (&job.client, &job.mask);
+    let (delivered, checked) = context.wait(|_| async move {
+        let delivered = deliver::deliver(client, how.deliver, scene, &parcel, mask, judge).await?;
+        Ok((delivered, client.put_check(&scene.head, document, mask).await))
+    })?;
+    if let Err(trouble) = checked {
+        tracing::debug!(%trouble, "no check run");
+        for line in body::annotations(document) {
+            context.terminal.out(&format!("{}\n", mask.cover(&line)));
+        }
+    }
+    Ok(delivered)
+}

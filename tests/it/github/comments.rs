@@ -1,0 +1,200 @@
+//! `/kaizen …` from end to end: the job that a comment starts, with real heals, logs and permissions.
+
+use serde_json::{Value, json};
+
+use super::fake::Fake;
+use super::{Ran, job};
+use crate::project::Project;
+
+/// A pull request whose tip is red, under which `login` says `text`; the repository's default branch is checked out.
+struct Scene {
+    fake: Fake,
+    project: Project,
+    head: String,
+    number: u64,
+}
+
+impl Scene {
+    fn new(fork: bool) -> Self {
+        let fake = Fake::start();
+        let project = Project::empty();
+        project.write("README.md", "a shop\n");
+        project.commit("Begin");
+        project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+        let (theirs, head) = {
+            let project = Project::fixture("py-bounds");
+            let head = project.git(&["rev-parse", "HEAD"]);
+            (project, head)
+        };
+        let to = if fork { "HEAD:refs/pull/1/head" } else { "HEAD:refs/heads/feature" };
+        theirs.git(&["push", "-q", fake.repo().to_str().unwrap(), to]);
+        let number = fake.opens("feature", &head, fork);
+        fake.state().roles.insert("mona".into(), "write");
+        Self { fake, project, head, number }
+    }
+
+    fn says(&self, login: &str, text: &str) -> (u64, Value) {
+        let id = self.fake.says(self.number, login, text);
+        let payload = json!({
+            "action": "created",
+            "issue": {"number": self.number, "pull_request": {"url": "x"}},
+            "comment": {"id": id, "body": text, "user": {"login": login, "type": "User"}},
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+        });
+        (id, payload)
+    }
+
+    fn hear(&self, payload: &Value) -> Ran {
+        job(&self.project, &self.fake, "issue_comment", payload, &["comment"])
+    }
+
+    /// Our answer to the comment.
+    fn answer(&self, id: u64) -> String {
+        let state = self.fake.state();
+        let mark = format!("<!-- kaizen-ci:comment={id} -->");
+        let ours: Vec<_> = state.comments.iter().filter(|c| c["body"].as_str().unwrap().starts_with(&mark)).collect();
+        assert_eq!(ours.len(), 1, "{:#?}", state.comments);
+        ours[0]["body"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn heal_under_a_pull_request_heals_its_tip_and_answers_with_the_pull_request() {
+    let scene = Scene::new(false);
+    let (id, payload) = scene.says("mona", "Please.\n\n/kaizen heal mutate --free\n");
+    let ran = scene.hear(&payload);
+    assert!(ran.ok && ran.outputs.contains("answered"), "{}", ran.said);
+    let answer = scene.answer(id);
+    assert!(answer.contains("<!-- ended -->") && answer.contains("/octo/shop/pull/"), "{answer}");
+    scene.fake.assert_as_described();
+    let state = scene.fake.state();
+    let ours = state.pulls.iter().find(|pull| pull["title"].as_str().unwrap().starts_with("Heal")).unwrap();
+    assert_eq!(ours["base"]["ref"], "feature");
+    let branch = ours["head"]["ref"].as_str().unwrap().to_owned();
+    assert!(state.reactions.contains(&(id, "eyes".into())) && state.reactions.contains(&(id, "rocket".into())));
+    drop(state);
+    assert_eq!(scene.fake.git(&["rev-parse", &format!("{branch}^")]), scene.head);
+    // the checkout of the job is as it was
+    assert_eq!(scene.project.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn code_of_a_fork_runs_only_when_somebody_who_may_names_its_commit_and_then_nothing_is_pushed() {
+    let scene = Scene::new(true);
+    let (id, payload) = scene.says("mona", "/kaizen heal");
+    let ran = scene.hear(&payload);
+    assert!(ran.ok && ran.outputs.contains("refused"), "{}", ran.said);
+    assert!(scene.answer(id).contains("comes from a fork"));
+    let (id, payload) = scene.says("eve", &format!("/kaizen heal {}", scene.head));
+    scene.hear(&payload);
+    assert!(scene.answer(id).contains("did not say what you may do"), "{}", scene.answer(id));
+    let other = scene.head.replace(|c: char| c.is_ascii_digit(), "a");
+    let (id, payload) = scene.says("mona", &format!("/kaizen heal {other}"));
+    scene.hear(&payload);
+    assert!(scene.answer(id).contains("has moved"), "{}", scene.answer(id));
+    let refs = || scene.fake.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+    let before = refs();
+    let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
+    let ran = scene.hear(&payload);
+    assert!(ran.ok && scene.answer(id).contains("comment of its own"), "{}\n{}", ran.said, scene.answer(id));
+    let state = scene.fake.state();
+    let report = state.comments.iter().find(|c| c["body"].as_str().unwrap().starts_with("<!-- kaizen-ci:fingerprint="));
+    assert!(report.unwrap()["body"].as_str().unwrap().contains("```diff"));
+    drop(state);
+    assert_eq!(refs(), before, "something was pushed for a fork");
+    scene.fake.assert_as_described();
+}
+
+#[test]
+fn diagnose_reads_the_logs_of_what_failed_and_runs_nothing() {
+    let scene = Scene::new(true);
+    {
+        let mut state = scene.fake.state();
+        state.runs.push(json!({"id": 700, "head_sha": scene.head}));
+        state.jobs = vec![
+            json!({"id": 71, "name": "unit", "conclusion": "failure", "steps": [{"name": "pytest", "conclusion": "failure"}]}),
+            json!({"id": 72, "name": "lint", "conclusion": "success", "steps": []}),
+        ];
+        let log = "2026-01-01T00:00:00.0000000Z FAILED test_search.py::test_last - AssertionError\n\
+                   2026-01-01T00:00:00.0000000Z ::set-env name=PATH::x\n2026-01-01T00:00:01Z @octocat <!-- hidden -->\n";
+        state.logs.insert(71, log.into());
+    }
+    let (id, payload) = scene.says("mona", "/kaizen diagnose");
+    let ran = scene.hear(&payload);
+    assert!(ran.ok, "{}", ran.said);
+    let answer = scene.answer(id);
+    assert!(answer.contains("test_search.py::test_last") && answer.contains("nothing was run"), "{answer}");
+    assert!(!answer.contains("<!-- hidden"), "{answer}");
+    scene.fake.assert_as_described();
+}
+
+#[test]
+fn status_stop_and_what_is_not_set_up_are_answered() {
+    let scene = Scene::new(false);
+    let (id, payload) = scene.says("mona", "/kaizen status\n/kaizen stop\n/kaizen council Should we?\n/kaizen prd");
+    let ran = scene.hear(&payload);
+    assert!(ran.ok && ran.outputs.contains("refused"), "{}", ran.said);
+    let answer = scene.answer(id);
+    for part in
+        ["Open heals: none", "Nothing is going on here", "`council` is not configured", "`prd` is not configured"]
+    {
+        assert!(answer.contains(part), "no {part} in\n{answer}");
+    }
+    scene.fake.assert_as_described();
+}
+
+#[test]
+fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
+    let scene = Scene::new(false);
+    // a suite that takes long, so that there is something to stop
+    let slow = Project::fixture("py-bounds");
+    slow.write("test_slow.py", "import time\n\n\ndef test_slow():\n    time.sleep(20)\n");
+    slow.commit("Wait");
+    slow.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
+    let head = slow.git(&["rev-parse", "HEAD"]);
+    for pull in &mut scene.fake.state().pulls {
+        pull["head"]["sha"] = head.clone().into();
+    }
+    let (id, payload) = scene.says("mona", "/kaizen heal");
+    let (other, stop) = scene.says("mona", "/kaizen stop");
+    let second = Project::empty();
+    second.write("README.md", "a shop\n");
+    second.commit("Begin");
+    std::thread::scope(|scope| {
+        let heal = scope.spawn(|| scene.hear(&payload));
+        let began = std::time::Instant::now();
+        let at_work = || {
+            let state = scene.fake.state();
+            state.comments.iter().any(|c| c["body"].as_str().unwrap().contains("<!-- working -->"))
+        };
+        while !at_work() && began.elapsed().as_secs() < 60 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let ran = job(&second, &scene.fake, "issue_comment", &stop, &["comment"]);
+        assert!(ran.ok, "{}", ran.said);
+        let ran = heal.join().unwrap();
+        assert!(ran.ok, "{}", ran.said);
+    });
+    assert!(scene.answer(other).contains("1 command will stop"), "{}", scene.answer(other));
+    assert!(scene.answer(id).contains("Stopped; nothing was changed"), "{}", scene.answer(id));
+}
+
+#[test]
+fn who_may_give_orders_is_read_from_the_base_branch_and_not_from_the_pull_request() {
+    let scene = Scene::new(false);
+    // the pull request gives itself a rule by which everybody may; the base branch asks for more
+    let theirs = Project::fixture("py-bounds");
+    theirs.write(".kaizen.yml", "github:\n  roles: [heal=read]\n");
+    theirs.commit("Everybody may");
+    theirs.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
+    scene.project.write(".kaizen.yml", "github:\n  roles: [status=admin]\n");
+    scene.project.commit("Few may");
+    scene.project.git(&["push", "-q", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    scene.fake.state().roles.insert("reed".into(), "read");
+    let (id, payload) = scene.says("reed", "/kaizen heal\n");
+    scene.hear(&payload);
+    assert!(scene.answer(id).contains("this needs the role write"), "{}", scene.answer(id));
+    let (id, payload) = scene.says("mona", "/kaizen status\n");
+    scene.hear(&payload);
+    assert!(scene.answer(id).contains("this needs the role admin"), "{}", scene.answer(id));
+}

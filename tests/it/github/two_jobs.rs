@@ -1,0 +1,183 @@
+//! Two jobs: one runs the tests and hands over, the other checks and publishes, and runs nothing of the repository.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::fake::Fake;
+use super::{job, pushed, red_shop};
+use crate::project::Project;
+
+/// A red push that was healed and handed over; the folder of what was handed over, and a place without any repository.
+fn handed_over(fake: &Fake, fixture: &str, args: &[&str]) -> (Project, String, PathBuf) {
+    let (project, head) = red_shop(fake, fixture);
+    let ran = job(&project, fake, "push", &pushed(&head), &[&["run", "--hand-over", "found"], args].concat());
+    assert!(ran.ok && ran.said.contains("handed over"), "{}", ran.said);
+    let (from, to) = (project.root().join("found"), project.tmp().join("../found"));
+    std::fs::rename(from, &to).unwrap();
+    (project, head, to)
+}
+
+fn publish(project: &Project, fake: &Fake, head: &str, folder: &std::path::Path, more: &[&str]) -> super::Ran {
+    let nowhere = project.tmp().join("../nowhere");
+    std::fs::create_dir_all(&nowhere).unwrap();
+    let (nowhere, folder) = (nowhere.to_str().unwrap().to_owned(), folder.to_str().unwrap().to_owned());
+    let args = ["publish", "-C", &nowhere, "--from", &folder];
+    job(project, fake, "push", &pushed(head), &[&args[..], more].concat())
+}
+
+#[test]
+fn what_one_job_found_another_publishes_without_a_checkout() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    {
+        let state = fake.state();
+        let wrote = state.requests.iter().filter(|request| !request.starts_with("GET")).count();
+        assert_eq!(wrote, 0, "the job that runs code wrote something: {:#?}", state.requests);
+    }
+    let ran = publish(&project, &fake, &head, &folder, &[]);
+    assert!(ran.ok && ran.outputs.contains("/octo/shop/pull/"), "{}\n{}", ran.said, ran.outputs);
+    assert!(ran.outputs.contains("$0.00"), "{}", ran.outputs);
+    fake.assert_as_described();
+    let state = fake.state();
+    let branch = state.pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
+    let body = state.pulls[0]["body"].as_str().unwrap();
+    assert!(body.contains("Receipt") && body.contains("How it was verified"), "{body}");
+    assert_eq!(state.checks.len(), 1);
+    assert_eq!(state.checks[0]["conclusion"], "neutral");
+    assert!(!state.checks[0]["output"]["annotations"].as_array().unwrap().is_empty());
+    drop(state);
+    assert_eq!(fake.git(&["rev-parse", &format!("{branch}^")]), head);
+    // the patch that was verified, and nothing else
+    let patch = std::fs::read_to_string(folder.join("heal.patch")).unwrap();
+    let changed = fake.git(&["diff", "--name-only", &head, &branch]);
+    assert!(patch.contains(&format!("+++ b/{changed}")), "{changed}\n{patch}");
+}
+
+#[test]
+fn nothing_is_published_of_what_does_not_fit_together() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (list, patch, receipt) = (read("handover.json"), read("heal.patch"), read("receipt.json"));
+    // who controls the first job can write the list anew, too
+    let relisted = |name: &str, text: &str| {
+        let mut value: Value = serde_json::from_str(&list).unwrap();
+        value["files"][name] = hash(text).into();
+        (value.to_string(), text.to_owned())
+    };
+    let evil = patch.replace("+++ b/", "+++ b/../");
+    let forged = receipt.replace("\"verdict\": \"healed\"", "\"verdict\": \"healed \"");
+    for (what, files) in [
+        ("no list", vec![("handover.json", String::new())]),
+        ("another patch", vec![("heal.patch", patch.replace("+", "+ "))]),
+        ("another patch, listed", {
+            let (list, text) = relisted("heal.patch", &evil);
+            vec![("handover.json", list), ("heal.patch", text)]
+        }),
+        ("another receipt, listed", {
+            let (list, text) = relisted("receipt.json", &forged);
+            vec![("handover.json", list), ("receipt.json", text)]
+        }),
+        ("another commit", vec![("handover.json", list.replace(&head, &"1".repeat(40)))]),
+        ("another version", vec![("handover.json", list.replace("handover/v1", "handover/v9"))]),
+        ("a field more", vec![("handover.json", list.replacen('{', "{\"branch\": \"main\",", 1))]),
+    ] {
+        for (name, text) in &files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let ran = publish(&project, &fake, &head, &folder, &[]);
+        assert!(!ran.ok && ran.said.contains("nothing is published"), "{what}: {}", ran.said);
+        for (name, text) in [("handover.json", &list), ("heal.patch", &patch), ("receipt.json", &receipt)] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    // a link could lead to a secret of this job
+    std::fs::remove_file(folder.join("heal.patch")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("heal.patch")).unwrap();
+    assert!(!publish(&project, &fake, &head, &folder, &[]).ok);
+    let state = fake.state();
+    assert!(state.pulls.is_empty() && state.issues.is_empty() && state.checks.is_empty(), "{:#?}", state.requests);
+    drop(state);
+    assert_eq!(fake.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+}
+
+fn hash(text: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(text.as_bytes()))
+}
+
+#[test]
+fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to_decide() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (list, receipt) = (read("handover.json"), read("receipt.json"));
+    let new = |path: &str, mode: &str| {
+        format!(
+            "diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+evil\n"
+        )
+    };
+    for (path, mode) in [
+        (".github/workflows/x.yml", "100644"),
+        (".gitmodules", "100644"),
+        (".gitattributes", "100644"),
+        (".cargo/config.toml", "100644"),
+        ("build.rs", "100644"),
+        ("conftest.py", "100644"),
+        ("tests/test_more.py", "100644"),
+        (".kaizen.yml", "100644"),
+        ("link", "120000"),
+        ("a\u{202e}b.py", "100644"),
+    ] {
+        let patch = new(path, mode);
+        // everything that can be forged is: the receipt with its digest, the list with its hashes
+        let mut forged: kaizen_ci::judge::receipt::Receipt = serde_json::from_str(&receipt).unwrap();
+        forged.patch.diff.clone_from(&patch);
+        forged.digest = forged.digested();
+        let text = forged.text();
+        let mut value: Value = serde_json::from_str(&list).unwrap();
+        value["files"]["heal.patch"] = hash(&patch).into();
+        value["files"]["receipt.json"] = hash(&text).into();
+        for (name, text) in [("handover.json", value.to_string()), ("heal.patch", patch), ("receipt.json", text)] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let ran = publish(&project, &fake, &head, &folder, &[]);
+        assert!(!ran.ok && ran.said.contains("is not delivered"), "{path}: {}", ran.said);
+    }
+    assert_eq!(fake.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+    assert!(fake.state().pulls.is_empty());
+}
+
+#[test]
+fn when_the_tests_turn_green_the_issue_about_them_is_closed_with_the_commit() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-contradiction", &["--time-limit", "20s"]);
+    assert!(publish(&project, &fake, &head, &folder, &[]).ok);
+    assert_eq!(fake.state().issues[0]["state"], "open");
+    // red at another place: stays open
+    let other = json!({"title": "Tests are red", "labels": ["kaizen-ci"], "number": 900, "state": "open",
+        "user": {"login": "github-actions[bot]", "type": "Bot"},
+        "body": "<!-- kaizen-ci:fingerprint=00aabbccddee -->\n<!-- kaizen-ci:place=0123456789ab -->\n"});
+    fake.state().issues.push(other);
+    let ran = publish(&project, &fake, &head, &folder, &["--status", "success"]);
+    assert!(ran.ok && ran.said.contains("closed #"), "{}", ran.said);
+    let state = fake.state();
+    assert_eq!((&state.issues[0]["state"], &state.issues[1]["state"]), (&json!("closed"), &json!("open")));
+    let said = state.comments.iter().any(|comment| comment["body"].as_str().unwrap().contains(&head));
+    assert!(said, "{:#?}", state.comments);
+    drop(state);
+    fake.assert_as_described();
+}
+
+#[test]
+fn a_failure_that_an_open_issue_is_about_is_left_alone_in_a_fresh_clone_too() {
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-contradiction");
+    let first = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "20s"]);
+    assert!(first.ok && first.outputs.contains("escalated"), "{}", first.outputs);
+    std::fs::remove_dir_all(project.root().join(".git/kaizen")).unwrap();
+    let second = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "20s"]);
+    assert!(second.outputs.contains("left_alone"), "{}\n{}", second.outputs, second.said);
+    assert_eq!(fake.state().issues.len(), 1);
+}
