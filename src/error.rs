@@ -57,6 +57,10 @@ pub enum Exit {
     ReceiptDiffers = 50,
     /// prd: the document has an error, or a score below the threshold.
     BelowThreshold = 60,
+    /// council: a decision without agreement; the record keeps the dissent.
+    NoAgreement = 61,
+    /// council: too few seats, or no critic of another family, answered.
+    NoDecision = 62,
     /// Bad usage: command line, configuration, or a repository that can't be worked with as asked.
     Usage = 64,
     /// An internal error of kaizen-ci.
@@ -67,7 +71,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code there is, in order.
-    pub const ALL: [Exit; 21] = [
+    pub const ALL: [Exit; 23] = [
         Exit::Ok,
         Exit::PushStopped,
         Exit::NotApplied,
@@ -86,6 +90,8 @@ impl Exit {
         Exit::NothingRed,
         Exit::ReceiptDiffers,
         Exit::BelowThreshold,
+        Exit::NoAgreement,
+        Exit::NoDecision,
         Exit::Usage,
         Exit::Internal,
         Exit::Interrupted,
@@ -136,6 +142,8 @@ impl Exit {
             Exit::NothingRed => "nothing-red",
             Exit::ReceiptDiffers => "receipt-differs",
             Exit::BelowThreshold => "below-threshold",
+            Exit::NoAgreement => "no-agreement",
+            Exit::NoDecision => "no-decision",
             Exit::Usage => "usage",
             Exit::Internal => "internal",
             Exit::Interrupted => "interrupted",
@@ -165,6 +173,8 @@ impl Exit {
             Exit::NothingRed => "judge: the tests are green without the patch, so there is nothing to heal.",
             Exit::ReceiptDiffers => "replay: the receipt does not match what was found.",
             Exit::BelowThreshold => "prd: the document has an error, or a score below the threshold.",
+            Exit::NoAgreement => "council: a decision without agreement; the record keeps the dissent.",
+            Exit::NoDecision => "council: too few seats, or no critic of another family, answered.",
             Exit::Usage => "Bad usage: command line, configuration, or a repository that can't be used as asked.",
             Exit::Internal => "An internal error of kaizen-ci.",
             Exit::Interrupted => "Interrupted by Ctrl-C or TERM; everything was cleaned up.",

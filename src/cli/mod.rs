@@ -7,23 +7,29 @@ mod choice;
 pub mod clean;
 pub mod completions;
 pub mod context;
+pub mod council;
 pub mod demo;
 pub mod diagnose;
 pub mod doctor;
+pub mod export;
 pub mod heal;
 pub mod hook;
 pub mod init;
 pub mod judge;
+pub mod loops;
 pub mod man;
 pub mod models;
 pub mod options;
 mod panics;
 pub mod prd;
+pub mod prd_review;
 pub mod replay;
+pub mod retro;
 pub mod runs;
 pub mod schema;
 mod session;
 pub mod show;
+pub mod stats;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -86,10 +92,18 @@ pub enum Command {
     Show(show::Show),
     /// Check a receipt again, offline
     Replay(replay::Replay),
-    /// Lint a requirements document: clear, complete, testable?
+    /// Ask a council of models a question, and keep the decision with its dissent
+    Council(council::Council),
+    /// Review a requirements document and rewrite what is unclear, incomplete or untestable
     Prd(prd::Prd),
     /// Say whether a run is stuck, on what, and what would help
     Diagnose(diagnose::Diagnose),
+    /// Print figures over the runs of this repository
+    Stats(stats::StatsOptions),
+    /// Look back at the runs: what comes back, what would help
+    Retro(retro::Retro),
+    /// Export a run as OpenTelemetry spans or ATIF
+    Export(export::Export),
     /// Remove old runs and what killed runs left behind
     Clean(clean::Clean),
     /// Look after the answers of language models that are kept
@@ -144,8 +158,12 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit> {
         Command::Runs(args) => runs::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Replay(args) => replay::run(context, args),
+        Command::Council(args) => council::run(context, args),
         Command::Prd(args) => prd::run(context, args),
         Command::Diagnose(args) => diagnose::run(context, args),
+        Command::Stats(args) => stats::run(context, args),
+        Command::Retro(args) => retro::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Clean(args) => clean::run(context, args),
         Command::Cache(args) => cache::run(context, args),
         Command::Hook(args) => hook::run(context, args),

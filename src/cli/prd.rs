@@ -6,12 +6,16 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::context::Context;
-use crate::cli::options::{HOW, OUTPUT};
+use crate::cli::loops;
+use crate::cli::options::{HOW, OUTPUT, THEN};
+use crate::cli::prd_review;
 use crate::console::lint as screen;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::prd::gate::{self, Gate, Passed};
 use crate::prd::{self, Lint};
+use crate::report::prd::Review;
 use crate::report::sarif;
+use crate::trajectory::{Event, Loop, LoopEvent};
 
 /// Larger documents are no PRDs.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -19,18 +23,42 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Options of `prd`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci prd docs/prd.md --lint-only\n  kaizen-ci prd docs/prd.md --lint-only --sarif > prd.sarif\n  kaizen-ci prd docs/prd.md --lint-only --json --baseline last.json > now.json\n\nExit code 0: the document passes; 60: it has an error, or a score below the threshold."
+    after_help = "Examples:\n  kaizen-ci prd docs/prd.md                  review it, rewrite what fails, show the diff\n  kaizen-ci prd docs/prd.md --write\n  kaizen-ci prd --resume latest\n  kaizen-ci prd docs/prd.md --lint-only\n  kaizen-ci prd docs/prd.md --lint-only --sarif > prd.sarif\n  kaizen-ci prd docs/prd.md --lint-only --json --baseline last.json > now.json\n\nExit code 0: the document passes; 60: it has an error, or a score below the threshold."
 )]
 pub struct Prd {
     /// The document, in Markdown
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    pub file: Option<PathBuf>,
     /// Rules alone, no model
-    #[arg(long, help_heading = HOW)]
+    #[arg(long, conflicts_with_all = ["write", "resume", "writer"], help_heading = HOW)]
     pub lint_only: bool,
     /// From here on a score passes, 0 to 1
     #[arg(long, value_name = "SCORE", default_value = "0.8", help_heading = HOW)]
     pub threshold: f64,
+    /// Rounds of rewriting, at most; models that cost nothing get up to as many more while it gets better
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(0..=20), help_heading = HOW)]
+    pub rounds: u32,
+    /// Tokens, at most, prompts included
+    #[arg(long, value_name = "N", default_value = "300000", help_heading = HOW)]
+    pub tokens: u64,
+    /// The model that writes (default: the strongest one that costs nothing)
+    #[arg(long, value_name = "MODEL", help_heading = HOW)]
+    pub writer: Option<String>,
+    /// Wall time for everything (90s, 10m, 1h30m)
+    #[arg(long, value_name = "TIME", default_value = "1h", help_heading = HOW)]
+    pub time_limit: String,
+    /// Language models that may be asked, separated by commas: local, free, paid, provider/model
+    #[arg(long, value_name = "A,B", help_heading = HOW)]
+    pub models: Option<String>,
+    /// Only models that cost nothing
+    #[arg(long, help_heading = HOW)]
+    pub free: bool,
+    /// Go on with a run that was stopped; no turn that it paid for is paid for again
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "baseline"], help_heading = HOW)]
+    pub resume: Option<String>,
+    /// Write the revised text over the document
+    #[arg(long, help_heading = THEN)]
+    pub write: bool,
     /// The document that `--json` printed last time: unchanged text keeps its scores, and what passed fails only clearly
     /// below the threshold
     #[arg(long, value_name = "JSON", help_heading = HOW)]
@@ -41,6 +69,36 @@ pub struct Prd {
     /// Print SARIF 2.1.0
     #[arg(long, help_heading = OUTPUT)]
     pub sarif: bool,
+    /// Print the comment for a pull request, in Markdown
+    #[arg(long, conflicts_with_all = ["json", "sarif", "lint_only"], help_heading = OUTPUT)]
+    pub markdown: bool,
+    /// Print only the result
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub quiet: bool,
+}
+
+impl Prd {
+    /// As somebody asks in a comment.
+    pub fn of(file: &Path, rounds: Option<u32>, free: bool) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            lint_only: false,
+            threshold: 0.8,
+            rounds: rounds.unwrap_or(3),
+            tokens: 300_000,
+            writer: None,
+            time_limit: "1h".into(),
+            models: None,
+            free,
+            resume: None,
+            write: false,
+            baseline: None,
+            json: false,
+            sarif: false,
+            markdown: true,
+            quiet: true,
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -59,45 +117,62 @@ pub struct Document {
     /// Findings and scores.
     #[serde(flatten)]
     pub lint: Lint,
+    /// What models said and did; none with `--lint-only`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
 }
 
-const SCHEMA: &str = "kaizen-ci/prd/v1";
+/// The document's name and version.
+pub const SCHEMA: &str = "kaizen-ci/prd/v1";
 
 /// The schema of what `--json` prints.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Document).to_value()
 }
 
-/// Lints it.
+/// Lints it; with models, reviews and revises it too.
 ///
 /// # Errors
-/// When it can't be read, or more than the lint is asked for.
+/// When it can't be read, or the models are not as needed.
 pub fn run(context: &Context, args: &Prd) -> Result<Exit> {
-    if !args.lint_only {
-        return Err(Error::usage("reviewing and rewriting a PRD needs models, and none can be asked yet")
-            .why("without --lint-only, reviewers score the document and a writer revises it")
-            .hint(format!("kaizen-ci prd {} --lint-only", args.file.display())));
-    }
     if !(0.0..=1.0).contains(&args.threshold) {
         return Err(Error::usage("--threshold must be a number from 0 to 1").hint("--threshold 0.8"));
     }
-    let path = context.dir.join(&args.file);
+    let file = match (&args.file, &args.resume) {
+        (Some(file), _) => file.clone(),
+        (None, Some(run)) => resumed(context, run)?,
+        (None, None) => return Err(Error::usage("which document?").hint("kaizen-ci prd docs/prd.md")),
+    };
+    let path = context.dir.join(&file);
     let text = read(&path)?;
+    let before = args.baseline.as_deref().map(|path| baseline(&context.dir.join(path))).transpose()?;
+    if !args.lint_only {
+        return prd_review::run(context, args, &path, &text, before.as_ref());
+    }
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let mut lint = prd::lint(&text, &|to| target_exists(&folder, to));
-    let before = args.baseline.as_deref().map(|path| baseline(&context.dir.join(path))).transpose()?;
     if let Some(before) = &before {
         gate::settle(&mut lint, &before.lint);
     }
     let passed = Gate { threshold: args.threshold }.decide(&lint, before.map(|before| before.passed));
     let exit = if passed.all() { Exit::Ok } else { Exit::BelowThreshold };
-    show(context, args, lint, passed, exit)?;
+    show(context, args, &file, lint, passed, exit)?;
     Ok(exit)
 }
 
-fn show(context: &Context, args: &Prd, lint: Lint, passed: Passed, exit: Exit) -> Result<()> {
+/// The document of an earlier run.
+fn resumed(context: &Context, run: &str) -> Result<PathBuf> {
+    let subject = loops::earlier(context, run)?.into_iter().find_map(|entry| match entry.event {
+        Event::Loop(LoopEvent::Began { of: Loop::Prd, subject, .. }) => Some(subject),
+        _ => None,
+    });
+    let none = || Error::usage(format!("the run {run} is no prd")).hint("kaizen-ci runs");
+    subject.map(PathBuf::from).ok_or_else(none)
+}
+
+fn show(context: &Context, args: &Prd, file: &Path, lint: Lint, passed: Passed, exit: Exit) -> Result<()> {
     let terminal = &context.terminal;
-    let name = args.file.to_string_lossy().into_owned();
+    let name = file.to_string_lossy().into_owned();
     if args.sarif || args.json {
         let value = if args.sarif {
             Ok(sarif::render(&lint, &name.replace('\\', "/")))
@@ -109,6 +184,7 @@ fn show(context: &Context, args: &Prd, lint: Lint, passed: Passed, exit: Exit) -
                 threshold: args.threshold,
                 passed,
                 lint,
+                review: None,
             };
             serde_json::to_value(&document)
         };
@@ -148,7 +224,7 @@ fn baseline(path: &Path) -> Result<Document> {
 }
 
 /// Is there something at the relative address `to`? Absolute ones are not looked at: they are of a web site.
-fn target_exists(folder: &Path, to: &str) -> bool {
+pub(super) fn target_exists(folder: &Path, to: &str) -> bool {
     let decoded = to.replace("%20", " ");
     let relative = Path::new(&decoded);
     !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir))

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::{diagnose, judge, prd};
+use crate::cli::{council, diagnose, judge, prd, stats};
 use crate::config::reference;
 use crate::error::{Context as _, Exit, Result};
 use crate::judge::receipt;
@@ -34,10 +34,14 @@ pub enum Of {
     Events,
     /// The receipt of a heal
     Receipt,
+    /// What `council --json` prints
+    Council,
     /// What `prd --json` prints
     Prd,
     /// What `diagnose --json` prints
     Diagnose,
+    /// What `stats --json` prints
+    Stats,
 }
 
 /// The schema.
@@ -47,8 +51,10 @@ pub fn of(of: Of) -> serde_json::Value {
         Of::Judge => judge::schema(),
         Of::Config => reference::schema(),
         Of::Receipt => receipt::schema(),
+        Of::Council => council::schema(),
         Of::Prd => prd::schema(),
         Of::Diagnose => diagnose::schema(),
+        Of::Stats => stats::schema(),
         Of::Events => schemars::schema_for!(Entry).to_value(),
     }
 }

@@ -106,6 +106,11 @@ impl Session {
         self.document()
     }
 
+    /// Everything that was recorded so far, and what will be.
+    pub fn kept(&self) -> Kept {
+        self.kept.clone()
+    }
+
     /// The document as far as the run has come.
     pub fn document(&self) -> Document {
         Document::of(&self.kept.entries())

@@ -322,7 +322,10 @@ pub const OTHER_VARIABLES: &[(&str, &str)] = &[
         "KAIZEN_LOCAL_PORTS",
         "where model servers of this machine listen instead of their usual ports, such as `ollama=11500,llama.cpp=18080`; `none`: they are not looked for",
     ),
-    ("KAIZEN_MODEL_URL", "a model server of your own that speaks the OpenAI API, such as `http://127.0.0.1:9000/v1`"),
+    (
+        "KAIZEN_MODEL_URL",
+        "a model server of your own that speaks the OpenAI API, such as `http://127.0.0.1:9000/v1`; several with commas",
+    ),
     ("KAIZEN_MODEL_KEY", "its key, when it wants one"),
     (
         "KAIZEN_CACHE_URL",

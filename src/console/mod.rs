@@ -2,11 +2,14 @@
 //!
 //! Inside its floor it stands on [`crate::report`]: what it shows at the end is a rendering of the report's document.
 
+pub mod council;
 pub mod diff;
 pub mod ending;
 pub mod lint;
 pub mod live;
+pub mod loops;
 pub mod plain;
+pub mod prd;
 pub mod progress;
 pub mod prompt;
 pub mod stalls;

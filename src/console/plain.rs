@@ -94,6 +94,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Applied { files } => format!("applied: {}", text(&files.join(", "))),
         Event::Note { text: words } => text(words),
         Event::Cleaned { run, what } => format!("removed what run {} left: {}", text(run), text(&what.join(", "))),
+        Event::Loop(event) => return super::loops::line(event),
         Event::SuiteStarted { .. }
         | Event::TierEnded { .. }
         | Event::FixerStarted { .. }

@@ -127,6 +127,7 @@ impl Picture {
             | Event::Applied { .. }
             | Event::Escalated { .. }
             | Event::Note { .. }
+            | Event::Loop(_)
             | Event::Cleaned { .. } => {}
         }
     }

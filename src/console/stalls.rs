@@ -2,7 +2,7 @@
 
 use super::style::Style;
 use crate::report::escape::one_line;
-use crate::supervise::Finding;
+use crate::supervise::{Advice, Finding};
 
 /// The whole output for the run that people know as `name`.
 pub fn render(finding: &Finding, name: &str, style: Style) -> String {
@@ -31,6 +31,18 @@ pub fn render(finding: &Finding, name: &str, style: Style) -> String {
         ));
     }
     out
+}
+
+/// What a model says beside the rules.
+pub fn opinion(advice: &Advice, style: Style) -> String {
+    let diagnosis = &advice.diagnosis;
+    let sure = style.dim(&format!("(a {} model, {:.0} % sure)", advice.tier.name(), 100.0 * diagnosis.confidence));
+    format!(
+        "  opinion     {} {sure}\n  try         {}\n  evidence    {}\n",
+        diagnosis.cause.words(),
+        style.bold(diagnosis.change.words()),
+        events(&diagnosis.evidence)
+    )
 }
 
 fn events(all: &[String]) -> String {

@@ -114,7 +114,7 @@ fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
 /// Where a provider is asked: its own address with its key, a port of this machine, the environment's own server.
 pub(super) fn endpoint(settings: &Settings, provider: &str) -> Option<Endpoint> {
     if provider == OWN {
-        let base = settings.own.as_ref()?.trim_end_matches('/').to_owned();
+        let base = own_addresses(settings).next()?;
         return Some(Endpoint { provider: own(), base, key: settings.own_key.clone() });
     }
     let provider = providers::find(provider)?;
@@ -147,9 +147,17 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     Usable { offer, id: id.to_owned(), family, at, slots, answered, digest: None }
 }
 
+/// The addresses that `KAIZEN_MODEL_URL` names, without the slash at the end.
+fn own_addresses(settings: &Settings) -> impl Iterator<Item = String> + '_ {
+    let all = settings.own.iter().flat_map(|own| own.split(','));
+    all.map(|base| base.trim().trim_end_matches('/').to_owned()).filter(|base| !base.is_empty())
+}
+
 async fn own_server(settings: &Settings, client: &impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {
-    let (Some(at), Ok(client)) = (endpoint(settings, OWN), client()) else { return Vec::new() };
-    listed(&client, at).await
+    let (Some(first), Ok(client)) = (endpoint(settings, OWN), client()) else { return Vec::new() };
+    // several, separated by commas: a council needs more than one model
+    let lists = own_addresses(settings).map(|base| listed(&client, Endpoint { base, ..first.clone() }));
+    join_all(lists).await.into_iter().flatten().collect()
 }
 
 /// The servers that listen on the usual ports, or on those that the environment names.

@@ -40,6 +40,8 @@ pub enum Evidence {
     },
     /// The fixers that need no model are done, and nothing was healed.
     ModelFreeDone,
+    /// A person named exactly this model for this.
+    Named,
 }
 
 impl Evidence {
@@ -49,6 +51,7 @@ impl Evidence {
             Evidence::Progress { green } => format!("{green} red tests turned green"),
             Evidence::Stall { models } => format!("no progress with {}", models.join(", ")),
             Evidence::ModelFreeDone => "the fixers without a model are done and nothing is healed".to_owned(),
+            Evidence::Named => "a person named it".to_owned(),
         }
     }
 }
@@ -88,7 +91,7 @@ pub fn worst_case(price: Option<Price>, prompt: u64, answer: u64) -> Money {
 pub fn route(need: &Need, offers: &[Offer]) -> Decision {
     let stalled: &[String] = match &need.evidence {
         Some(Evidence::Stall { models }) => models,
-        Some(Evidence::Progress { .. } | Evidence::ModelFreeDone) | None => &[],
+        Some(Evidence::Progress { .. } | Evidence::ModelFreeDone | Evidence::Named) | None => &[],
     };
     let stalled_strength = offers.iter().filter(|o| stalled.contains(&o.name)).map(|o| o.strength).max().unwrap_or(0);
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();

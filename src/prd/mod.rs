@@ -1,17 +1,25 @@
-//! The PRD loop's lint: what is wrong with a requirements document, by rules alone, and what that does to its scores.
-//!
-//! No model is asked here and nothing is read but the text: the same text has the same findings and scores, always.
+//! The PRD loop: a lint by rules alone (the same text has the same findings and scores, always), reviews by models, and a
+//! writer of another model who may not invent.
 
 pub mod document;
 pub mod finding;
 pub mod gate;
+pub mod guard;
+pub mod history;
 pub mod identifiers;
+pub mod improve;
+#[cfg(test)]
+#[path = "tests/improve.rs"]
+mod improve_tests;
+pub mod outcome;
 pub mod parts;
+pub mod review;
 pub mod rules;
 pub mod score;
 pub mod sentences;
 #[cfg(test)]
 mod tests;
+pub mod writer;
 
 use serde::{Deserialize, Serialize};
 

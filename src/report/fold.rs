@@ -8,7 +8,7 @@ use super::document::{
 };
 use super::{asked, diagnosis, timeline};
 use crate::error::Exit;
-use crate::trajectory::{Entry, Event, Purpose};
+use crate::trajectory::{Entry, Event, LoopEvent, Purpose};
 use crate::words::{Blame, Disagreement, End, Ended, Findings, Label, Verdict};
 
 impl Document {
@@ -50,6 +50,8 @@ struct Fold {
     with_candidate: BTreeMap<String, ((usize, usize, usize), usize)>,
     applied: Vec<String>,
     left_exit: Option<u8>,
+    /// What a loop that thinks in turns was about, and how it ended.
+    subject: Option<String>,
 }
 
 #[derive(Default)]
@@ -105,6 +107,7 @@ impl Fold {
             with_candidate: BTreeMap::new(),
             applied: Vec::new(),
             left_exit: None,
+            subject: None,
         }
     }
 
@@ -167,11 +170,31 @@ impl Fold {
                 let what = what.join(", ");
                 self.document.notes.push(format!("removed what the killed run {run} left behind: {what}"));
             }
+            Event::Loop(event) => self.in_loop(event),
             Event::RunEnded { outcome: _, exit, ms, runs } => {
                 self.left_exit = Some(*exit);
                 self.document.duration_ms = *ms;
                 self.document.runs.clone_from(runs);
             }
+        }
+    }
+
+    /// A council or a PRD has no tests to tell of: its subject and its end are the headline.
+    fn in_loop(&mut self, event: &LoopEvent) {
+        match event {
+            LoopEvent::Began { of, subject, .. } => self.subject = Some(format!("{}: {subject}", of.name())),
+            LoopEvent::Ended { why, .. } => {
+                self.subject = self.subject.take().map(|subject| format!("{subject} ({why})"));
+            }
+            LoopEvent::Turn(_)
+            | LoopEvent::Objected { .. }
+            | LoopEvent::Settled { .. }
+            | LoopEvent::RoundEnded { .. }
+            | LoopEvent::Scored { .. }
+            | LoopEvent::Revised { .. }
+            | LoopEvent::Diagnosed { .. }
+            | LoopEvent::Tried { .. }
+            | LoopEvent::Resolved { .. } => {}
         }
     }
 
@@ -341,7 +364,7 @@ impl Fold {
         self.document.diagnosis = diagnosis.likely;
         self.document.next = diagnosis.next;
         self.document.reproduce = diagnosis.reproduce;
-        self.document.headline = diagnosis::headline(&self.document);
+        self.document.headline = self.subject.take().unwrap_or_else(|| diagnosis::headline(&self.document));
         self.document
     }
 }
@@ -372,6 +395,8 @@ fn outcome(exit: Option<u8>, document: &Document) -> Outcome {
         | Exit::ReceiptDiffers
         | Exit::Usage
         | Exit::BelowThreshold
+        | Exit::NoAgreement
+        | Exit::NoDecision
         | Exit::Internal => Outcome::Error,
     }
 }

@@ -4,6 +4,8 @@
 //! (and `heal --json`), `report.md`, `report.html`, and the last screen of the terminal (in [`crate::console`]).
 
 pub mod asked;
+pub mod atif;
+pub mod council;
 pub mod diagnosis;
 pub mod document;
 pub mod escape;
@@ -11,7 +13,10 @@ mod fold;
 pub mod html;
 pub mod markdown;
 pub mod numbers;
+pub mod otlp;
+pub mod prd;
 pub mod sarif;
+pub mod stats;
 pub mod timeline;
 mod write;
 

@@ -297,6 +297,12 @@ fn of_kind(kind: u32, a: String, b: String, n: u64, small: u8) -> Event {
         20 => Event::Applied { files: vec![a] },
         21 => Event::Note { text: a },
         22 => Event::Cleaned { run: a, what: vec![b] },
+        23 => Event::Loop(crate::trajectory::LoopEvent::Ended {
+            of: crate::trajectory::Loop::Council,
+            why: a,
+            good: true,
+            rounds: 2,
+        }),
         _ => Event::RunEnded { outcome: a.clone(), exit: small, ms: n, runs: [(b, n)].into() },
     }
 }

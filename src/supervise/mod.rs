@@ -4,18 +4,21 @@
 //! is data that a loop or a person may act on.
 
 pub mod diagnosis;
+pub mod opinion;
 pub mod read;
 pub mod stall;
 pub mod step;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 
 pub use diagnosis::{Cause, Change, Diagnosis};
 pub use stall::Stall;
 pub use step::Step;
+pub use watch::{Advice, Asks, Book, Oversight, Tier};
 
 /// What the supervisor sees in a trajectory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::supervise::step::{Kind, Outcome, Step};
 use crate::trajectory::log::{Line, Reading};
-use crate::trajectory::{Entry, Event};
+use crate::trajectory::{Entry, Event, Loop, LoopEvent};
 use crate::words::{Blame, End, Ended, Verdict};
 
 /// The steps of a log, in order.
@@ -77,13 +77,17 @@ fn of_entry(entry: &Entry) -> Made {
             vec![(actor, Kind::Attempt { hash: candidate.clone(), outcome, output: output.clone() })]
         }
         Event::ModelAnswered { outcome, .. } if outcome == RATE_LIMITED => nobody(Kind::Wait),
-        Event::ModelAnswered { fixer, prompt_tokens, answer_tokens, .. } => {
-            // the words are not in the event: no two of these turns are alike
-            let text = format!("{:x}", entry.step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // turns of a loop have events of their own, with the hash of their words
+        Event::ModelAnswered { fixer, .. } if Loop::is_asker(fixer) => Vec::new(),
+        Event::ModelAnswered { fixer, prompt_tokens, answer_tokens, answer_hash, .. } => {
+            // the words are not in the event, their hash is: the same turn again is the same one
+            let unknown = || format!("{:x}", entry.step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let text = if answer_hash.is_empty() { unknown() } else { answer_hash.clone() };
             vec![(fixer.clone(), Kind::Turn { text, tokens: prompt_tokens + answer_tokens, asks: false })]
         }
         Event::Healed { .. } | Event::Applied { .. } => nobody(Kind::Progress),
         Event::RunEnded { exit, .. } => nobody(Kind::Ended { good: matches!(exit, 0 | 10) }),
+        Event::Loop(event) => of_loop(event),
         Event::RunStarted { .. }
         | Event::SuiteFound { .. }
         | Event::SnapshotTaken { .. }
@@ -104,6 +108,50 @@ fn of_entry(entry: &Entry) -> Made {
         | Event::Escalated { .. }
         | Event::Note { .. }
         | Event::Cleaned { .. } => Vec::new(),
+    }
+}
+
+/// What a loop that thinks in turns says.
+fn of_loop(event: &LoopEvent) -> Made {
+    let who = |actor: &str, kind| vec![(actor.to_owned(), kind)];
+    match event {
+        LoopEvent::Turn(turn) => match turn.outcome.as_str() {
+            RATE_LIMITED => who(&turn.actor, Kind::Wait),
+            "out-of-budget" => who(&turn.actor, Kind::Limit),
+            "no-model" | "unreachable" | "unauthorised" => who(&turn.actor, Kind::Environment),
+            // the hash of the words: only ever compared
+            _ => {
+                let tokens = if turn.replayed || turn.cached { 0 } else { turn.prompt_tokens + turn.answer_tokens };
+                let text = if turn.words.is_empty() { turn.outcome.clone() } else { turn.words.clone() };
+                who(&turn.actor, Kind::Turn { text, tokens, asks: false })
+            }
+        },
+        LoopEvent::Objected { text, severity, quote_found, on_rubric, .. } => who(
+            "critic",
+            Kind::Objection {
+                text: text.clone(),
+                minor: severity == "minor",
+                quote_found: Some(*quote_found),
+                on_rubric: Some(*on_rubric),
+            },
+        ),
+        LoopEvent::Settled { accepted, .. } => nobody(Kind::Settled { accepted: *accepted }),
+        LoopEvent::Scored { section, dimension, score, threshold, .. } => nobody(Kind::Score {
+            of: format!("{dimension} {}", section.map(|n| n.to_string()).unwrap_or_default()),
+            value: *score,
+            target: *threshold,
+        }),
+        LoopEvent::RoundEnded { better: true, .. } => nobody(Kind::Progress),
+        LoopEvent::Ended { why, good, .. } => {
+            let limit = why.ends_with("-cap").then_some(Kind::Limit);
+            limit.into_iter().chain([Kind::Ended { good: *good }]).map(|kind| (String::new(), kind)).collect()
+        }
+        LoopEvent::Began { .. }
+        | LoopEvent::RoundEnded { .. }
+        | LoopEvent::Revised { .. }
+        | LoopEvent::Diagnosed { .. }
+        | LoopEvent::Tried { .. }
+        | LoopEvent::Resolved { .. } => Vec::new(),
     }
 }
 

@@ -169,6 +169,14 @@ impl Best {
     }
 }
 
+/// A stall that a loop has seen by rules of its own; shown by the last steps. None when there are none.
+pub fn seen(rule: Rule, steps: &[Step]) -> Option<Stall> {
+    const SHOWN: usize = 6;
+    let last: Vec<&Step> = steps.iter().filter(|step| step.kind != Kind::Wait).rev().take(SHOWN).collect();
+    let last: Vec<&Step> = last.into_iter().rev().collect();
+    (!last.is_empty()).then(|| stall(rule, "", &last, "the loop itself sees that it gets nowhere".into()))
+}
+
 fn stall(rule: Rule, on: &str, steps: &[&Step], what: String) -> Stall {
     let digest = Sha256::digest(format!("{rule:?}\0{}", text::words(on).into_iter().collect::<Vec<_>>().join(" ")));
     let mut evidence: Vec<String> = steps.iter().map(|step| step.event.clone()).collect();

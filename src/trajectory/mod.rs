@@ -1,6 +1,7 @@
 //! The trajectory: every event of a run, as one enum, in an append-only log that survives a kill and many writers.
 
 pub mod log;
+pub mod loops;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::words::Purpose;
 use crate::words::{Blame, Commit, Disagreement, End, Findings, Label, Reason, Suspect, Verdict};
+pub use loops::{Loop, LoopEvent, TurnTaken};
 
 /// Version of the event schema; a reader refuses what is newer.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -328,6 +330,8 @@ pub enum Event {
         /// What was removed.
         what: Vec<String>,
     },
+    /// Something in a loop that thinks in turns.
+    Loop(LoopEvent),
     /// The run of kaizen-ci ends.
     RunEnded {
         /// Name of the ending.

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use kaizen_ci::config::reference;
 use kaizen_ci::error::Exit;
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 22] = [
     "heal",
     "judge",
     "demo",
@@ -18,7 +18,11 @@ const SUBCOMMANDS: [&str; 18] = [
     "runs",
     "show",
     "replay",
+    "council",
     "prd",
+    "stats",
+    "retro",
+    "export",
     "diagnose",
     "clean",
     "cache",

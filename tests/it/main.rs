@@ -5,10 +5,12 @@
 mod cache;
 mod case;
 mod cli;
+mod council;
 mod github;
 mod heal;
 mod judge;
 mod kill;
+mod learn;
 mod live;
 mod model;
 mod mutate;

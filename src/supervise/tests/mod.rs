@@ -1,6 +1,7 @@
 //! Tests of the supervisor: measured on labelled synthetic logs, on recorded runs, and what the room may not do.
 
 mod synthetic;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,388 @@
+//! The writer may not invent: structure, ids, links, tables and code stay; what was not in the source is marked as an
+//! assumption; nothing grows beyond its measure. A pure function of before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::prd::document::{Document, Kind};
+use crate::prd::sentences::pattern;
+use crate::turns::text::words;
+
+/// A section, and the document, may grow to this share of what they were.
+pub const GROWTH: f64 = 1.3;
+/// A short section may grow by so many characters whatever its share is: a missing acceptance criterion is a sentence.
+const GROWTH_FREE_CHARS: usize = 160;
+
+/// What stands behind something that was not in the source.
+pub const MARK: &str = "*(assumption)*";
+
+/// Of a sentence's words, so many have to be in the source for it to be the source's.
+const FROM_SOURCE: f64 = 0.5;
+
+static MARKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bassum(?:ption|ed)\b|\bopen question\b"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+(?:[.,]\d+)*"));
+static HTML: LazyLock<Regex> = LazyLock::new(|| pattern(r"<[a-zA-Z/!][^>\n]*>?"));
+static BARE_URL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:https?|ftp)://[^\s)>\]]+"));
+
+/// Why a revision is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// Nothing changed.
+    #[error("nothing is changed")]
+    Unchanged,
+    /// Headings differ.
+    #[error("headings were changed: {what}")]
+    Headings {
+        /// Which.
+        what: String,
+    },
+    /// An id is gone.
+    #[error("ids are missing: {0}", ids.join(", "))]
+    IdsLost {
+        /// Which.
+        ids: Vec<String>,
+    },
+    /// An id was made up.
+    #[error("ids were made up: {0}", ids.join(", "))]
+    IdsInvented {
+        /// Which.
+        ids: Vec<String>,
+    },
+    /// A link is gone or new.
+    #[error("links were changed: {what}")]
+    Links {
+        /// Which.
+        what: String,
+    },
+    /// A table is not as it was.
+    #[error("a table was changed: {what}")]
+    Tables {
+        /// How.
+        what: String,
+    },
+    /// A code block is not as it was.
+    #[error("a code block was changed")]
+    Code,
+    /// HTML was added.
+    #[error("HTML was added: {what}")]
+    Html {
+        /// What.
+        what: String,
+    },
+    /// It is too long.
+    #[error("it grew from {from} to {to} characters, and {most} are allowed")]
+    Grown {
+        /// Before.
+        from: usize,
+        /// After.
+        to: usize,
+        /// At most.
+        most: usize,
+    },
+}
+
+/// A revision that may be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The text, with what was not in the source marked.
+    pub text: String,
+    /// What was marked: questions for a person.
+    pub assumptions: Vec<String>,
+}
+
+/// May `new` take the place of the section `old`? `whole` is the document that it is a section of: what stands anywhere in
+/// it is no invention.
+///
+/// # Errors
+/// Why not.
+pub fn check(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
+    let new = shaped(old, new);
+    if new.trim().is_empty() {
+        return Err(Refused::Empty);
+    }
+    if new == old {
+        return Err(Refused::Unchanged);
+    }
+    let (before, after, around) = (Document::new(old), Document::new(&new), Document::new(whole));
+    headings(&before, &after)?;
+    ids(&before, &after, &around)?;
+    links(&before, &after)?;
+    tables(&before, &after)?;
+    if code(old) != code(&new) {
+        return Err(Refused::Code);
+    }
+    html(old, &new)?;
+    let (text, assumptions) = marked(&after, whole, old);
+    grown(old, &text)?;
+    Ok(Checked { text, assumptions })
+}
+
+/// With the blank lines around it that the section had.
+fn shaped(old: &str, new: &str) -> String {
+    let tail: &str = &old[old.trim_end().len()..];
+    let head: &str = &old[..old.len() - old.trim_start().len()];
+    format!("{head}{}{tail}", new.replace("\r\n", "\n").trim())
+}
+
+fn headings(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
+    let of = |d: &Document<'_>| d.sections.iter().map(|s| (s.level, s.title.clone())).collect::<Vec<_>>();
+    let (old, new) = (of(before), of(after));
+    if old == new {
+        return Ok(());
+    }
+    let title = |all: &[(u8, String)], other: &[(u8, String)]| {
+        all.iter().find(|h| !other.contains(h)).map(|(_, title)| title.clone())
+    };
+    let what = title(&old, &new)
+        .map(|t| format!("{t} is missing"))
+        .or_else(|| title(&new, &old).map(|t| format!("{t} is new")));
+    Err(Refused::Headings { what: what.unwrap_or_else(|| "their order".into()) })
+}
+
+fn ids(before: &Document<'_>, after: &Document<'_>, around: &Document<'_>) -> Result<(), Refused> {
+    let all = |d: &Document<'_>| -> BTreeSet<String> {
+        crate::prd::identifiers::ids(d.text).map(|(_, id)| id.to_owned()).collect()
+    };
+    let (old, new, known) = (all(before), all(after), all(around));
+    let lost: Vec<String> = old.difference(&new).cloned().collect();
+    // an id that is only mentioned may go; one that is defined here may not
+    let defined: BTreeSet<&str> = before.defined();
+    let lost_here: Vec<String> = lost.into_iter().filter(|id| defined.contains(id.as_str())).collect();
+    let still: BTreeSet<&str> = after.defined();
+    let undefined = defined.iter().filter(|id| !still.contains(*id)).map(|id| (*id).to_owned());
+    let lost: BTreeSet<String> = lost_here.into_iter().chain(undefined).collect();
+    if !lost.is_empty() {
+        return Err(Refused::IdsLost { ids: lost.into_iter().collect() });
+    }
+    let invented: Vec<String> = new.difference(&known).filter(|id| !old.contains(*id)).cloned().collect();
+    if invented.is_empty() { Ok(()) } else { Err(Refused::IdsInvented { ids: invented }) }
+}
+
+/// How often each address is linked or written.
+fn addresses(d: &Document<'_>) -> BTreeSet<String> {
+    let bare = BARE_URL.find_iter(d.text).map(|m| m.as_str().trim_end_matches(['.', ',']).to_owned());
+    d.links.iter().map(|link| link.to.clone()).chain(bare).collect()
+}
+
+fn links(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
+    let (old, new) = (addresses(before), addresses(after));
+    if let Some(gone) = old.difference(&new).next() {
+        return Err(Refused::Links { what: format!("{gone} is missing") });
+    }
+    match new.difference(&old).next() {
+        Some(made_up) => Err(Refused::Links { what: format!("{made_up} is new") }),
+        None => Ok(()),
+    }
+}
+
+/// Tables as rows of cells.
+fn rows(d: &Document<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
+    let mut tables: BTreeMap<usize, Vec<Vec<String>>> = BTreeMap::new();
+    for cell in &d.cells {
+        let rows = tables.entry(cell.table).or_default();
+        if cell.column == 0 {
+            rows.push(Vec::new());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push(d.source(&cell.range).trim().trim_matches('|').trim().to_owned());
+        }
+    }
+    tables
+}
+
+/// Tables keep their columns, their first column and their rows' order; other cells may be reworded without new numbers.
+fn tables(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
+    let (old, new) = (rows(before), rows(after));
+    let refused = |what: &str| Err(Refused::Tables { what: what.into() });
+    if old.len() != new.len() {
+        return refused("one is missing or new");
+    }
+    for (a, b) in old.values().zip(new.values()) {
+        if a.len() != b.len() {
+            return refused("a row is missing or new");
+        }
+        for (n, (row, other)) in a.iter().zip(b).enumerate() {
+            if row.len() != other.len() || row.first() != other.first() || (n == 0 && row != other) {
+                return refused("columns, head or first column differ");
+            }
+            if row.iter().zip(other).any(|(x, y)| numbers(y).difference(&numbers(x)).next().is_some()) {
+                return refused("a cell has a new number");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Code blocks with their fences, in order.
+fn code(text: &str) -> Vec<String> {
+    use pulldown_cmark::{Event, Parser, Tag};
+    let mut blocks = Vec::new();
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        if matches!(event, Event::Start(Tag::CodeBlock(_))) {
+            blocks.push(text[range].trim_end().to_owned());
+        }
+    }
+    blocks
+}
+
+fn html(old: &str, new: &str) -> Result<(), Refused> {
+    let tags = |text: &str| HTML.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
+    match tags(new).difference(&tags(old)).next() {
+        Some(added) => Err(Refused::Html { what: added.chars().take(60).collect() }),
+        None => Ok(()),
+    }
+}
+
+fn grown(old: &str, new: &str) -> Result<(), Refused> {
+    let (from, to) = (old.chars().count(), new.chars().count());
+    let most = most_chars(from);
+    if to > most { Err(Refused::Grown { from, to, most }) } else { Ok(()) }
+}
+
+/// What a section of `from` characters may have.
+fn most_chars(from: usize) -> usize {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a document has fewer than 2^52 characters"
+    )]
+    let share = (from as f64 * GROWTH) as usize;
+    share.max(from + GROWTH_FREE_CHARS)
+}
+
+/// Is the whole document within its measure?
+pub fn fits(source: &str, now: &str) -> bool {
+    let (from, to) = (source.chars().count(), now.chars().count());
+    10 * to <= 13 * from
+}
+
+fn numbers(text: &str) -> BTreeSet<String> {
+    let ids: Vec<Range<usize>> = crate::prd::identifiers::ids(text).map(|(range, _)| range).collect();
+    let of_id = |at: usize| ids.iter().any(|range| range.contains(&at));
+    NUMBER.find_iter(text).filter(|m| !of_id(m.start())).map(|m| m.as_str().to_owned()).collect()
+}
+
+/// The text with every sentence marked that says what the source does not: a number that stands nowhere in it, or words
+/// that are mostly not there.
+fn marked(after: &Document<'_>, whole: &str, old: &str) -> (String, Vec<String>) {
+    let source = format!("{whole}\n{old}");
+    let (known_numbers, known_words) = (numbers(&source), words(&source));
+    let mut marks: Vec<(usize, String)> = Vec::new();
+    for block in after.blocks.iter().filter(|block| block.kind != Kind::Heading) {
+        for sentence in &block.sentences {
+            let text = after.source(sentence);
+            if MARKED.is_match(text) || old.contains(text) {
+                if MARKED.is_match(text) && !old.contains(text) {
+                    marks.push((usize::MAX, text.to_owned()));
+                }
+                continue;
+            }
+            let invents = numbers(text).difference(&known_numbers).next().is_some();
+            let said = words(text);
+            let from_source = said.intersection(&known_words).count();
+            #[allow(clippy::cast_precision_loss, reason = "a sentence has few words")]
+            let foreign = said.len() >= 4 && (from_source as f64) < FROM_SOURCE * said.len() as f64;
+            if invents || foreign {
+                // before the full stop, so that it stays in its sentence
+                let end = sentence.start + text.trim_end_matches(['.', '!', ';', ' ']).len();
+                marks.push((end, text.to_owned()));
+            }
+        }
+    }
+    let mut out = after.text.to_owned();
+    let mut places: Vec<usize> = marks.iter().map(|(at, _)| *at).filter(|at| *at != usize::MAX).collect();
+    places.sort_unstable();
+    for at in places.into_iter().rev() {
+        out.insert_str(at, &format!(" {MARK}"));
+    }
+    (out, marks.into_iter().map(|(_, text)| text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OLD: &str = "## Search\n\n- REQ-1: The search shall be fast, see [limits](#limits).\n- REQ-2: The shop shall list what the search found.\n\n| id | who |\n|---|---|\n| REQ-3 | the shop |\n\n```\ncurl /search\n```\n\n";
+
+    fn checked(new: &str) -> Result<Checked, Refused> {
+        check(OLD, new, &format!("# Shop\n\nAt most 500 items. See REQ-9.\n\n{OLD}"))
+    }
+
+    #[test]
+    fn what_was_not_in_the_source_is_marked_and_what_was_is_not() {
+        let new = OLD.replace("shall be fast", "shall answer within 200 ms");
+        let done = checked(&new).unwrap();
+        assert!(done.text.contains("within 200 ms, see [limits](#limits) *(assumption)*."), "{}", done.text);
+        assert_eq!(done.assumptions.len(), 1);
+        // 500 stands elsewhere in the document
+        let done = checked(&OLD.replace("what the search found", "at most 500 items that the search found")).unwrap();
+        assert_eq!((done.assumptions.len(), done.text.contains("assumption")), (0, false), "{done:?}");
+        // marked by the writer: not twice
+        let own = OLD.replace("shall be fast", "shall answer within 200 ms *(assumption)*");
+        assert_eq!(checked(&own).unwrap().text.matches("assumption").count(), 1);
+        let foreign = OLD.replace("- REQ-2:", "- Premium customers receive loyalty vouchers quarterly.\n- REQ-2:");
+        assert!(checked(&foreign).unwrap().text.contains("quarterly *(assumption)*."));
+    }
+
+    #[test]
+    fn whatever_may_not_change_is_refused_by_name() {
+        for (new, wanted) in [
+            (String::new(), "it is empty"),
+            (OLD.to_owned(), "nothing is changed"),
+            (OLD.replace("## Search", "## Find"), "headings were changed: Search is missing"),
+            (format!("{OLD}\n### More\n\nText.\n"), "headings were changed: More is new"),
+            (OLD.replace("- REQ-2:", "-"), "ids are missing: REQ-2"),
+            (OLD.replace("REQ-2: The", "REQ-2: As REQ-77 says, the"), "ids were made up: REQ-77"),
+            (OLD.replace("[limits](#limits)", "limits"), "links were changed: #limits is missing"),
+            (OLD.replace("fast", "fast (https://evil.example/x)"), "links were changed: https://evil.example/x is new"),
+            (OLD.replace("| REQ-3 | the shop |\n", ""), "ids are missing: REQ-3"),
+            (OLD.replace("| the shop |", "| 99 shops |"), "a table was changed: a cell has a new number"),
+            (OLD.replace("curl /search", "curl /find"), "a code block was changed"),
+            (OLD.replace("fast", "fast <img src=x>"), "HTML was added: <img src=x>"),
+            (OLD.replace("fast", &"fast and the search shall be fast ".repeat(20)), "it grew"),
+        ] {
+            let why = checked(&new).unwrap_err().to_string();
+            assert!(why.starts_with(wanted), "{why} / {wanted}");
+        }
+        assert!(checked(&OLD.replace("be fast", "be fast, see REQ-9")).is_ok(), "REQ-9 is defined elsewhere");
+        assert!(fits(&"x".repeat(100), &"x".repeat(130)) && !fits(&"x".repeat(100), &"x".repeat(131)));
+    }
+
+    #[test]
+    fn blank_lines_around_a_section_stay_as_they_are() {
+        let new = OLD.trim().replace("be fast", "answer at once");
+        let done = checked(&format!("\n\n{new}")).unwrap();
+        assert!(done.text.starts_with("## Search") && done.text.ends_with("```\n\n"), "{:?}", done.text);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_keeps_ids_headings_links_and_code(
+            cuts in prop::collection::vec((0..300_usize, 0..20_usize), 0..4), add in "[a-zA-Z0-9 .<>|`#\\[\\]()\n-]{0,40}", at in 0..300_usize,
+        ) {
+            let mut chars: Vec<char> = OLD.chars().collect();
+            for (from, n) in cuts {
+                let from = from.min(chars.len());
+                let to = (from + n).min(chars.len());
+                chars.drain(from..to);
+            }
+            let mut new: String = chars.into_iter().collect();
+            let at = at.min(new.len());
+            new.insert_str(at, &add);
+            if let Ok(done) = checked(&new) {
+                for kept in ["REQ-1", "REQ-2", "REQ-3", "## Search", "(#limits)", "curl /search"] {
+                    prop_assert!(done.text.contains(kept), "{} in {}", kept, done.text);
+                }
+                prop_assert!(done.text.chars().count() <= most_chars(OLD.chars().count()));
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `kaizen-ci council` and `prd` with models, end to end: scripted servers, one per model, real HTTP, real runs.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::project::Project;
+use crate::scripted::{Server, Step};
+
+fn say(value: Value) -> Step {
+    Step::Say(value.to_string())
+}
+
+fn answer(position: &str, text: &str, responses: Value) -> Step {
+    say(
+        json!({"position": position, "answer": text, "drivers": ["load"], "pros": ["simple"], "cons": [], "consequences": ["one file"],
+        "reconsider": ["above 50 writes a second"], "responses": responses}),
+    )
+}
+
+/// Three seats and a critic of other families.
+struct Table {
+    project: Project,
+    servers: Vec<Server>,
+}
+
+impl Table {
+    fn new(servers: Vec<Server>) -> Self {
+        let project = Project::empty();
+        project.write("notes.md", "We write twice a second.\n");
+        project.commit("Notes");
+        Self { project, servers }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let urls: Vec<&str> = self.servers.iter().map(|s| s.url.as_str()).collect();
+        let mut command = self.project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.env("KAIZEN_MODELS", "own").env("KAIZEN_MODEL_URL", urls.join(",")).args(args).output().unwrap()
+    }
+
+    fn asked(&self) -> usize {
+        self.servers.iter().map(|s| s.questions().len()).sum()
+    }
+}
+
+fn document(out: &Output) -> Value {
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| {
+        panic!("{e}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+    })
+}
+
+/// The critic objects to what one seat says, and has nothing more to say when that seat gave way.
+fn debate() -> Table {
+    let object = |letter: &str, quote: &str, why: &str| json!({"answer": letter, "severity": "major", "criterion": "correctness", "quote": quote, "why": why, "evidence": ""});
+    let mut objections: Vec<Value> =
+        ["A", "B", "C"].iter().map(|l| object(l, "takes a thousand writers", "one file takes one writer")).collect();
+    objections.push(object("A", "words that are nowhere", "made up"));
+    let gave_way = json!([{"id": "O1", "verdict": "accepted", "reason": "it is one writer"}]);
+    Table::new(vec![
+        Server::of(
+            "apple-7b",
+            &[
+                answer("SQLite", "SQLite takes a thousand writers.", json!([])),
+                answer("Keep SQLite", "SQLite takes one writer, that is enough.", gave_way),
+            ],
+        ),
+        Server::of("birch-7b", &[answer("Keep SQLite", "It is enough.", json!([]))]),
+        Server::of("cedar-7b", &[answer("PostgreSQL", "It takes many writers.", json!([]))]),
+        Server::of("dahlia-7b", &[say(json!({"objections": objections})), say(json!({"objections": []}))]),
+    ])
+}
+
+#[test]
+fn a_council_debates_decides_keeps_dissent_and_leaves_a_record() {
+    let table = debate();
+    let args = [
+        "council",
+        "Which",
+        "store?",
+        "--context",
+        "notes.md",
+        "--critic",
+        "dahlia-7b",
+        "--out",
+        "docs/decisions/",
+        "--json",
+    ];
+    let out = table.run(&args);
+    let found = document(&out);
+    assert_eq!(out.status.code(), Some(0), "{found:#}");
+    assert_eq!(
+        (&found["end"], &found["decision"]["votes_for"], &found["decision"]["against"]),
+        (&json!("agreed"), &json!([0, 1]), &json!([2]))
+    );
+    assert_eq!(found["objections"][0]["status"]["status"], "accepted", "{found:#}");
+    assert!(
+        found["rounds"][0]["dropped"].as_array().unwrap().iter().any(|d| d.as_str().unwrap().contains("are not there"))
+    );
+    let schema = table.run(&["schema", "council"]);
+    assert!(jsonschema::validator_for(&document(&schema)).unwrap().is_valid(&found), "{found:#}");
+    let record = table.project.read("docs/decisions/0001-which-store.md");
+    for part in ["# Which store?", "Chosen option: **Keep SQLite**", "### Dissent", "`cedar-7b`", "Read for it"] {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+    // the critic read the answers without names, and the context
+    let critic = table.servers[3].questions();
+    let said = critic[0].body.to_string();
+    assert!(said.contains("We write twice a second") && !said.contains("apple") && !said.contains("own/"), "{said}");
+    let list = String::from_utf8(table.run(&["runs"]).stdout).unwrap();
+    assert!(list.contains("council: Which store? (agreed)"), "{list}");
+    let second = table.run(&args);
+    assert!(
+        table.project.root().join("docs/decisions/0002-which-store.md").exists(),
+        "{}",
+        String::from_utf8_lossy(&second.stderr)
+    );
+}
+
+#[test]
+fn a_killed_council_goes_on_without_paying_again() {
+    let table = debate();
+    let out = table.run(&["council", "Which store?", "--critic", "dahlia-7b", "--json"]);
+    let (whole, asked) = (document(&out), table.asked());
+    // the log as a kill leaves it: after the first critic, in the middle of a line
+    let runs = table.project.root().join(".git/kaizen/runs");
+    let run = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let log = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let cut = log.find("\"what\":\"round_ended\"").unwrap();
+    let killed = table.project.root().join("killed.jsonl");
+    std::fs::write(&killed, &log[..cut]).unwrap();
+    // the cache may not help
+    std::fs::remove_dir_all(table.project.root().join(".git/kaizen")).unwrap();
+    let rest = debate();
+    std::fs::copy(&killed, rest.project.root().join("killed.jsonl")).unwrap();
+    // servers that have been asked before: what is left of their scripts
+    let servers = vec![
+        Server::of(
+            "apple-7b",
+            &[answer(
+                "Keep SQLite",
+                "SQLite takes one writer, that is enough.",
+                json!([{"id": "O1", "verdict": "accepted", "reason": "it is one writer"}]),
+            )],
+        ),
+        Server::of("birch-7b", &[Step::Status(500, None)]),
+        Server::of("cedar-7b", &[Step::Status(500, None)]),
+        Server::of("dahlia-7b", &[say(json!({"objections": []}))]),
+    ];
+    let rest = Table { project: rest.project, servers };
+    let out = rest.run(&["council", "--resume", "killed.jsonl", "--json"]);
+    let found = document(&out);
+    assert_eq!((&found["end"], &found["decision"]), (&whole["end"], &whole["decision"]), "{found:#}");
+    assert_eq!((rest.asked(), found["replayed"].as_u64()), (asked - 4, Some(4)), "{found:#}");
+}
+
+#[test]
+fn a_council_that_can_not_be_seated_says_who_is_missing() {
+    let table = Table::new(vec![Server::of("apple-7b", &[Step::Empty]), Server::of("apple-1b", &[Step::Empty])]);
+    let out = table.run(&["council", "Which?", "--seats", "2"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(64), "{said}");
+    assert!(said.contains("one of another family") && said.contains("own/apple-7b"), "{said}");
+}
+
+const CHAT: &str = "# Chat\n\n## Goals\n\nThe chat shall save the time of customers.\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo.\n";
+
+/// Two reviewers who like everything but `fast` (they can't know which section they are asked about: what is not there is
+/// dropped), and a writer.
+fn newsroom(revised: &str) -> Table {
+    let problem = |dimension: &str| json!({"dimension": dimension, "quote": "be fast", "why": "how fast?"});
+    let problems = json!([problem("clarity"), problem("testability")]);
+    let review = json!({"clarity": 0.2, "completeness": 0.9, "testability": 0.2, "problems": problems});
+    let table = Table::new(vec![
+        Server::of("writer-70b", &[Step::Say(revised.to_owned())]),
+        Server::of("apple-7b", &[say(review.clone())]),
+        Server::of("birch-7b", &[say(review)]),
+    ]);
+    table.project.write("prd.md", CHAT);
+    table
+}
+
+#[test]
+fn a_document_is_reviewed_revised_and_written_and_what_is_new_is_marked() {
+    let revised = "## Requirements\n\n- REQ-1: The chat shall answer within 200 ms. Acceptance: 95 of 100 answers come within 200 ms.\n";
+    let table = newsroom(revised);
+    let out = table.run(&["prd", "prd.md", "--json"]);
+    let found = document(&out);
+    assert_eq!(out.status.code(), Some(0), "{found:#}");
+    assert_eq!(found["review"]["end"], "passed");
+    let schema = document(&table.run(&["schema", "prd"]));
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&found), "{found:#}");
+    assert_eq!(table.project.read("prd.md"), CHAT, "without --write nothing is written");
+    assert!(found["review"]["questions"].as_array().unwrap().len() >= 2, "{found:#}");
+    let out = table.run(&["prd", "prd.md", "--write", "--quiet"]);
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("passes prd.md") && said.contains("▅") && said.contains("question"), "{said}");
+    let now = table.project.read("prd.md");
+    assert!(now.contains("within 200 ms *(assumption)*") && now.contains("## Out of scope\n\nVideo."), "{now}");
+}
+
+#[test]
+fn a_writer_who_drops_a_requirement_changes_nothing_and_the_exit_code_says_so() {
+    let table = newsroom("## Requirements\n\n- The chat shall answer at once.\n");
+    let out = table.run(&["prd", "prd.md", "--write", "--rounds", "2"]);
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(60), "{said}");
+    assert!(said.contains("ids are missing: REQ-1"), "{said}");
+    assert_eq!(table.project.read("prd.md"), CHAT);
+}
+
+#[test]
+fn a_document_with_one_model_or_none_is_told_what_is_missing() {
+    let table = Table::new(vec![Server::of("apple-7b", &[Step::Empty])]);
+    table.project.write("prd.md", CHAT);
+    let out = table.run(&["prd", "prd.md"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(64), "{said}");
+    assert!(said.contains("there is only own/apple-7b") && said.contains("--lint-only"), "{said}");
+}
