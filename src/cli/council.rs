@@ -176,7 +176,7 @@ fn held(context: &Context, repository: &Repository, args: &Council, extra: Vec<P
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
     let session = Session::begin(context, repository, "council", 0, progress)?;
-    let job = Job { context, args, config: &config, repository, session: &session, earlier: &earlier, extra };
+    let job = Hold { context, args, config: &config, repository, session: &session, earlier: &earlier, extra };
     match context.wait(|cancel| job.hold(cancel)) {
         Ok(record) => {
             session.end(exit_of(record.end));
@@ -189,7 +189,7 @@ fn held(context: &Context, repository: &Repository, args: &Council, extra: Vec<P
     }
 }
 
-struct Job<'j> {
+struct Hold<'j> {
     context: &'j Context,
     args: &'j Council,
     config: &'j Config,
@@ -199,7 +199,7 @@ struct Job<'j> {
     extra: Vec<Piece>,
 }
 
-impl Job<'_> {
+impl Hold<'_> {
     async fn hold(&self, cancel: CancellationToken) -> Result<Record> {
         let recorder = &self.session.recorder;
         let models = loops::models_of(self.config, self.repository)?;

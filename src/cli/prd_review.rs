@@ -13,6 +13,7 @@ use crate::config::{Config, Override};
 use crate::console::prd as screen;
 use crate::console::{Progress, plain};
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::model::Job;
 use crate::model::catalog::Tier;
 use crate::prd::gate::Passed;
 use crate::prd::improve::{Known, Rules, Staff, Task, improve};
@@ -78,7 +79,7 @@ fn reviewed<T>(
     path: &Path,
     text: &str,
     before: Option<&Document>,
-    then: impl FnOnce(&Job<'_>, &AskedWith, Outcome, Exit) -> Result<T>,
+    then: impl FnOnce(&Work<'_>, &AskedWith, Outcome, Exit) -> Result<T>,
 ) -> Result<T> {
     let repository = context.repository().map_err(|error| {
         Error::usage("reviewing a document keeps its turns in a repository, and there is none here")
@@ -94,7 +95,7 @@ fn reviewed<T>(
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
     let session = Session::begin(context, &repository, "prd", 0, progress)?;
-    let job = Job { args, config: &config, repository: &repository, session: &session, earlier: &earlier, path };
+    let job = Work { args, config: &config, repository: &repository, session: &session, earlier: &earlier, path };
     let done = context.wait(|cancel| job.work(text, before, cancel));
     let (asked, outcome) = match done {
         Ok(done) => done,
@@ -108,7 +109,7 @@ fn reviewed<T>(
     then(&job, &asked, outcome, exit)
 }
 
-struct Job<'j> {
+struct Work<'j> {
     args: &'j Prd,
     config: &'j Config,
     repository: &'j Repository,
@@ -117,7 +118,7 @@ struct Job<'j> {
     path: &'j Path,
 }
 
-impl Job<'_> {
+impl Work<'_> {
     async fn work(
         &self,
         text: &str,

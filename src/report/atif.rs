@@ -81,6 +81,7 @@ fn step(event: &Event) -> Option<Value> {
         | Event::ModelRouted { .. }
         | Event::ModelAnswered { .. }
         | Event::FixerEnded { .. }
+        | Event::SlotsChanged { .. }
         | Event::JudgeStarted { .. }
         | Event::JudgeStep { .. }
         | Event::CulpritFound { .. }

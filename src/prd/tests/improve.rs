@@ -380,7 +380,15 @@ fn fuzzed_reviewers_and_writers_end_inside_their_caps_with_a_named_reason_and_da
                 ..Rules::default()
             };
             let turns = script(move |q| anything(seed, q));
-            let outcome = improved(text, &rules, &turns, &Recorder::forgetful()).await;
+            let kept = Kept::default();
+            let outcome = improved(text, &rules, &turns, &kept.recorder()).await;
+            let mut now: Vec<String> = sections(text).iter().map(|s| hash(s)).collect();
+            for event in kept.events() {
+                if let Event::Loop(LoopEvent::Revised { section, from, to, .. }) = event {
+                    assert_eq!(from, now[section], "{seed}: a critique of another revision was applied");
+                    now[section] = to;
+                }
+            }
             let rounds = outcome.history.len();
             assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize + 1, "{seed}: {rounds} rounds");
             let tokens: u64 = outcome.staff.iter().map(|s| s.tokens).sum();
@@ -402,4 +410,36 @@ fn sections_put_together_are_the_document() {
         assert_eq!(sections(text).concat(), text);
     }
     assert_ne!(hash("a"), hash("b"));
+}
+
+#[tokio::test]
+async fn without_costs_more_rounds_are_made_only_while_it_gets_better() {
+    let text = CHAT.replace("be fast. Acceptance: it is fast", "beep at step0. Acceptance: step0 is heard");
+    let step = |text: &str| text.split("step").nth(1).and_then(|t| t[..1].parse::<u32>().ok()).unwrap_or(9);
+    let rule = move |gain: f64| {
+        move |q: &Question| {
+            let text = section(q);
+            if !text.contains("beep") {
+                return Says::Text(scores(0.95, 0.95, 0.95, &[]));
+            }
+            let n = step(&text);
+            Says::Text(if q.actor.starts_with("reviewer") {
+                let (score, quote) = (0.2 + gain * f64::from(n), format!("step{n}"));
+                scores(score, 0.95, 0.95, &[("clarity", &quote, "which step?")])
+            } else {
+                text.replace(&format!("step{n}"), &format!("step{}", n + 1))
+            })
+        }
+    };
+    let rules = Rules { rounds: 1, free_rounds: 4, ..Rules::default() };
+    let rising = improved(&text, &rules, &script(rule(0.15)), &Recorder::forgetful()).await;
+    assert!(rising.history.len() > 2, "{:?}", rising.history);
+    let flat = improved(&text, &rules, &script(rule(0.001)), &Recorder::forgetful()).await;
+    assert_eq!((flat.end, flat.history.len()), (End::RoundCap, 2), "{:?}", flat.history);
+    let mut paid = staff();
+    paid.writers[0].tier = crate::model::catalog::Tier::Paid;
+    let turns = script(rule(0.15));
+    let task = Task { text: &text, exists: &|_| true, rules: &rules, staff: &paid, known: Known::new(), passed: None };
+    let outcome = improve(&task, &turns, &Recorder::forgetful(), &CancellationToken::new(), None).await;
+    assert_eq!((outcome.end, outcome.history.len()), (End::RoundCap, 2));
 }

@@ -1,0 +1,136 @@
+//! The critic's part of a round, and the ballot at the end: answers behind letters, objections into the ledger.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use super::seats::over_by;
+use super::{Hall, ms};
+use crate::council::anonymise::{Letters, without_names};
+use crate::council::ask::{self, seat_name};
+use crate::council::ledger::{Dropped, Outcome, Raised};
+use crate::council::read::{self, Said};
+use crate::council::record::End;
+use crate::trajectory::{Event, LoopEvent};
+use crate::turns::Question;
+use crate::turns::text::{clipped, short};
+
+impl Hall<'_> {
+    /// Each seat's text as the critic reads it.
+    fn texts(&self) -> Vec<String> {
+        let members: Vec<_> = self.brief.table.seats.iter().chain(&self.brief.table.critics).cloned().collect();
+        let text = |seat: usize| {
+            let said = self.seats[seat].said.as_ref()?;
+            let same = said.answer.contains(&said.position);
+            let whole = if same { said.answer.clone() } else { format!("{}\n\n{}", said.position, said.answer) };
+            // as long as an answer may be, whatever came
+            let most = usize::try_from(self.brief.rules.answer_tokens).unwrap_or(usize::MAX).saturating_mul(4);
+            Some(clipped(&without_names(&whole, &members, &self.brief.question), most))
+        };
+        (0..self.n()).map(|seat| text(seat).unwrap_or_default()).collect()
+    }
+
+    /// The critic reads all answers. One of a seat's make, whoever was asked, is not heard.
+    pub(super) async fn criticise(&mut self, round: u32) -> Result<Vec<Raised>, End> {
+        let texts = self.texts();
+        let present: Vec<usize> = (0..self.n()).filter(|s| !texts[*s].is_empty()).collect();
+        let letters = Letters::shuffled(&present, self.brief.rules.seed, round);
+        let makes: BTreeSet<String> = self.lineages.iter().flatten().cloned().collect();
+        let critics = self.brief.table.critics.len();
+        for attempt in 0..critics {
+            let at = (self.critic + attempt) % critics;
+            let critic = &self.brief.table.critics[at];
+            if makes.contains(&critic.lineage) {
+                continue;
+            }
+            let mut question =
+                ask::critic(self.brief, round, &letters, &texts, self.ledger.all(), self.tuning, &critic.name);
+            question.deadline = question.deadline.min(self.left());
+            let began = Instant::now();
+            let result = self.used(question, |reply| read::critic(reply, &letters)).await;
+            let critic_seat = self.n();
+            self.seats[critic_seat].ms += ms(began);
+            match result {
+                Ok((raws, answer)) => {
+                    self.count(critic_seat, &answer);
+                    if makes.contains(&answer.lineage) {
+                        self.seats[critic_seat].failed.push("same-family".into());
+                        let text = format!(
+                            "{} answered for the critic and is of a seat's family: not heard",
+                            answer.answered_by
+                        );
+                        self.recorder.record(Event::Note { text });
+                        continue;
+                    }
+                    let info = &mut self.seats[critic_seat];
+                    info.model.clone_from(&critic.name);
+                    info.answered_by.clone_from(&answer.answered_by);
+                    info.family.clone_from(&answer.lineage);
+                    self.critic = at;
+                    let raised = self.ledger.raise(round, &raws, &texts);
+                    raised.iter().for_each(|one| self.say_raised(round, one));
+                    return Ok(raised);
+                }
+                Err(trouble) => {
+                    self.seats[critic_seat].failed.push(trouble.name().to_owned());
+                    if let Some(end) = over_by(&trouble) {
+                        return Err(end);
+                    }
+                }
+            }
+        }
+        Err(if self.left().is_zero() { End::TimeCap } else { End::CriticLost })
+    }
+
+    fn say_raised(&self, round: u32, one: &Raised) {
+        let (id, dropped) = match &one.outcome {
+            Outcome::Stands { id, .. } => (id.clone(), None),
+            Outcome::Drops(why) => (String::new(), Some(why.words().to_owned())),
+        };
+        let not_there = matches!(one.outcome, Outcome::Drops(Dropped::NotInText | Dropped::NoQuote));
+        self.say(LoopEvent::Objected {
+            round,
+            id,
+            seat: one.raw.seat.map_or_else(|| "nobody".into(), seat_name),
+            severity: one.severity.name().into(),
+            text: short(&one.raw.why, 1000),
+            quote: one.raw.quote.clone(),
+            quote_found: !not_there,
+            on_rubric: one.on_rubric,
+            dropped,
+        });
+    }
+
+    /// Every seat that answered votes, as far as the tokens reach.
+    pub(super) async fn vote(&mut self, said: &[Option<Said>]) -> Option<Vec<Option<usize>>> {
+        let present: Vec<usize> = (0..said.len()).filter(|s| said[*s].is_some()).collect();
+        let round = u32::try_from(self.rounds.len()).unwrap_or(0) + 1;
+        let letters = Letters::shuffled(&present, self.brief.rules.seed, round);
+        let questions: Vec<_> =
+            present.iter().map(|seat| (*seat, ask::ballot(self.brief, *seat, round, &letters, said))).collect();
+        let worst: u64 = questions.iter().map(|(_, q)| q.worst_tokens()).sum();
+        // a ballot is worth a little time after the end, not a turn's worth for each seat in a row
+        let limit = self.left().max(Duration::from_secs(20)).min(self.brief.rules.seat_limit());
+        if worst > self.purse.left() || self.money_over {
+            return None;
+        }
+        let letters = &letters;
+        let asked = questions.into_iter().map(|(seat, question)| {
+            let question = Question { deadline: limit, ..question };
+            let hall = &*self;
+            async move { (seat, hall.used(question, |reply| read::ballot(reply, letters)).await) }
+        });
+        let mut votes = vec![None; said.len()];
+        for (seat, result) in join_all(asked).await {
+            match result {
+                Ok(((choice, _), answer)) => {
+                    self.count(seat, &answer);
+                    votes[seat] = Some(choice);
+                }
+                Err(trouble) => self.seats[seat].failed.push(trouble.name().to_owned()),
+            }
+        }
+        Some(votes)
+    }
+}

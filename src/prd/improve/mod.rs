@@ -1,0 +1,436 @@
+//! The loop: every section is scored by lint and reviewers; what fails goes with its critique to a writer of another model,
+//! while the next section is being scored; until all three scores pass, or another named reason ends it.
+
+mod keep;
+mod turns;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Trouble;
+use crate::model::catalog::Tier as ModelTier;
+use crate::prd::document::{Document, Kind};
+use crate::prd::gate::Passed;
+use crate::prd::guard;
+use crate::prd::history::Row;
+use crate::prd::outcome::{End, Outcome, SectionInfo, Stall, TurnInfo};
+use crate::prd::review::{self, Reviewed, Three};
+use crate::prd::{Lint, Scores};
+use crate::supervise::stall::Rule;
+use crate::supervise::{self, Book, Change, Oversight};
+use crate::trajectory::{Event, Loop, LoopEvent, Recorder};
+use crate::turns::purse::Purse;
+use crate::turns::{Member, Turns};
+
+/// How far the loop goes.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Rules {
+    /// From here on a score passes.
+    pub threshold: f64,
+    /// Rounds of rewriting, at most.
+    pub rounds: u32,
+    /// Nothing costs money: up to this many, as long as each is better than those before.
+    pub free_rounds: u32,
+    /// Tokens, prompts included.
+    pub tokens: u64,
+    /// Tokens of a review.
+    pub review_tokens: u32,
+    /// Wall time of one turn in milliseconds.
+    pub turn_limit_ms: u64,
+    /// Wall time of everything in milliseconds.
+    pub time_limit_ms: u64,
+    /// Sections that are rewritten at the same time.
+    pub writers: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            threshold: 0.8,
+            rounds: 3,
+            free_rounds: 3,
+            tokens: 300_000,
+            review_tokens: 500,
+            turn_limit_ms: 300_000,
+            time_limit_ms: 60 * 60_000,
+            writers: 2,
+        }
+    }
+}
+
+/// Who reviews and who writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Staff {
+    /// One for each of the three reviews; the same model may stand there more than once.
+    pub reviewers: [Member; 3],
+    /// None of the reviewers' models; the others when it fails.
+    pub writers: Vec<Member>,
+}
+
+/// Earlier scores of sections, by hash of their text.
+pub type Known = std::collections::BTreeMap<String, Reviewed>;
+
+/// What is worked on.
+pub struct Task<'t> {
+    /// The document.
+    pub text: &'t str,
+    /// Whether the target of a relative link is there.
+    pub exists: &'t (dyn Fn(&str) -> bool + Send + Sync),
+    /// How far.
+    pub rules: &'t Rules,
+    /// Who.
+    pub staff: &'t Staff,
+    /// Reviews of before: unchanged text keeps its scores.
+    pub known: Known,
+    /// What passed before.
+    pub passed: Option<Passed>,
+}
+
+/// A score has to rise by so much to be better.
+const GAIN: f64 = 0.01;
+/// A rewritten section may score so much less than before; below it is put back.
+const WORSE: f64 = 0.02;
+/// Tries at one section that brought nothing; then it is left to a person.
+const TRIES_MOST: u32 = 2;
+/// Rounds without a gain after which the loop is stuck.
+const PLATEAU_ROUNDS: usize = 2;
+/// Changes that the supervisor may have made in one run.
+const CHANGES_MOST: usize = 2;
+
+/// One section at work.
+#[derive(Debug, Clone)]
+struct Section {
+    text: String,
+    hash: String,
+    reviewed: Option<Reviewed>,
+    /// As it was found, with its first review.
+    found: (String, Option<Reviewed>),
+    /// The best revision that was reviewed, with its scores.
+    best: Option<(String, Three, Reviewed)>,
+    tries: u32,
+    /// Why the last try was not taken.
+    refused: Option<String>,
+    revisions: u32,
+}
+
+/// SHA-256 of a text.
+pub fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// Is there something in the section that can be judged?
+fn is_prose(text: &str) -> bool {
+    let document = Document::new(text);
+    document.blocks.iter().any(|block| block.kind != Kind::Heading) || !document.cells.is_empty()
+}
+
+/// The document's sections, as they stand there; put together again they are the document.
+pub fn sections(text: &str) -> Vec<String> {
+    Document::new(text).sections.iter().map(|s| text[s.range.clone()].to_owned()).collect()
+}
+
+struct Desk<'d> {
+    task: &'d Task<'d>,
+    turns: &'d dyn Turns,
+    recorder: &'d Recorder,
+    cancel: &'d CancellationToken,
+    oversight: Option<&'d Oversight<'d>>,
+    purse: Purse,
+    began: Instant,
+    title: String,
+    sections: Vec<Section>,
+    history: Vec<Row>,
+    assumptions: Vec<String>,
+    seen: BTreeSet<String>,
+    turn_infos: Vec<TurnInfo>,
+    writer: usize,
+    warm: bool,
+    book: Book,
+    advice: Vec<supervise::Advice>,
+    replayed: u32,
+    over: Option<End>,
+}
+
+/// What one pass over the sections brought.
+#[derive(Default)]
+struct Pass {
+    reviews: Vec<(usize, Reviewed)>,
+    rewrites: Vec<Rewrite>,
+    infos: Vec<TurnInfo>,
+    troubles: Vec<Trouble>,
+}
+
+/// A section that was rewritten, or could not be.
+struct Rewrite {
+    section: usize,
+    /// SHA-256 of the text that the critique was written for.
+    from: String,
+    /// The model that really wrote it.
+    by: String,
+    result: Result<guard::Checked, String>,
+}
+
+/// Improves the document.
+pub async fn improve(
+    task: &Task<'_>,
+    turns: &dyn Turns,
+    recorder: &Recorder,
+    cancel: &CancellationToken,
+    oversight: Option<&Oversight<'_>>,
+) -> Outcome {
+    let title = Document::new(task.text).sections.iter().map(|s| s.title.clone()).find(|t| !t.is_empty());
+    let section = |text: String| {
+        let hash = hash(&text);
+        let reviewed = task.known.get(&hash).cloned();
+        let found = (text.clone(), reviewed.clone());
+        Section { hash, text, reviewed, found, best: None, tries: 0, refused: None, revisions: 0 }
+    };
+    let mut desk = Desk {
+        task,
+        turns,
+        recorder,
+        cancel,
+        oversight,
+        purse: Purse::new(task.rules.tokens),
+        began: Instant::now(),
+        title: title.unwrap_or_default(),
+        sections: sections(task.text).into_iter().map(section).collect(),
+        history: Vec::new(),
+        assumptions: Vec::new(),
+        seen: [hash(task.text)].into(),
+        turn_infos: Vec::new(),
+        writer: 0,
+        warm: false,
+        book: Book::default(),
+        advice: Vec::new(),
+        replayed: 0,
+        over: None,
+    };
+    let end = desk.work().await;
+    desk.close(end)
+}
+
+impl Desk<'_> {
+    fn say(&self, event: LoopEvent) {
+        self.recorder.record(Event::Loop(event));
+    }
+
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.task.rules.time_limit_ms).saturating_sub(self.began.elapsed())
+    }
+
+    fn text(&self) -> String {
+        self.sections.iter().map(|s| s.text.as_str()).collect()
+    }
+
+    fn lint(&self, text: &str) -> Lint {
+        crate::prd::lint(text, &|to| (self.task.exists)(to))
+    }
+
+    async fn work(&mut self) -> End {
+        let mut round = 0;
+        loop {
+            let began = Instant::now();
+            let text = self.text();
+            let lint = self.lint(&text);
+            let may_write = self.may_write(round);
+            let mut pass = self.pass(round, &lint, may_write).await;
+            if let Some(end) = self.take_reviews(&pass) {
+                return end;
+            }
+            self.refuse_own(&mut pass);
+            self.keep_the_better(round, &lint);
+            self.shrink(round);
+            let row = self.score(round, &lint, &pass);
+            let passed = row.passed.all();
+            let better = self.is_better(&row);
+            let words = format!(
+                "clarity {:.2}, completeness {:.2}, testability {:.2}; {} rewritten",
+                row.scores.clarity, row.scores.completeness, row.scores.testability, row.rewritten
+            );
+            self.history.push(row);
+            let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.say(LoopEvent::RoundEnded { of: Loop::Prd, round: round + 1, better, words, ms });
+            if passed {
+                return End::Passed;
+            }
+            let end = match self.ends(round, may_write, &pass) {
+                Some(End::Stalled(stall)) => self.advised(stall).await,
+                Some(end) => Some(end),
+                None => self.apply(round, pass.rewrites),
+            };
+            if let Some(end) = end {
+                return end;
+            }
+            round += 1;
+        }
+    }
+
+    /// Is there another round of rewriting after this one?
+    fn may_write(&self, round: u32) -> bool {
+        let rules = self.task.rules;
+        let better = self.history.last().is_none_or(|last| self.gained(last));
+        let free = self.is_free() && better && round < rules.free_rounds;
+        round < rules.rounds || free
+    }
+
+    fn is_free(&self) -> bool {
+        let staff = self.task.staff;
+        staff.reviewers.iter().chain(staff.writers.get(self.writer)).all(|m| m.tier != ModelTier::Paid)
+    }
+
+    /// Did the last row gain over all before it?
+    fn gained(&self, last: &Row) -> bool {
+        let before = self.history[..self.history.len().saturating_sub(1)].iter().map(|r| r.scores.mean());
+        last.scores.mean() >= before.fold(0.0, f64::max) + GAIN
+    }
+
+    fn is_better(&self, row: &Row) -> bool {
+        let best = self
+            .history
+            .iter()
+            .map(|r| r.scores.mean())
+            .fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| a.max(b))));
+        best.is_some_and(|best| row.scores.mean() >= best + GAIN)
+    }
+
+    fn scores_of(&self, at: usize, lint: &Lint, reviewed: Option<&Reviewed>) -> Three {
+        let none = Scores { clarity: 1.0, completeness: 1.0, testability: 1.0, evidence: Vec::new() };
+        review::combined(lint.sections.get(at).map_or(&none, |s| &s.scores), reviewed)
+    }
+
+    /// Why it ends here, if it does.
+    fn ends(&self, round: u32, may_write: bool, pass: &Pass) -> Option<End> {
+        if let Some(over) = self.over {
+            return Some(over);
+        }
+        if self.left().is_zero() {
+            return Some(End::TimeCap);
+        }
+        if !may_write {
+            return Some(End::RoundCap);
+        }
+        let means: Vec<f64> = self.history.iter().map(|r| r.scores.mean()).collect();
+        if round as usize >= PLATEAU_ROUNDS {
+            let (before, last) = means.split_at(means.len() - PLATEAU_ROUNDS);
+            let best = before.iter().copied().fold(0.0, f64::max);
+            if last.iter().all(|mean| *mean < best + GAIN) {
+                return Some(End::Stalled(Stall::Plateau));
+            }
+        }
+        if pass.rewrites.is_empty() {
+            return Some(End::Stalled(Stall::NothingToRewrite));
+        }
+        let all_failed = pass.rewrites.iter().all(|r| r.result.is_err());
+        let asked = pass.infos.iter().filter(|i| i.who == "writer");
+        if all_failed && asked.clone().count() > 0 && asked.clone().all(|i| i.trouble.is_some()) {
+            return Some(End::WriterLost);
+        }
+        let exhausted = |r: &Rewrite| self.sections[r.section].tries + 1 >= TRIES_MOST;
+        if all_failed && pass.rewrites.iter().all(exhausted) {
+            return Some(End::Stalled(Stall::AllRefused));
+        }
+        None
+    }
+
+    /// The supervisor may have one change to try before a stall is the end.
+    async fn advised(&mut self, stall: Stall) -> Option<End> {
+        let Some(oversight) = self.oversight.filter(|_| self.advice.len() < CHANGES_MOST) else {
+            return Some(End::Stalled(stall));
+        };
+        let steps = (oversight.steps)();
+        let (writers, writer, warm) = (self.task.staff.writers.len(), self.writer, self.warm);
+        let can = |change: Change| match change {
+            Change::SwitchModel => writer + 1 < writers,
+            Change::RaiseTemperature => !warm,
+            Change::LowerTemperature => warm,
+            Change::StopAndEscalate => true,
+            // no test is run and nobody objects here; the writer sees the whole section already
+            Change::RerunWithRepeats | Change::DropObjection | Change::RewordRubric | Change::WidenContext => false,
+        };
+        let rule = match stall {
+            Stall::Plateau => Rule::ScorePlateau,
+            Stall::FlipFlop => Rule::PingPong,
+            Stall::NothingToRewrite | Stall::AllRefused => Rule::CostWithoutProgress,
+        };
+        let Some(advice) = supervise::watch::advise(&steps, rule, &mut self.book, oversight.asks, &can).await else {
+            return Some(End::Stalled(stall));
+        };
+        self.say(advice.diagnosed(Loop::Prd));
+        self.say(advice.tried(true));
+        let change = advice.diagnosis.change;
+        self.advice.push(advice);
+        match change {
+            Change::StopAndEscalate => return Some(End::Escalated),
+            Change::SwitchModel => self.writer += 1,
+            Change::RaiseTemperature => self.warm = true,
+            Change::LowerTemperature => self.warm = false,
+            Change::RerunWithRepeats | Change::DropObjection | Change::RewordRubric | Change::WidenContext => {}
+        }
+        for section in &mut self.sections {
+            section.tries = 0;
+        }
+        None
+    }
+
+    fn close(mut self, end: End) -> Outcome {
+        let round = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
+        // what was rewritten and never reviewed is not handed over
+        for at in 0..self.sections.len() {
+            let section = &mut self.sections[at];
+            if section.reviewed.is_some() || !is_prose(&section.text) {
+                continue;
+            }
+            let found = (section.found.0.clone(), section.found.1.clone());
+            let (text, reviewed) = section.best.as_ref().map_or(found, |(text, _, r)| (text.clone(), Some(r.clone())));
+            let (from, to) = (section.hash.clone(), hash(&text));
+            (section.text, section.reviewed, section.hash) = (text, reviewed, to.clone());
+            if from != to {
+                let why = "nobody reviewed it: put back".to_owned();
+                self.say(LoopEvent::Revised { round, section: at, from, to, taken: false, why });
+            }
+        }
+        self.shrink(round);
+        let good = end == End::Passed;
+        if good {
+            self.advice.iter().for_each(|advice| self.say(advice.resolved()));
+        }
+        let rounds = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
+        self.say(LoopEvent::Ended { of: Loop::Prd, why: end.name(), good, rounds });
+        let text = self.text();
+        let lint = self.lint(&text);
+        let info = |at: usize, s: &Section| {
+            let reviewed = s.reviewed.clone();
+            SectionInfo {
+                title: lint.sections.get(at).map(|l| l.title.clone()).unwrap_or_default(),
+                scores: self.scores_of(at, &lint, reviewed.as_ref()),
+                reviewed,
+                revisions: s.revisions,
+                left_because: s.refused.clone(),
+            }
+        };
+        let mut questions: Vec<String> = self
+            .assumptions
+            .iter()
+            .filter(|a| text.contains(a.trim_end_matches(['.', '!', ';', ' '])))
+            .cloned()
+            .collect();
+        questions.dedup();
+        let change = |a: &supervise::Advice| format!("{} ({})", a.diagnosis.change.words(), a.tier.name());
+        Outcome {
+            end,
+            sections: self.sections.iter().enumerate().map(|(at, s)| info(at, s)).collect(),
+            history: self.history,
+            questions,
+            staff: TurnInfo::summed(&self.turn_infos),
+            changes: self.advice.iter().map(change).collect(),
+            replayed: self.replayed,
+            ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            lint,
+            text,
+        }
+    }
+}

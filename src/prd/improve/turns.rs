@@ -1,0 +1,222 @@
+//! One pass over the sections: reviewers score what has no score yet, in order, and what fails is rewritten while the next
+//! is being reviewed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use tokio::sync::mpsc;
+
+use super::{Desk, Pass, Rewrite, Section, TRIES_MOST, WORSE, hash, is_prose};
+use crate::model::trouble::Consequence;
+use crate::model::{Role, Trouble};
+use crate::prd::finding::Dimension;
+use crate::prd::guard;
+use crate::prd::outcome::TurnInfo;
+use crate::prd::review::{self, Review, Reviewed};
+use crate::prd::writer::{self, Critique};
+use crate::prd::{Lint, Severity};
+use crate::trajectory::Loop;
+use crate::turns::{Answer, Question};
+
+/// How the purse says that it is the tokens that are over, not the money.
+pub(super) const TOKENS: &str = "tokens: ";
+
+impl Desk<'_> {
+    /// Reviews what has no review yet, in order, and rewrites what fails, while the next is being reviewed.
+    pub(super) async fn pass(&self, round: u32, lint: &Lint, may_write: bool) -> Pass {
+        let (send, receive) = mpsc::unbounded_channel::<(usize, String, Critique)>();
+        let reviewing = async {
+            let (mut reviews, mut infos, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
+            for (at, section) in self.sections.iter().enumerate() {
+                if self.cancel.is_cancelled() || self.left().is_zero() {
+                    break;
+                }
+                let mut reviewed = section.reviewed.clone();
+                if reviewed.is_none() && is_prose(&section.text) {
+                    let (new, told, failed) = self.review(round, at, section).await;
+                    infos.extend(told);
+                    troubles.extend(failed);
+                    reviews.push((at, new.clone()));
+                    reviewed = Some(new);
+                }
+                if may_write && let Some((text, critique)) = self.critique(at, section, lint, reviewed.as_ref()) {
+                    // nobody left to rewrite: the reviews still count
+                    let _ = send.send((at, text, critique));
+                }
+            }
+            drop(send);
+            (reviews, infos, troubles)
+        };
+        let queue = futures::stream::unfold(receive, |mut receive| async move {
+            let next = receive.recv().await?;
+            Some((next, receive))
+        });
+        let writing = queue
+            .map(|(at, text, critique)| self.rewrite(round, at, text, critique))
+            .buffer_unordered(self.task.rules.writers.max(1))
+            .collect::<Vec<_>>();
+        let ((reviews, mut infos, mut troubles), written) = futures::join!(reviewing, writing);
+        let mut rewrites = Vec::new();
+        for (rewrite, told, failed) in written {
+            infos.extend(told);
+            troubles.extend(failed);
+            rewrites.push(rewrite);
+        }
+        // whoever was faster: the order of the document
+        rewrites.sort_by_key(|r| r.section);
+        Pass { reviews, rewrites, infos, troubles }
+    }
+
+    /// The text to rewrite and what is wrong with it; none when it passes, or was tried often enough.
+    fn critique(
+        &self,
+        at: usize,
+        section: &Section,
+        lint: &Lint,
+        reviewed: Option<&Reviewed>,
+    ) -> Option<(String, Critique)> {
+        let threshold = self.task.rules.threshold;
+        let scores = self.scores_of(at, lint, reviewed);
+        // a revision that is worse than the best one is not built upon
+        if let Some((best, best_scores, best_reviewed)) = &section.best
+            && scores.mean() < best_scores.mean() - WORSE
+            && *best != section.text
+        {
+            if section.tries + 1 >= TRIES_MOST {
+                return None;
+            }
+            let own = self.lint(best);
+            let findings: Vec<_> = own.findings.iter().collect();
+            let critique = Critique::new(&hash(best), *best_scores, threshold, &findings, Some(best_reviewed));
+            return (!critique.points.is_empty()).then(|| (best.clone(), critique));
+        }
+        let findings: Vec<_> = lint.findings.iter().filter(|f| f.section_index == at).collect();
+        let fails = Dimension::ALL.into_iter().any(|d| scores.of(d) < threshold)
+            || findings.iter().any(|f| f.severity == Severity::Error);
+        if !fails || section.tries >= TRIES_MOST || section.text.trim().is_empty() {
+            return None;
+        }
+        let critique = Critique::new(&section.hash, scores, threshold, &findings, reviewed);
+        (!critique.points.is_empty()).then(|| (section.text.clone(), critique))
+    }
+
+    /// Three reviews at the same time.
+    async fn review(&self, round: u32, at: usize, section: &Section) -> (Reviewed, Vec<TurnInfo>, Vec<Trouble>) {
+        let asked = self.task.staff.reviewers.iter().enumerate().map(|(n, member)| {
+            let question = Question {
+                of: Loop::Prd,
+                actor: format!("reviewer {} of section {}", n + 1, at + 1),
+                round: round + 1,
+                role: Role::Score,
+                messages: review::messages(&self.title, section.text.trim()),
+                schema: Some(review::schema()),
+                answer_tokens: self.task.rules.review_tokens,
+                // the same model three times is asked with other temperatures
+                temperature_milli: u16::try_from(n).unwrap_or(0) * 350,
+                deadline: self.turn_limit(),
+                model: Some(member.name.clone()),
+                not: BTreeSet::new(),
+                evidence: None,
+            };
+            let text = &section.text;
+            async move { (n, self.used(question, |reply| review::read(reply, text)).await) }
+        });
+        let (mut reviews, mut infos, mut troubles) = (Vec::<Review>::new(), Vec::new(), Vec::new());
+        for (n, result) in join_all(asked).await {
+            let who = format!("reviewer {}", n + 1);
+            match result {
+                Ok((review, answer)) => {
+                    infos.push(TurnInfo::of(&who, &answer));
+                    reviews.push(review);
+                }
+                Err(trouble) => {
+                    infos.push(TurnInfo::failed(&who, &self.task.staff.reviewers[n].name, trouble.name()));
+                    troubles.push(trouble);
+                }
+            }
+        }
+        (review::together(&section.hash, &reviews), infos, troubles)
+    }
+
+    fn turn_limit(&self) -> Duration {
+        Duration::from_millis(self.task.rules.turn_limit_ms).min(self.left())
+    }
+
+    async fn rewrite(
+        &self,
+        round: u32,
+        at: usize,
+        text: String,
+        critique: Critique,
+    ) -> (Rewrite, Vec<TurnInfo>, Vec<Trouble>) {
+        const WARM_MILLI: u16 = 700;
+        let from = critique.of.clone();
+        let writer = &self.task.staff.writers[self.writer.min(self.task.staff.writers.len() - 1)];
+        let tokens = crate::model::tokens::count(&text);
+        let question = Question {
+            of: Loop::Prd,
+            actor: format!("writer of section {}", at + 1),
+            round: round + 1,
+            role: Role::Write,
+            messages: writer::messages(&self.title, text.trim(), &critique, self.sections[at].refused.as_deref()),
+            schema: None,
+            // as much as the section may grow, and what our estimate gets wrong
+            answer_tokens: u32::try_from(tokens * 2 + 200).unwrap_or(u32::MAX),
+            temperature_milli: if self.warm { WARM_MILLI } else { 0 },
+            deadline: self.turn_limit(),
+            model: Some(writer.name.clone()),
+            not: BTreeSet::new(),
+            evidence: None,
+        };
+        let whole = self.text();
+        match self.used(question, |reply| writer::read(reply, &text)).await {
+            Ok((new, answer)) => {
+                let info = TurnInfo::of("writer", &answer);
+                let result = guard::check(&text, &new, &whole).map_err(|refused| refused.to_string());
+                (Rewrite { section: at, from, by: answer.answered_by, result }, vec![info], Vec::new())
+            }
+            Err(trouble) => {
+                let info = TurnInfo::failed("writer", &writer.name, trouble.name());
+                let result = Err(trouble.to_string());
+                (Rewrite { section: at, from, by: String::new(), result }, vec![info], vec![trouble])
+            }
+        }
+    }
+
+    /// Asks and reads, once more when the reply can't be read.
+    async fn used<T>(
+        &self,
+        mut question: Question,
+        read: impl Fn(&str) -> Result<T, Trouble>,
+    ) -> Result<(T, Answer), Trouble> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let worst = question.worst_tokens();
+            if !self.purse.reserve(worst) {
+                return Err(Trouble::OutOfBudget { what: format!("{TOKENS}{} are left", self.purse.left()) });
+            }
+            let result = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err(Trouble::Cancelled),
+                result = self.turns.ask(&question) => result,
+            };
+            let trouble = match result {
+                Ok(answer) => {
+                    self.purse.settle(worst, answer.prompt_tokens + answer.answer_tokens);
+                    match read(&answer.content) {
+                        Ok(value) => return Ok((value, answer)),
+                        Err(trouble) => trouble,
+                    }
+                }
+                Err(trouble) => trouble,
+            };
+            if trouble.consequence() != Consequence::BadAnswer || tries == 2 {
+                return Err(trouble);
+            }
+            question = question.once_more(&trouble.to_string());
+        }
+    }
+}
