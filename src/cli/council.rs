@@ -34,8 +34,9 @@ pub struct Council {
     /// The question
     #[arg(value_name = "QUESTION", required_unless_present = "resume", help_heading = WHAT)]
     pub question: Vec<String>,
-    /// What to read for it: a file, a folder, or `pr` (this branch's change against its base); can be repeated
-    #[arg(long, value_name = "FILE|DIR|pr", help_heading = WHAT)]
+    /// What to read for it: a file, a folder, `pr` (this branch's change against its base) or `#12` (a pull request's); can
+    /// be repeated
+    #[arg(long, value_name = "FILE|DIR|pr|#N", help_heading = WHAT)]
     pub context: Vec<String>,
     /// How many seats (2 to 7), or the models that sit there, separated by commas
     #[arg(long, value_name = "N|A,B,C", default_value = "3", help_heading = HOW)]
@@ -281,7 +282,9 @@ impl Hold<'_> {
         let mut left = Vec::new();
         for name in &args.context {
             if name == "pr" {
-                pieces.push(change(repository, config)?);
+                pieces.push(change(repository, config, None)?);
+            } else if let Some(number) = name.strip_prefix('#').and_then(|n| n.parse().ok()) {
+                pieces.push(change(repository, config, Some(number))?);
             } else {
                 let (found, not) = pack::gather(&context.dir, &[PathBuf::from(name)])?;
                 pieces.extend(found);
@@ -326,16 +329,41 @@ fn room(window: u64, seats: usize, question: &str, most: u32) -> u64 {
     (window * 9 / 10).saturating_sub(AROUND_TOKENS + answers + tokens::count(question))
 }
 
-/// What this branch changes since it left its base, uncommitted changes included.
-fn change(repository: &Repository, config: &Config) -> Result<Piece> {
-    let none = || {
-        Error::usage("`--context pr`: there is no base to compare this branch with")
-            .hint("set `base` in .kaizen.yml, or fetch it")
-    };
+/// What this branch, or the pull request of this number, changes since it left its base; of this branch uncommitted changes
+/// too.
+fn change(repository: &Repository, config: &Config, number: Option<u64>) -> Result<Piece> {
+    let none =
+        || Error::usage("there is no base to compare with").hint("set `base` in .kaizen.yml, or fetch the base branch");
     let (name, base) = repository.base_branch(config.base.as_deref())?.ok_or_else(none)?;
-    let from = repository.merge_base(&base)?.ok_or_else(none)?;
-    let text = repository.git().args(["diff", "--no-ext-diff", "--no-textconv", "--no-color", &from.0, "--"]).text()?;
-    Ok(Piece { name: format!("the change since {name}"), text })
+    let diff = |range: &str| {
+        repository.git().args(["diff", "--no-ext-diff", "--no-textconv", "--no-color", range, "--"]).text()
+    };
+    match number {
+        None => {
+            let from = repository.merge_base(&base)?.ok_or_else(none)?;
+            Ok(Piece { name: format!("the change since {name}"), text: diff(&from.0)? })
+        }
+        Some(number) => {
+            let head = pull_head(repository, number)?;
+            Ok(Piece { name: format!("pull request #{number}"), text: diff(&format!("{}...{head}", base.0))? })
+        }
+    }
+}
+
+/// The tip of a pull request, fetched from `origin` without a trace in refs or FETCH_HEAD.
+fn pull_head(repository: &Repository, number: u64) -> Result<String> {
+    let name = format!("refs/pull/{number}/head");
+    let missing = || {
+        Error::usage(format!("`origin` has no pull request #{number}"))
+            .hint("check the number; `--context pr` takes this branch's own change")
+    };
+    let listed = repository.git().args(["ls-remote", "origin", &name]).text()?;
+    let sha = listed.split_whitespace().next().unwrap_or_default().to_owned();
+    if sha.len() < 40 || !sha.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(missing());
+    }
+    repository.git().args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", &name]).text()?;
+    Ok(sha)
 }
 
 fn brief(asked: &AskedWith, members: &[Member]) -> Result<Brief> {

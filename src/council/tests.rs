@@ -417,8 +417,8 @@ fn planned(seed: u64, onset: u32, then: Mood) -> Script {
     script(move |q| {
         let mood = if q.round < onset { Mood::Converging } else { then };
         let mut chance = Chance::of(&[&seed, &q.actor, &q.round]);
-        // one round in twelve is idle although the debate converges
-        let idle = |round: u32| Chance::of(&[&seed, &"idle", &round]).percent(8);
+        // seven rounds of a hundred are idle although the debate converges
+        let idle = |round: u32| Chance::of(&[&seed, &"idle", &round]).percent(7);
         if q.actor == "critic" {
             let left = |round: u32| {
                 let start = 1 + Chance::of(&[&seed, &"start"]).below(5);
@@ -488,7 +488,7 @@ fn planned(seed: u64, onset: u32, then: Mood) -> Script {
             Mood::Same => "unchanged words of old".to_owned(),
             Mood::FlipFlop => Chance::of(&[&seed, &q.actor, &"flip", &(q.round % 2)]).words(30),
             // now and then somebody goes back to what it said before, for good reasons
-            _ if changes && q.round > 2 && chance.percent(2) => {
+            _ if changes && q.round > 2 && chance.percent(1) => {
                 Chance::of(&[&seed, &q.actor, &"text", &(q.round - 2)]).words(12)
             }
             _ if changes => Chance::of(&[&seed, &q.actor, &"text", &q.round]).words(12),

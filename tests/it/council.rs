@@ -162,7 +162,31 @@ fn a_council_that_can_not_be_seated_says_who_is_missing() {
     assert!(said.contains("one of another family") && said.contains("own/apple-7b"), "{said}");
 }
 
-const CHAT: &str = "# Chat\n\n## Goals\n\nThe chat shall save the time of customers.\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo.\n";
+#[test]
+fn a_pull_request_of_the_remote_is_read_without_a_trace_in_refs() {
+    let table = debate();
+    let (project, remote) = (&table.project, table.project.root().parent().unwrap().join("remote.git"));
+    let remote = remote.to_str().unwrap();
+    project.git(&["init", "-q", "--bare", remote]);
+    project.git(&["remote", "add", "origin", remote]);
+    project.git(&["push", "-q", "origin", "main"]);
+    project.git(&["checkout", "-q", "-b", "feature"]);
+    project.write("queue.md", "A queue of seven workers.\n");
+    project.commit("Queue");
+    project.git(&["push", "-q", "origin", "feature:refs/pull/12/head"]);
+    project.git(&["checkout", "-q", "main"]);
+    project.git(&["branch", "-q", "-D", "feature"]);
+    let refs = project.git(&["for-each-ref"]);
+    let out = table.run(&["council", "Which store?", "--context", "#12", "--critic", "dahlia-7b", "--json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(document(&out)["context"]["included"], json!(["pull request #12"]));
+    assert!(table.servers[1].questions()[0].body.to_string().contains("+A queue of seven workers."));
+    assert_eq!(project.git(&["for-each-ref"]), refs);
+    let out = table.run(&["council", "Which store?", "--context", "#13"]);
+    assert_eq!(out.status.code(), Some(64), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+const CHAT: &str = "# Chat\n\n## Goals\n\nThe chat shall save the time of customers. They ask the same questions every day, they wait for an answer by mail, and many of them leave the shop before it comes. A chat that answers while they look at the page keeps them there.\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo.\n";
 
 /// Two reviewers who like everything but `fast` (they can't know which section they are asked about: what is not there is
 /// dropped), and a writer.

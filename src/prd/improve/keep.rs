@@ -17,6 +17,9 @@ impl Desk<'_> {
     /// Puts reviews to their sections. An end when nobody reviewed anything.
     pub(super) fn take_reviews(&mut self, pass: &Pass) -> Option<End> {
         for (at, reviewed) in &pass.reviews {
+            if reviewed.reviews > 0 {
+                self.known.insert(reviewed.hash.clone(), reviewed.clone());
+            }
             let section = &mut self.sections[*at];
             // a review of another revision than the one that is there counts for nothing
             if section.hash == reviewed.hash {
@@ -163,6 +166,8 @@ impl Desk<'_> {
 
     /// Takes rewrites whose critique was written for what is there, as far as the document stays within its measure.
     pub(super) fn apply(&mut self, round: u32, rewrites: Vec<Rewrite>) -> Option<End> {
+        let mut any_taken = false;
+        let mut tried = Vec::new();
         for Rewrite { section: at, from, result, by: _ } in rewrites {
             let before = self.sections[at].clone();
             let (taken, to, why) = match result {
@@ -172,6 +177,8 @@ impl Desk<'_> {
                 },
                 Err(why) => (false, from.clone(), why),
             };
+            any_taken |= taken;
+            tried.push(at);
             if !taken {
                 self.sections[at] = before;
                 self.sections[at].tries += 1;
@@ -179,14 +186,14 @@ impl Desk<'_> {
             }
             self.say(LoopEvent::Revised { round: round + 1, section: at, from, to, taken, why });
         }
-        if !self.seen.insert(hash(&self.text()))
-            && self.sections.iter().all(|s| s.reviewed.is_some() || !is_prose(&s.text))
-        {
-            // what is there now was there before, and everything about it is known
-            let tried = self.sections.iter().any(|s| s.refused.is_some() && s.tries < TRIES_MOST);
-            return if tried { None } else { Some(End::Stalled(Stall::FlipFlop)) };
+        if !any_taken {
+            let exhausted = tried.iter().all(|at| self.sections[*at].tries >= TRIES_MOST);
+            return exhausted.then_some(End::Stalled(Stall::AllRefused));
         }
-        None
+        // what is there now was there before, and everything about it is known
+        let known = self.sections.iter().all(|s| s.reviewed.is_some() || !is_prose(&s.text));
+        let new = self.seen.insert(hash(&self.text()));
+        (!new && known).then_some(End::Stalled(Stall::FlipFlop))
     }
 
     fn replaced(&mut self, at: usize, from: &str, checked: guard::Checked) -> Result<String, String> {
@@ -197,7 +204,7 @@ impl Desk<'_> {
         let section = &mut self.sections[at];
         section.text = checked.text;
         section.hash = new_hash.clone();
-        section.reviewed = self.task.known.get(&new_hash).cloned();
+        section.reviewed = self.known.get(&new_hash).cloned();
         section.revisions += 1;
         section.refused = None;
         if old_hash == new_hash {

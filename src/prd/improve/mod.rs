@@ -145,6 +145,8 @@ struct Desk<'d> {
     history: Vec<Row>,
     assumptions: Vec<String>,
     seen: BTreeSet<String>,
+    /// Reviews of before and of this run, by hash.
+    known: Known,
     turn_infos: Vec<TurnInfo>,
     writer: usize,
     warm: bool,
@@ -201,6 +203,7 @@ pub async fn improve(
         history: Vec::new(),
         assumptions: Vec::new(),
         seen: [hash(task.text)].into(),
+        known: task.known.clone(),
         turn_infos: Vec::new(),
         writer: 0,
         warm: false,

@@ -46,6 +46,11 @@ fn stuck() -> Vec<Step> {
     (1..=4).map(objection).collect()
 }
 
+/// A log whose rules have a word to say.
+fn stuck_log() -> Log {
+    synthetic::stalled(Cause::HallucinatedObjection, TEST)
+}
+
 fn opinion(change: &str) -> String {
     format!("{{\"cause\": \"ambiguous_prompt\", \"change\": \"{change}\", \"evidence\": [\"2\"], \"confidence\": 0.7}}")
 }
@@ -121,12 +126,9 @@ fn instructions_in_a_log_do_not_reach_the_model_that_diagnoses() {
         let make = || synthetic::stalled(CAUSES[(n % 7) as usize], seed);
         let (plain, mut injected) = (make(), make());
         synthetic::inject(&mut injected, &mut chance);
-        let asked = |log: &Log| {
-            let steps = steps_of(log);
-            let finding = look(&steps);
-            opinion::prompt(&steps, &finding.diagnosis.unwrap())
-        };
-        let (a, b) = (asked(&plain), asked(&injected));
+        // whatever the rules say of it: the prompt is made of steps and of their word
+        let by_rules = look(&steps_of(&stuck_log())).diagnosis.unwrap();
+        let (a, b) = (opinion::prompt(&steps_of(&plain), &by_rules), opinion::prompt(&steps_of(&injected), &by_rules));
         assert_eq!(a, b, "log {n}");
         assert!(!b.contains("IGNORE ALL") && !b.contains("retry_after_ms=5000"));
     }
