@@ -202,6 +202,9 @@ impl Desk<'_> {
         }
         let (old_hash, new_hash) = (self.sections[at].hash.clone(), hash(&checked.text));
         let section = &mut self.sections[at];
+        if !section.tried.insert(new_hash.clone()) {
+            return Err("this revision was tried before".into());
+        }
         section.text = checked.text;
         section.hash = new_hash.clone();
         section.reviewed = self.known.get(&new_hash).cloned();

@@ -111,6 +111,8 @@ struct Section {
     /// The best revision that was reviewed, with its scores.
     best: Option<(String, Three, Reviewed)>,
     tries: u32,
+    /// Hashes of revisions that were taken once.
+    tried: BTreeSet<String>,
     /// Why the last try was not taken.
     refused: Option<String>,
     revisions: u32,
@@ -188,7 +190,17 @@ pub async fn improve(
         let hash = hash(&text);
         let reviewed = task.known.get(&hash).cloned();
         let found = (text.clone(), reviewed.clone());
-        Section { hash, text, reviewed, found, best: None, tries: 0, refused: None, revisions: 0 }
+        Section {
+            hash,
+            text,
+            reviewed,
+            found,
+            best: None,
+            tries: 0,
+            tried: BTreeSet::new(),
+            refused: None,
+            revisions: 0,
+        }
     };
     let mut desk = Desk {
         task,
@@ -239,7 +251,7 @@ impl Desk<'_> {
             let began = Instant::now();
             let text = self.text();
             let lint = self.lint(&text);
-            let may_write = self.may_write(round);
+            let mut may_write = round < self.task.rules.rounds;
             let mut pass = self.pass(round, &lint, may_write).await;
             if let Some(end) = self.take_reviews(&pass) {
                 return end;
@@ -260,6 +272,14 @@ impl Desk<'_> {
             if passed {
                 return End::Passed;
             }
+            if !may_write && self.may_go_on(round) {
+                may_write = true;
+                pass = self.pass(round, &self.lint(&self.text()), true).await;
+                if let Some(end) = self.take_reviews(&pass) {
+                    return end;
+                }
+                self.refuse_own(&mut pass);
+            }
             let end = match self.ends(round, may_write, &pass) {
                 Some(End::Stalled(stall)) => self.advised(stall).await,
                 Some(end) => Some(end),
@@ -272,12 +292,12 @@ impl Desk<'_> {
         }
     }
 
-    /// Is there another round of rewriting after this one?
-    fn may_write(&self, round: u32) -> bool {
-        let rules = self.task.rules;
-        let better = self.history.last().is_none_or(|last| self.gained(last));
-        let free = self.is_free() && better && round < rules.free_rounds;
-        round < rules.rounds || free
+    /// Is another round worth it after those that were asked for? Only when it costs nothing and this one, whose scores are
+    /// known by now, got better.
+    fn may_go_on(&self, round: u32) -> bool {
+        round < self.task.rules.free_rounds
+            && self.is_free()
+            && self.history.last().is_some_and(|last| self.gained(last))
     }
 
     fn is_free(&self) -> bool {
@@ -381,6 +401,8 @@ impl Desk<'_> {
 
     fn close(mut self, end: End) -> Outcome {
         let round = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
+        let lint = self.lint(&self.text());
+        self.keep_the_better(round, &lint);
         // what was rewritten and never reviewed is not handed over
         for at in 0..self.sections.len() {
             let section = &mut self.sections[at];

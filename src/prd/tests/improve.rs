@@ -156,7 +156,7 @@ async fn a_revision_that_scores_less_is_put_back() {
                 &[("clarity", quote, "x y"), ("completeness", quote, "x y"), ("testability", quote, "x y")],
             )
         } else {
-            text.replace("be fast", "answer slowly, whatever the chat shall answer")
+            text.replace("be fast", "be fast, slowly")
         })
     });
     let kept = Kept::default();
