@@ -58,9 +58,16 @@ def cases():
 
 
 def is_red(name, program, defect):
+    """By its values, and then by its tests: some differences are none for a test."""
     language = bench.LANGUAGES[name]()
     bad = bench.broken(program, defect)
-    return language.values(bad, program["visible"]) != language.values("\n".join(program["code"]), program["visible"])
+    if language.values(bad, program["visible"]) == language.values("\n".join(program["code"]), program["visible"]):
+        return False
+    case = Case(name, program, defect)
+    try:
+        return subprocess.run(case.language.command, shell=True, cwd=case.folder, capture_output=True).returncode != 0
+    finally:
+        case.close()
 
 
 def key(name, program, defect):

@@ -11,15 +11,23 @@ pub fn without_thoughts(text: &str) -> Result<&str, Trouble> {
     for (open, close) in [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")] {
         if let Some(inside) = trimmed.strip_prefix(open) {
             // thoughts that never end have no answer behind them
-            return inside.split_once(close).map(|(_, rest)| rest.trim()).ok_or(Trouble::Truncated);
+            return inside.split_once(close).map(|(_, rest)| bare(rest)).ok_or(Trouble::Truncated);
         }
         if let Some((before, rest)) = trimmed.split_once(close)
             && !before.contains(open)
         {
-            return Ok(rest.trim());
+            return Ok(bare(rest));
         }
     }
-    Ok(text.trim())
+    Ok(bare(text))
+}
+
+/// Without blank lines before and blanks behind; the first line keeps its indentation, which is a part of code.
+fn bare(text: &str) -> &str {
+    let text = text.trim_end();
+    let first = text.find(|c: char| !c.is_whitespace()).unwrap_or(text.len());
+    let line = text[..first].rfind('\n').map_or(0, |n| n + 1);
+    &text[line..]
 }
 
 /// The one JSON object or array in `text`.
@@ -146,6 +154,13 @@ mod tests {
         ] {
             assert_eq!(json(&text), Ok(want.clone()), "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_line_of_code_keeps_its_indentation() {
+        assert_eq!(without_thoughts("\n  \n    x = 1\n    y\n\n"), Ok("    x = 1\n    y"));
+        assert_eq!(without_thoughts("<think>a</think>\n\n  x"), Ok("  x"));
+        assert_eq!(without_thoughts(" \n "), Ok(""));
     }
 
     #[test]

@@ -142,10 +142,21 @@ pub fn line(answer: &str, spot: &Spot, files: &Files) -> Result<Files, String> {
     if lines.is_empty() || lines.len() > MOST_LINES {
         return Err("the answer is not one line of code".into());
     }
+    if has_lost_its_indentation(&lines, indent_of(&spot.text)) {
+        lines[0] = format!("{}{}", indent_of(&spot.text), lines[0]);
+    }
     // the first line stands where the old one stood; when nothing but its indentation differs, that is what is meant
     let moves = lines[0].trim() == spot.text.trim() && !indent_of(&lines[0]).is_empty();
     let said = vec![if moves { spot.text.clone() } else { lines[0].clone() }];
     put(spot, 1, &lines, &said, files).ok_or_else(|| "the answer changes nothing".into())
+}
+
+/// Only the first line came without its indentation: the others have that of the code around, and it opens no block.
+fn has_lost_its_indentation(lines: &[String], there: &str) -> bool {
+    let first = lines[0].trim_end();
+    let deep = |l: &String| indent_of(l).len() >= there.len();
+    let opens = first.ends_with([':', '{', '(', '[', ',']);
+    lines.len() > 1 && !there.is_empty() && indent_of(first).is_empty() && !opens && lines[1..].iter().all(deep)
 }
 
 #[cfg(test)]
@@ -202,6 +213,14 @@ mod tests {
         }
         let two = line("if x is None:\n    continue\nif x > 1:", &spot(3), &files()).unwrap();
         assert!(two["f.py"].contains("        if x is None:\n            continue\n        if x > 1:\n"), "{two:?}");
+    }
+
+    #[test]
+    fn a_missing_line_comes_with_the_one_beside_it_whether_or_not_the_first_kept_its_indentation() {
+        for answer in ["            return x\n            y()", "return x\n            y()", "return x\ny()"] {
+            let new = line(answer, &spot(4), &files()).unwrap();
+            assert!(new["f.py"].contains("            return x\n            y()\n    return x\n"), "{answer}: {new:?}");
+        }
     }
 
     #[test]
