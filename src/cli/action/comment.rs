@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::action::job::Job;
-use crate::cli::action::{orders, output, policy};
+use crate::cli::action::{loops, orders, output, policy};
 use crate::cli::context::Context;
 use crate::cli::options::Suites;
 use crate::config::FILE;
@@ -62,7 +62,9 @@ pub fn run(context: &Context, args: &Comment) -> Result<Exit> {
         .with("heal", orders::Heal(&desk))
         .with("diagnose", orders::Diagnose(&desk))
         .with("status", orders::Status(&desk))
-        .with("stop", orders::Stop);
+        .with("stop", orders::Stop)
+        .with("council", loops::Council(&desk))
+        .with("prd", loops::Prd(&desk));
     let (mask, comment) = (&job.mask, &comment);
     let heard = output::quietly(context, || {
         context.wait(|_| async move { Ok(talk::hear(client, comment, &who, &strategies, &runners, mask).await?) })

@@ -4,6 +4,7 @@
 mod comment;
 mod heal;
 mod job;
+mod loops;
 mod orders;
 mod output;
 mod policy;

@@ -281,7 +281,7 @@ fn a_pull_request_cant_change_the_rules_that_it_is_judged_by() {
         let seen = project.tmp().join("../home/seen.txt");
         project.write(
             ".kaizen.yml",
-            &format!("cmd: touch {}; false\nallow_test_changes: true\nenv:\n  allow: ['*']\n", seen.display()),
+            &format!("cmd: touch '{}'; false\nallow_test_changes: true\nenv:\n  allow: ['*']\n", seen.display()),
         );
     });
     let ran = heal(&fake, &project, number, &["--time-limit", "15s"]);

@@ -341,6 +341,10 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             state.issues.push(issue.clone());
             (201, issue)
         }
+        ("GET", ["issues", _]) => {
+            let mut all = state.issues.iter().chain(&state.pulls);
+            all.find(|one| one["number"] == number(1)).map_or(missing, |one| (200, one.clone()))
+        }
         ("PATCH", ["issues", _]) => change(&mut state.issues, "number", number(1), body),
         ("GET", ["issues", "comments", _]) | ("GET", ["pulls", "comments", _]) => {
             state.comments.iter().find(|c| c["id"] == number(2)).map_or(missing, |c| (200, c.clone()))

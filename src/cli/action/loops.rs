@@ -1,0 +1,141 @@
+//! `/kaizen council` and `/kaizen prd`: the loops with models, asked for in a comment.
+
+use std::path::{Component, Path, PathBuf};
+
+use futures::future::BoxFuture;
+
+use crate::cli::action::orders::Desk;
+use crate::cli::council::{self, Council as Asked};
+use crate::cli::prd::Prd as Reviewed;
+use crate::cli::prd_review;
+use crate::council::pack::Piece;
+use crate::error::{Error, Exit, Result};
+use crate::github::event::Pull;
+use crate::github::order::{self, Order};
+use crate::github::talk::{CommandRunner, Done, Progress, not_configured};
+use crate::github::{clean, names};
+use crate::report::escape::markdown;
+
+/// Of the diff of a pull request so many characters go with a question.
+const DIFF_MOST_CHARS: usize = 60_000;
+
+/// `/kaizen council`
+pub struct Council<'a>(pub &'a Desk<'a>);
+
+/// `/kaizen prd`
+pub struct Prd<'a>(pub &'a Desk<'a>);
+
+impl CommandRunner for Council<'_> {
+    fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, _: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move {
+            let Order::Council(asked) = order else { return not_configured(order) };
+            said(order, self.0.council(asked, pull).await)
+        })
+    }
+}
+
+impl CommandRunner for Prd<'_> {
+    fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        Box::pin(async move {
+            let Order::Prd(asked) = order else { return not_configured(order) };
+            said(order, self.0.prd(asked, pull, progress.comment().number).await)
+        })
+    }
+}
+
+/// What a loop came to. One that can't begin (no model can be asked) says so, and what is missing.
+fn said(order: &Order, result: Result<(String, Exit)>) -> Done {
+    match result {
+        Ok((text, exit)) => Done { text, good: matches!(exit, Exit::Ok | Exit::NoAgreement | Exit::BelowThreshold) },
+        Err(error) => {
+            let hint = error.hint_text().map(|hint| format!(" {}", markdown(hint))).unwrap_or_default();
+            let text = format!("{} {}.{hint}", not_configured(order).text, markdown(&error.to_string()));
+            Done { text, good: false }
+        }
+    }
+}
+
+/// In a thread of its own: the loops have runtimes of their own.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (tell, result) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || drop(tell.send(work())));
+    result.await.map_err(|_| Error::internal("the loop panicked"))?
+}
+
+impl Desk<'_> {
+    async fn council(&self, asked: &order::Council, pull: Option<&Pull>) -> Result<(String, Exit)> {
+        let mut extra = Vec::new();
+        if let Some(pull) = pull {
+            let client = &self.job.client;
+            let files = client.list(&client.route(&format!("/pulls/{}/files", pull.number)), 300).await?;
+            let one = |file: &serde_json::Value| {
+                let (name, patch) = (file["filename"].as_str()?, file["patch"].as_str()?);
+                Some(format!("--- {name}\n{patch}\n"))
+            };
+            let diff: String = files.iter().filter_map(one).collect();
+            let text = clean::seen(&diff, &self.job.mask).chars().take(DIFF_MOST_CHARS).collect();
+            extra.push(Piece { name: format!("the diff of pull request {}", pull.number), text });
+        }
+        let question = clean::seen(&asked.question.join(" "), &self.job.mask);
+        let args = Asked::of(&question, asked.rounds.rounds.map(u32::from), asked.thrift.free);
+        let (context, repository) = (self.context.clone(), self.context.repository()?);
+        apart(move || council::answer(&context, &repository, &args, extra)).await
+    }
+
+    async fn prd(&self, asked: &order::Prd, pull: Option<&Pull>, number: u64) -> Result<(String, Exit)> {
+        let client = &self.job.client;
+        let (path, text) = match &asked.path {
+            Some(path) => {
+                let path = inside(path)?;
+                let at = match pull {
+                    Some(pull) => pull.head.clone(),
+                    None => client.default_branch().await?,
+                };
+                let name = path.to_string_lossy().into_owned();
+                let text = client.file_at(&name, &at).await?;
+                let none =
+                    || Error::usage(format!("there is no file {name}")).hint("name a Markdown file of the repository");
+                (path, text.ok_or_else(none)?)
+            }
+            None => {
+                let issue = client.read(&client.route(&format!("/issues/{number}"))).await?.body;
+                let text = issue.get("body").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+                (PathBuf::from(format!("issue-{number}.md")), text)
+            }
+        };
+        let text = clean::seen(&text, &self.job.mask);
+        let args = Reviewed::of(&path, asked.rounds.rounds.map(u32::from), asked.thrift.free);
+        let (context, at) = (self.context.clone(), self.context.dir.join(&path));
+        let (comment, _, exit) = apart(move || prd_review::answer(&context, &args, &at, &text)).await?;
+        Ok((comment, exit))
+    }
+}
+
+/// A path inside of the repository that is safe in an address.
+fn inside(path: &str) -> Result<PathBuf> {
+    let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    match plain && names::branch(path).is_ok() && !path.contains(['#', '+', '@']) {
+        true => Ok(PathBuf::from(path)),
+        false => Err(Error::usage("that is no path of a file in the repository").hint("docs/prd.md")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_comment_stays_in_the_repository_and_in_its_place_of_the_address() {
+        for (path, fine) in [
+            ("docs/prd.md", true),
+            ("../x.md", false),
+            ("/etc/passwd", false),
+            ("a?ref=main", false),
+            ("a#b", false),
+            ("a%2e%2e/b", false),
+            ("", false),
+        ] {
+            assert_eq!(inside(path).is_ok(), fine, "{path}");
+        }
+    }
+}
