@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::loops::{self, Diagnosers};
 use crate::cli::options::{HOW, OUTPUT, THEN, WHAT};
 use crate::cli::session::Session;
-use crate::config::Config;
+use crate::config::{Config, Override};
 use crate::console::council as screen;
 use crate::console::{Progress, plain};
 use crate::council::pack::{self, Pack, Piece};
@@ -125,6 +125,13 @@ pub fn exit_of(end: End) -> Exit {
 }
 
 impl Council {
+    /// The options that override configuration keys.
+    pub fn overrides(&self) -> Vec<Override> {
+        let mut overrides = loops::overrides(self.models.as_ref(), self.free);
+        overrides.push(Override { key: "time_limit", text: self.time_limit.clone() });
+        overrides
+    }
+
     /// As somebody asks in a comment.
     pub fn of(question: &str, rounds: Option<u32>, free: bool) -> Self {
         Self {
@@ -152,32 +159,42 @@ impl Council {
 /// When the question, the context or the models are not as needed; how the council ends is an exit code.
 pub fn run(context: &Context, args: &Council) -> Result<Exit> {
     let repository = context.repository()?;
-    let (session, record) = held(context, &repository, args, Vec::new())?;
+    let config = context.config(&repository, &args.overrides())?.config;
+    let (session, record) = held(context, &repository, &config, args, Vec::new())?;
     let exit = exit_of(record.end);
     show(context, args, &session, record, exit)
 }
 
-/// The answer to a comment: the record as a comment in Markdown. `extra`: what is read for it, such as the pull request's
-/// diff.
+/// The answer to a comment: the record as a comment in Markdown. `config` is the base branch's, never that of the change
+/// that is asked about; `extra`: what is read for it, such as the pull request's diff.
 ///
 /// # Errors
 /// As [`run`].
-pub fn answer(context: &Context, repository: &Repository, args: &Council, extra: Vec<Piece>) -> Result<(String, Exit)> {
-    let (_, record) = held(context, repository, args, extra)?;
+pub fn answer(
+    context: &Context,
+    repository: &Repository,
+    config: &Config,
+    args: &Council,
+    extra: Vec<Piece>,
+) -> Result<(String, Exit)> {
+    let (_, record) = held(context, repository, config, args, extra)?;
     Ok((written::comment(&record), exit_of(record.end)))
 }
 
-fn held(context: &Context, repository: &Repository, args: &Council, extra: Vec<Piece>) -> Result<(Session, Record)> {
-    let mut overrides = loops::overrides(args.models.as_ref(), args.free);
-    overrides.push(crate::config::Override { key: "time_limit", text: args.time_limit.clone() });
-    let config = context.config(repository, &overrides)?.config;
+fn held(
+    context: &Context,
+    repository: &Repository,
+    config: &Config,
+    args: &Council,
+    extra: Vec<Piece>,
+) -> Result<(Session, Record)> {
     let earlier = args.resume.as_deref().map(|run| loops::earlier(context, run)).transpose()?.unwrap_or_default();
     let progress = match args.quiet || args.json || args.markdown {
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
     let session = Session::begin(context, repository, "council", 0, progress)?;
-    let job = Hold { context, args, config: &config, repository, session: &session, earlier: &earlier, extra };
+    let job = Hold { context, args, config, repository, session: &session, earlier: &earlier, extra };
     match context.wait(|cancel| job.hold(cancel)) {
         Ok(record) => {
             session.end(exit_of(record.end));

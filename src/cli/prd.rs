@@ -9,6 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::loops;
 use crate::cli::options::{HOW, OUTPUT, THEN};
 use crate::cli::prd_review;
+use crate::config::Override;
 use crate::console::lint as screen;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::prd::gate::{self, Gate, Passed};
@@ -78,6 +79,13 @@ pub struct Prd {
 }
 
 impl Prd {
+    /// The options that override configuration keys.
+    pub fn overrides(&self) -> Vec<Override> {
+        let mut overrides = loops::overrides(self.models.as_ref(), self.free);
+        overrides.push(Override { key: "time_limit", text: self.time_limit.clone() });
+        overrides
+    }
+
     /// As somebody asks in a comment.
     pub fn of(file: &Path, rounds: Option<u32>, free: bool) -> Self {
         Self {

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::loops::{self, Diagnosers};
 use crate::cli::prd::{Document, Prd, SCHEMA, target_exists};
 use crate::cli::session::Session;
-use crate::config::{Config, Override};
+use crate::config::Config;
 use crate::console::prd as screen;
 use crate::console::{Progress, plain};
 use crate::error::{Context as _, Error, Exit, Result};
@@ -54,13 +54,19 @@ fn exit_of(end: End) -> Exit {
 }
 
 /// The answer to a comment that asks for a review of the document at `path`: scores, questions and the diff in Markdown,
-/// the revised text, and the exit code.
+/// the revised text, and the exit code. `config` is the base branch's, never that of the change that is asked about.
 ///
 /// # Errors
 /// As [`run`].
-pub fn answer(context: &Context, args: &Prd, path: &Path, text: &str) -> Result<(String, String, Exit)> {
-    reviewed(context, args, path, text, None, |job, asked, outcome, exit| {
-        let review = Review::of(&outcome, &job.session.run.id, &asked.file, &asked.text);
+pub fn answer(
+    context: &Context,
+    repository: &Repository,
+    config: &Config,
+    args: &Prd,
+    document: (&Path, &str),
+) -> Result<(String, String, Exit)> {
+    reviewed(context, repository, config, args, (document.0, document.1, None), |work, asked, outcome, exit| {
+        let review = Review::of(&outcome, &work.session.run.id, &asked.file, &asked.text);
         Ok((written::comment(&review, &asked.file, asked.rules.threshold), outcome.text, exit))
     })
 }
@@ -70,33 +76,36 @@ pub fn answer(context: &Context, args: &Prd, path: &Path, text: &str) -> Result<
 /// # Errors
 /// When there are not two models, or the result can't be written.
 pub fn run(context: &Context, args: &Prd, path: &Path, text: &str, before: Option<&Document>) -> Result<Exit> {
-    reviewed(context, args, path, text, before, |job, asked, outcome, exit| job.show(context, asked, outcome, exit))
-}
-
-fn reviewed<T>(
-    context: &Context,
-    args: &Prd,
-    path: &Path,
-    text: &str,
-    before: Option<&Document>,
-    then: impl FnOnce(&Work<'_>, &AskedWith, Outcome, Exit) -> Result<T>,
-) -> Result<T> {
     let repository = context.repository().map_err(|error| {
         Error::usage("reviewing a document keeps its turns in a repository, and there is none here")
             .source(error)
             .hint("kaizen-ci prd FILE --lint-only works anywhere")
     })?;
-    let mut overrides = loops::overrides(args.models.as_ref(), args.free);
-    overrides.push(Override { key: "time_limit", text: args.time_limit.clone() });
-    let config = context.config(&repository, &overrides)?.config;
+    let config = context.config(&repository, &args.overrides())?.config;
+    reviewed(context, &repository, &config, args, (path, text, before), |work, asked, outcome, exit| {
+        work.show(context, asked, outcome, exit)
+    })
+}
+
+/// The document: where it is, its text, what was said last time.
+type Given<'g> = (&'g Path, &'g str, Option<&'g Document>);
+
+fn reviewed<T>(
+    context: &Context,
+    repository: &Repository,
+    config: &Config,
+    args: &Prd,
+    (path, text, before): Given<'_>,
+    then: impl FnOnce(&Work<'_>, &AskedWith, Outcome, Exit) -> Result<T>,
+) -> Result<T> {
     let earlier = args.resume.as_deref().map(|run| loops::earlier(context, run)).transpose()?.unwrap_or_default();
     let progress = match args.quiet || args.json || args.markdown || args.sarif {
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
-    let session = Session::begin(context, &repository, "prd", 0, progress)?;
-    let job = Work { args, config: &config, repository: &repository, session: &session, earlier: &earlier, path };
-    let done = context.wait(|cancel| job.work(text, before, cancel));
+    let session = Session::begin(context, repository, "prd", 0, progress)?;
+    let work = Work { args, config, repository, session: &session, earlier: &earlier, path };
+    let done = context.wait(|cancel| work.work(text, before, cancel));
     let (asked, outcome) = match done {
         Ok(done) => done,
         Err(error) => {
@@ -106,7 +115,7 @@ fn reviewed<T>(
     };
     let exit = exit_of(outcome.end);
     session.end(exit);
-    then(&job, &asked, outcome, exit)
+    then(&work, &asked, outcome, exit)
 }
 
 struct Work<'j> {
