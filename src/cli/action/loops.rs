@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use futures::future::BoxFuture;
 
 use crate::cli::action::orders::Desk;
+use crate::cli::action::policy;
 use crate::cli::council::{self, Council as Asked};
 use crate::cli::prd::Prd as Reviewed;
 use crate::cli::prd_review;
@@ -79,7 +80,8 @@ impl Desk<'_> {
         let question = clean::seen(&asked.question.join(" "), &self.job.mask);
         let args = Asked::of(&question, asked.rounds.rounds.map(u32::from), asked.thrift.free);
         let (context, repository) = (self.context.clone(), self.context.repository()?);
-        apart(move || council::answer(&context, &repository, &args, extra)).await
+        let config = policy::read(self.text, &args.overrides())?.config;
+        apart(move || council::answer(&context, &repository, &config, &args, extra)).await
     }
 
     async fn prd(&self, asked: &order::Prd, pull: Option<&Pull>, number: u64) -> Result<(String, Exit)> {
@@ -105,8 +107,11 @@ impl Desk<'_> {
         };
         let text = clean::seen(&text, &self.job.mask);
         let args = Reviewed::of(&path, asked.rounds.rounds.map(u32::from), asked.thrift.free);
-        let (context, at) = (self.context.clone(), self.context.dir.join(&path));
-        let (comment, _, exit) = apart(move || prd_review::answer(&context, &args, &at, &text)).await?;
+        let (context, repository) = (self.context.clone(), self.context.repository()?);
+        let config = policy::read(self.text, &args.overrides())?.config;
+        let at = self.context.dir.join(&path);
+        let (comment, _, exit) =
+            apart(move || prd_review::answer(&context, &repository, &config, &args, (&at, &text))).await?;
         Ok((comment, exit))
     }
 }
