@@ -36,13 +36,18 @@ const DOUBTFUL: f64 = 0.7;
 /// Labelled patches count this much.
 const LABELLED: f64 = 0.02;
 
+/// Digests of all answers; for those of whom nothing is known, the rival itself.
+type Behaviour<'a> = (Vec<Option<&'a str>>, Option<usize>);
+
 /// Chooses among `rivals` (not empty). `own`: so many inputs at the front are the tests' own. `before`: what the tree
 /// answered when it was green, if that is known. Pure: the same arguments, the same choice.
 pub fn choose(rivals: &[Rival], own: usize, before: Option<&[Option<Answer>]>) -> Choice {
-    let mut groups: BTreeMap<Vec<Option<&str>>, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<Behaviour<'_>, Vec<usize>> = BTreeMap::new();
     for (at, rival) in rivals.iter().enumerate() {
-        let key = rival.answers.iter().map(|a| a.as_ref().map(|a| a.digest.as_str())).collect();
-        groups.entry(key).or_default().push(at);
+        let answers: Vec<_> = rival.answers.iter().map(|a| a.as_ref().map(|a| a.digest.as_str())).collect();
+        // of whom nothing is known, nobody can say that it behaves like another one
+        let alone = answers.iter().all(Option::is_none).then_some(at);
+        groups.entry((answers, alone)).or_default().push(at);
     }
     let trouble = Trouble::new(rivals, own);
     let least = before.and_then(|b| rivals.iter().map(|r| unlike(&r.answers, b)).min()).unwrap_or(0);
@@ -199,6 +204,14 @@ mod tests {
         let rivals = [rival(1.0, &["1", "2", "3"]), rival(0.2, &["1", "5", "6"])];
         let before: Vec<_> = ["0", "5", "6"].iter().map(|a| answer(a)).collect();
         assert_eq!(choose(&rivals, 1, Some(&before)).winner, 1);
+    }
+
+    #[test]
+    fn where_behaviour_is_unknown_what_speaks_for_a_candidate_decides_and_not_its_size() {
+        let mut long = rival(0.9, &[]);
+        long.size = 20;
+        let choice = choose(&[rival(0.6, &[]), long], 0, None);
+        assert_eq!((choice.winner, choice.groups.len(), choice.disagrees), (1, 2, None));
     }
 
     #[test]

@@ -67,6 +67,8 @@ const LEAST_LOOK: Duration = Duration::from_secs(2);
 const LOOK_SHARE: f64 = 0.3;
 /// But never longer than this; a fourth of it when many were tried.
 const MOST_LOOK: Duration = Duration::from_secs(40);
+/// Nor longer than this part of all the time that the search has.
+const LOOK_PART: f64 = 0.15;
 /// While better-than-this candidates (relative to the first green one) wait, it goes on three to eight times as long.
 const COMPARABLE: f64 = 0.15;
 /// While comparable ones wait, at least so many are tried after the first green one, as far as time allows.
@@ -218,7 +220,10 @@ impl<'a> Search<'a> {
         let best = state.greens.iter().map(|g| g.what.priority).fold(0.0, f64::max);
         let next = state.queue.peek(self.project).unwrap_or(0.0);
         let comparable = next >= best * COMPARABLE && !state.queue.is_pairing();
-        looked_enough(first, self.began.elapsed(), state.tried - tried, comparable)
+        let now = self.began.elapsed();
+        // who gave little time wants an answer more than the last rival
+        now.saturating_sub(first) >= self.limit.mul_f64(LOOK_PART)
+            || looked_enough(first, now, state.tried - tried, comparable)
     }
 
     async fn try_one(&self, slot: usize, what: Try) {

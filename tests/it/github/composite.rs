@@ -94,7 +94,7 @@ fn the_action_itself_comes_through_to_an_issue() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-contradiction");
     // nothing heals it: the search would go on for as long as it may
-    let outputs = composite(&project, &fake, &head, &[("time-limit", "20s")]);
+    let outputs = composite(&project, &fake, &head, &[("time-limit", "10s")]);
     assert!(outputs.contains("/octo/shop/issues/"), "{outputs}");
     // one after the other: each holds the fake's lock
     assert_eq!(fake.state().issues.len(), 1);

@@ -92,6 +92,12 @@ struct Ran {
     summary: String,
 }
 
+/// Little time, where a test does not say how much: the search for rivals takes a part of what there is.
+fn hurry(args: &[&str]) -> &'static [&'static str] {
+    let heals = !args.iter().any(|arg| matches!(*arg, "publish" | "--time-limit"));
+    if heals { &["--time-limit", "15s"] } else { &[] }
+}
+
 /// Runs `kaizen-ci action …` in a job for this event.
 fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value, args: &[&str]) -> Ran {
     let read = |name: &str| std::fs::read_to_string(project.tmp().join("..").join(name)).unwrap_or_default();
@@ -99,7 +105,7 @@ fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value,
         let _ = std::fs::remove_file(project.tmp().join("..").join(name));
     }
     let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
-    command.arg("action").args(args);
+    command.arg("action").args(args).args(hurry(args));
     in_job(&mut command, project, fake, event, payload);
     let out = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
@@ -109,7 +115,7 @@ fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value,
 
 fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::process::Output, String) {
     let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
-    command.args(["action", "run"]).args(args);
+    command.args(["action", "run"]).args(args).args(hurry(args));
     in_job(&mut command, project, fake, "push", &pushed(head));
     let out = command.output().unwrap();
     (out, std::fs::read_to_string(project.tmp().join("../outputs")).unwrap_or_default())
@@ -169,7 +175,7 @@ fn where_actions_may_not_make_pull_requests_the_branch_is_there_and_an_issue_has
 fn what_does_not_heal_becomes_one_issue_that_is_opened_again() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-contradiction");
-    let (out, outputs) = action(&project, &fake, &head, &["--time-limit", "20s"]);
+    let (out, outputs) = action(&project, &fake, &head, &["--time-limit", "10s"]);
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{said}");
     assert!(outputs.contains("/issues/"), "{outputs}\n{said}");

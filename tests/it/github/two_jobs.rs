@@ -152,7 +152,7 @@ fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to
 #[test]
 fn when_the_tests_turn_green_the_issue_about_them_is_closed_with_the_commit() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-contradiction", &["--time-limit", "20s"]);
+    let (project, head, folder) = handed_over(&fake, "py-contradiction", &["--time-limit", "10s"]);
     assert!(publish(&project, &fake, &head, &folder, &[]).ok);
     assert_eq!(fake.state().issues[0]["state"], "open");
     // red at another place: stays open
@@ -174,10 +174,10 @@ fn when_the_tests_turn_green_the_issue_about_them_is_closed_with_the_commit() {
 fn a_failure_that_an_open_issue_is_about_is_left_alone_in_a_fresh_clone_too() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-contradiction");
-    let first = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "20s"]);
+    let first = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "10s"]);
     assert!(first.ok && first.outputs.contains("escalated"), "{}", first.outputs);
     std::fs::remove_dir_all(project.root().join(".git/kaizen")).unwrap();
-    let second = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "20s"]);
+    let second = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "10s"]);
     assert!(second.outputs.contains("left_alone"), "{}\n{}", second.outputs, second.said);
     assert_eq!(fake.state().issues.len(), 1);
 }

@@ -12,6 +12,9 @@ use crate::syntax::language::Language;
 /// The variable that names the file that hits are appended to; nothing: none are.
 pub const VARIABLE: &str = "KAIZEN_HITS";
 
+/// What makes a module or a function part of the tests, which no candidate changes.
+const TEST_ATTRIBUTES: &[&str] = &["#[cfg(test)]", "#[test]", "#[tokio::test]"];
+
 /// Instrumented texts, and what each number stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traced {
@@ -80,7 +83,15 @@ impl File<'_> {
     fn items(&mut self, node: Node<'_>) {
         let mut cursor = node.walk();
         let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
+        let mut is_test = false;
         for child in children {
+            if child.kind() == "attribute_item" {
+                is_test |= TEST_ATTRIBUTES.contains(&self.text[child.byte_range()].replace(' ', "").as_str());
+                continue;
+            }
+            if std::mem::take(&mut is_test) {
+                continue;
+            }
             let is_function = matches!(child.kind(), "function_item" | "function_declaration" | "method_declaration");
             match child.child_by_field_name("body").filter(|_| is_function) {
                 Some(body) => self.function(child, body),
@@ -207,6 +218,11 @@ mod tests {
     use super::*;
 
     const RUST: &str = "\
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one() { assert_eq!(super::pick(1), 3); }
+}
 const fn two() -> i32 { 2 }
 pub fn pick(a: i32) -> i32 {
     // a comment
@@ -223,11 +239,11 @@ pub fn pick(a: i32) -> i32 {
     #[test]
     fn every_statement_of_a_running_function_has_a_number_of_its_own() {
         let traced = trace(&[(b"src/lib.rs".to_vec(), RUST.to_owned())]);
-        assert_eq!(traced.traceable()["src/lib.rs"], BTreeSet::from([4, 7, 8, 10]));
+        assert_eq!(traced.traceable()["src/lib.rs"], BTreeSet::from([9, 12, 13, 15]));
         let text = &traced.changes[0].text;
         assert!(Language::Rust.parse(text.as_bytes()).is_some_and(|tree| !tree.root_node().has_error()), "{text}");
         assert!(text.contains("const fn two() -> i32 { 2 }"), "{text}");
-        assert_eq!(traced.reached("0\n2\nnonsense\n99\n")["src/lib.rs"], BTreeSet::from([4, 8]));
+        assert_eq!(traced.reached("0\n2\nnonsense\n99\n")["src/lib.rs"], BTreeSet::from([9, 13]));
     }
 
     #[test]
