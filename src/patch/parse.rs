@@ -128,6 +128,7 @@ fn read_section(lines: &[&[u8]], mut at: usize, section: &mut Section) -> usize 
         return read_binary(lines, at, section);
     }
     if at < lines.len() && starts_plain(lines, at) {
+        let before = section.header.len();
         section.old = name(&lines[at][4..]);
         section.new = name(&lines[at + 1][4..]);
         section.header.push(without_cr(lines[at]).to_vec());
@@ -136,6 +137,11 @@ fn read_section(lines: &[&[u8]], mut at: usize, section: &mut Section) -> usize 
         while let Some((hunk, end)) = read_hunk(lines, at) {
             section.hunks.push(hunk);
             at = end;
+        }
+        if section.hunks.is_empty() {
+            // names over a hunk without lines change nothing, and would not be read as names again
+            section.header.truncate(before);
+            (section.old, section.new) = (None, None);
         }
     }
     at

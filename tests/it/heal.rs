@@ -32,7 +32,7 @@ fn a_regression_under_wanted_code_is_undone_without_losing_any_of_it() {
 #[test]
 fn a_one_line_bug_without_history_is_healed_by_search() {
     let project = Project::fixture("py-bounds");
-    heals(&project, PYTEST, &["search.py"], &["--fixers", "mutate"]);
+    heals(&project, PYTEST, &["search.py"], &["--fixers", "mutate", "--time-limit", "40s"]);
     assert!(project.read("search.py").contains("low <= high"));
 }
 
@@ -72,7 +72,7 @@ fn a_bug_in_go_is_healed() {
     if !has("go") {
         return;
     }
-    heals(&Project::fixture("go-ring"), &["go", "test", "./..."], &["ring.go"], &[]);
+    heals(&Project::fixture("go-ring"), &["go", "test", "./..."], &["ring.go"], &["--time-limit", "60s"]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_bug_in_java_with_nothing_but_make_and_tap_is_healed() {
     if !has("javac") || !has("make") {
         return;
     }
-    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &[]);
+    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "60s"]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_bug_in_typescript_is_healed() {
 fn without_apply_nothing_in_the_repository_changes_and_the_exit_code_says_so() {
     let project = Project::fixture("py-bounds");
     let before = project.sacred();
-    let (code, document) = project.heal(&[]);
+    let (code, document) = project.heal(&["--time-limit", "40s"]);
     assert_eq!(code, 10, "{document:#}");
     project.unchanged_since(&before);
     project.nothing_left();
@@ -115,7 +115,7 @@ fn flaky_tests_are_named_and_left_alone() {
 fn contradictory_tests_end_in_a_report_and_no_patch() {
     let project = Project::fixture("py-contradiction");
     let before = project.sacred();
-    let (code, document) = project.heal(&["--time-limit", "40s"]);
+    let (code, document) = project.heal(&["--time-limit", "20s"]);
     assert_eq!(code, 30, "{document:#}");
     project.unchanged_since(&before);
     let report = std::fs::read_to_string(document["report"].as_str().unwrap()).unwrap();

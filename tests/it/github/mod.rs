@@ -95,7 +95,7 @@ struct Ran {
 /// Little time, where a test does not say how much: the search for rivals takes a part of what there is.
 fn hurry(args: &[&str]) -> &'static [&'static str] {
     let heals = !args.iter().any(|arg| matches!(*arg, "publish" | "--time-limit"));
-    if heals { &["--time-limit", "15s"] } else { &[] }
+    if heals { &["--time-limit", "30s"] } else { &[] }
 }
 
 /// Runs `kaizen-ci action …` in a job for this event.
