@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::lab::{Lab, Limits};
 use crate::model::Models;
@@ -90,6 +90,20 @@ pub struct Desk {
     pub cancel: CancellationToken,
     /// How many fixers that need no model are still at work: asking one that costs something waits for them.
     pub model_free: watch::Receiver<usize>,
+}
+
+impl Desk {
+    /// Hands a candidate to the race, unless it is over.
+    ///
+    /// # Errors
+    /// [`Kind::Interrupted`](crate::error::Kind) when another fixer won or the time is up.
+    pub async fn offer(&self, candidate: Candidate) -> Result<()> {
+        tokio::select! {
+            // nobody waits for candidates any more: that is as good as cancelled
+            sent = self.candidates.send(candidate) => sent.map_err(|_| Error::interrupted()),
+            () = self.cancel.cancelled() => Err(Error::interrupted()),
+        }
+    }
 }
 
 /// Something that proposes edits for a failure.

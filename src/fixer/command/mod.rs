@@ -201,10 +201,7 @@ impl Work<'_> {
             labels: BTreeSet::new(),
             disagreement: None,
         };
-        tokio::select! {
-            sent = self.desk.candidates.send(candidate) => sent.map_err(|_| Error::interrupted()),
-            () = self.desk.cancel.cancelled() => Err(Error::interrupted()),
-        }
+        self.desk.offer(candidate).await
     }
 
     fn note(&mut self, agent: &Agent, what: &str) {

@@ -392,10 +392,7 @@ impl<'a> Engine<'a> {
             labels: BTreeSet::new(),
             disagreement: None,
         };
-        tokio::select! {
-            sent = self.desk.candidates.send(candidate) => sent.map_err(|_| Error::interrupted()),
-            () = self.desk.cancel.cancelled() => Err(Error::interrupted()),
-        }
+        self.desk.offer(candidate).await
     }
 
     /// A verified candidate ends the race; one that the judge refuses leaves time to go on.

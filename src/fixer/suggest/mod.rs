@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use futures::future::BoxFuture;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::failure::text::plain;
 use crate::failure::{ChangedLines, Scene, frames};
 use crate::fixer::undo::trial::syntax_errors;
@@ -185,9 +185,6 @@ impl Outbox<'_> {
             labels: label.into_iter().collect(),
             disagreement: None,
         };
-        tokio::select! {
-            sent = self.desk.candidates.send(candidate) => sent.map_err(|_| Error::interrupted()),
-            () = self.desk.cancel.cancelled() => Err(Error::interrupted()),
-        }
+        self.desk.offer(candidate).await
     }
 }

@@ -415,11 +415,7 @@ impl<'a> Hunt<'a> {
             labels: BTreeSet::from([Label::Undo]),
             disagreement: None,
         };
-        tokio::select! {
-            // nobody waits for candidates any more: that is as good as cancelled
-            sent = self.desk.candidates.send(candidate) => sent.map_err(|_| crate::error::Error::interrupted()),
-            () = self.desk.cancel.cancelled() => Err(crate::error::Error::interrupted()),
-        }
+        self.desk.offer(candidate).await
     }
 
     fn only_protected(&self) -> String {

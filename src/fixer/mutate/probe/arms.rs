@@ -15,6 +15,9 @@ use crate::syntax::language::Language;
 /// The variable that says which arm runs; 0 or nothing: the code as it was.
 pub const VARIABLE: &str = "KAIZEN_ARM";
 
+/// The file that reads the variable, in each Go package.
+const GO_HELPER: &str = "kaizen_arm.go";
+
 /// One candidate as another body of one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arm {
@@ -95,16 +98,18 @@ fn outermost(root: Node<'_>, language: Language, start: usize, end: usize) -> Op
 
 /// A function that is worked out while compiling has no environment; an opaque type must be one type in all arms.
 fn can_switch(language: Language, head: &str, body: &str) -> bool {
-    let words = || head.split(|c: char| !c.is_alphanumeric() && c != '_');
     match language {
         Language::Rust => {
             let result = head.rsplit_once("->").map_or("", |(_, result)| result);
-            !words().any(|word| word == "const")
-                && !result.contains("impl ")
-                && !body[1..].trim_start().starts_with("#!")
+            !is_const(head) && !result.contains("impl ") && !body[1..].trim_start().starts_with("#!")
         }
         _ => true,
     }
+}
+
+/// `head`, all of a function before its body, says that it may be worked out while compiling.
+pub(super) fn is_const(head: &str) -> bool {
+    head.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "const")
 }
 
 /// Arms with their numbers, by the body (start and end) that they stand beside.
@@ -130,7 +135,7 @@ pub fn compose(project: &Project, arms: &[(usize, &Arm)]) -> Armed {
         out.push(&source.text[at..]);
         armed.spans.extend(out.spans.into_iter().map(|(lines, number)| Span { path: path.to_vec(), lines, number }));
         armed.changes.push(Change { path: path.to_vec(), text: out.text });
-        if source.language == Language::Go && !armed.changes.iter().any(|c| c.path == helper_path(path)) {
+        if source.language == Language::Go && !armed.changes.iter().any(|c| c.path == beside(path, GO_HELPER)) {
             armed.changes.extend(go_helper(path, &source.text));
         }
     }
@@ -186,9 +191,10 @@ impl Composer {
     }
 }
 
-fn helper_path(path: &[u8]) -> Vec<u8> {
+/// The path of `name` in the folder of `path`.
+pub(super) fn beside(path: &[u8], name: &str) -> Vec<u8> {
     let folder = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
-    [&path[..folder], b"kaizen_arm.go"].concat()
+    [&path[..folder], name.as_bytes()].concat()
 }
 
 static GO_PACKAGE: LazyLock<Regex> = LazyLock::new(|| {
@@ -208,7 +214,7 @@ fn go_helper(path: &[u8], text: &str) -> Option<Change> {
         "package {package}\n\nimport (\n\t\"os\"\n\t\"strconv\"\n)\n\nvar kaizenArmNumber, _ = strconv.Atoi(os.Getenv(\"{VARIABLE}\"))\n\n\
          func kaizenArm() int {{ return kaizenArmNumber }}\n"
     );
-    Some(Change { path: helper_path(path), text })
+    Some(Change { path: beside(path, GO_HELPER), text })
 }
 
 static PLACE: LazyLock<Regex> = LazyLock::new(|| {

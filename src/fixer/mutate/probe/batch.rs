@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::arms::{Arm, Armed, VARIABLE, compose};
-use super::cold::ColdProbe;
+use super::cold::{ColdProbe, is_unbuildable};
 use super::{Ask, Change, Coverage, Probe as _, Probed, hits};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
-use crate::suite::{LogFiles, Run, Scope, Selection, Status, TestId};
+use crate::suite::{LogFiles, Run, Selection, TestId};
 use crate::words::End;
 
 /// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
@@ -166,11 +166,6 @@ impl ColdProbe {
 fn spread(numbers: &[usize], most: usize) -> Vec<usize> {
     let step = numbers.len().div_ceil(most.max(1)).max(1);
     numbers.iter().step_by(step).copied().collect()
-}
-
-/// The build, or a file, failed: no test has a result of its own.
-fn is_unbuildable(run: &Run) -> bool {
-    run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
 }
 
 /// Writes files with the time `written`: the same text at the same time is no reason for a build tool to build again.

@@ -142,7 +142,7 @@ impl ColdProbe {
     }
 
     pub(super) fn read(&self, run: &Run, ask: Ask) -> Probed {
-        let broken = run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test);
+        let broken = is_unbuildable(run);
         let status = |n: &usize| run.tests.get(&TestId(self.roster.names[*n].clone())).map(|r| r.status);
         let healed = |n: &usize| match status(n) {
             Some(status) => status == Status::Passed,
@@ -166,6 +166,11 @@ impl ColdProbe {
         probed.message = first.map(|m| m.lines().next().unwrap_or_default().to_owned());
         probed
     }
+}
+
+/// The build, or a file, failed: no test has a result of its own.
+pub(super) fn is_unbuildable(run: &Run) -> bool {
+    run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
 }
 
 /// Files that may be edited, in languages whose statements can be traced.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
 
 use super::Change;
-use super::arms::go_package;
+use super::arms::{beside, go_package, is_const};
 use crate::syntax::language::Language;
 
 /// The variable that names the file that hits are appended to; nothing: none are.
@@ -173,10 +173,6 @@ impl File<'_> {
     }
 }
 
-fn is_const(head: &str) -> bool {
-    head.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "const")
-}
-
 fn is_worked_out_while_compiling(node: Node<'_>, text: &str) -> bool {
     match node.kind() {
         "const_item" | "static_item" | "const_block" | "macro_definition" => true,
@@ -203,14 +199,13 @@ fn rust_helper(count: usize, first: usize) -> String {
 /// The file beside `path` that writes hits down.
 fn go_helper(path: &[u8], text: &str) -> Option<Change> {
     let package = go_package(text)?;
-    let folder = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
     let text = format!(
         "package {package}\n\nimport (\n\t\"os\"\n\t\"strconv\"\n\t\"sync\"\n)\n\nvar kaizenSeen sync.Map\n\n\
          func kaizenHit(n int) {{\n\tif _, seen := kaizenSeen.LoadOrStore(n, true); seen {{\n\t\treturn\n\t}}\n\
          \tfile, err := os.OpenFile(os.Getenv(\"{VARIABLE}\"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)\n\
          \tif err == nil {{\n\t\tfile.WriteString(strconv.Itoa(n) + \"\\n\")\n\t\tfile.Close()\n\t}}\n}}\n"
     );
-    Some(Change { path: [&path[..folder], b"kaizen_hits.go"].concat(), text })
+    Some(Change { path: beside(path, "kaizen_hits.go"), text })
 }
 
 #[cfg(test)]
