@@ -20,7 +20,7 @@ use crate::console::style::Style;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::heal::triage::Triage;
 use crate::judge::{self, Docket, Judgement, Policy};
-use crate::lab::{Confinement, Lab, Limits, record_run};
+use crate::lab::{Confinement, Lab, Limits, Patience, record_run};
 use crate::patch::outside::{self, MOST_BYTES};
 use crate::repo::carry::Carry;
 use crate::repo::{Repository, Sha, Snapshot, Store};
@@ -273,6 +273,7 @@ impl Court<'_> {
             time: self.config.limit_of_run(red.duration),
             log_cap_bytes: self.config.log_cap_bytes,
             background: false,
+            patience: Patience::of(self.config, Some(&red)),
         };
         if let Some(unstable) = self.not_really_red(&lab, &snapshot, &red, limits, cancel).await? {
             return Ok(self.document(&snapshot, Some(&red), &unstable, None));
@@ -293,7 +294,8 @@ impl Court<'_> {
         let workspace = lab.workspace(snapshot, "red").await?;
         recorder.record(Event::SuiteStarted { purpose: Purpose::Red, subject: subject.clone(), selected: None });
         let time: Duration = self.config.run_time_limit.unwrap_or(self.config.time_limit);
-        let limits = Limits { time, log_cap_bytes: self.config.log_cap_bytes, background: false };
+        let patience = Patience::of(self.config, None);
+        let limits = Limits { time, log_cap_bytes: self.config.log_cap_bytes, background: false, patience };
         let run = lab.run(&workspace, &self.suite, &Selection::All, limits, cancel).await?;
         record_run(recorder, Purpose::Red, &subject, &run);
         Ok(run)

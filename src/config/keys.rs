@@ -174,7 +174,9 @@ pub const KEYS: &[Key] = &[
         "run_time_limit",
         Kind::Duration(1, 7 * DAY_S),
         "10 × the red run, at least 60s, at most `time_limit`",
-        "Wall time for one run of the test command; after it the whole process tree is stopped.",
+        "Wall time for one run of the test command; after it the whole process tree is stopped. Without it, tests that \
+         compute for long and say nothing (10 s of processor time under node, 30 s under cargo and go; pytest: 10 s in \
+         one test) count as hanging, too.",
     )
     .example("5m"),
     key(

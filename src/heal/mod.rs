@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::failure::{self, Blame, Failure, text};
 use crate::fixer::{Case, Fixer};
 use crate::judge::{Docket, Policy};
-use crate::lab::{Confinement, Lab, Limits, record_run};
+use crate::lab::{Confinement, Lab, Limits, Patience, record_run};
 use crate::model::Models;
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
@@ -225,7 +225,7 @@ impl<'a> Healing<'a> {
             subject: "your tree".to_owned(),
             selected: None,
         });
-        let limits = Limits { time: self.first_run_limit(), log_cap_bytes: self.log_cap(), background: false };
+        let limits = self.limits_of(self.first_run_limit(), None);
         let run = self.lab.run(&workspace, &self.request.suite, &Selection::All, limits, self.cancel);
         let run = kill_point_during("during-red-run", run).await?;
         record_run(self.recorder, Purpose::Red, "your tree", &run);
@@ -395,7 +395,12 @@ impl<'a> Healing<'a> {
         } else {
             config.limit_of_run(red.duration)
         };
-        Limits { time, log_cap_bytes: self.log_cap(), background: false }
+        self.limits_of(time, Some(red))
+    }
+
+    fn limits_of(&self, time: Duration, red: Option<&Run>) -> Limits {
+        let patience = Patience::of(&self.request.config, red);
+        Limits { time, log_cap_bytes: self.log_cap(), background: false, patience }
     }
 
     /// The limit for the first run, of which nothing is known: the judge will run everything `repeat` times more, so a

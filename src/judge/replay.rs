@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::receipt::{self, EMPTY_TREE, Receipt, RunProof, word};
 use super::{Docket, Policy, judge};
 use crate::error::{Error, Result};
-use crate::lab::{Lab, Limits, record_run};
+use crate::lab::{Lab, Limits, Patience, record_run};
 use crate::patch::{self, Patch, outside};
 use crate::repo::{Sha, Snapshot, Store};
 use crate::suite::protected::Protected;
@@ -157,7 +157,8 @@ async fn docket(
 ) -> Result<Docket> {
     let suite = receipt.suite.suite()?;
     let time = Duration::from_millis(receipt.suite.time_limit_ms);
-    let limits = Limits { time, log_cap_bytes: receipt.suite.log_cap_bytes, background: false };
+    let log_cap_bytes = receipt.suite.log_cap_bytes;
+    let limits = Limits { time, log_cap_bytes, background: false, patience: Patience::USUAL };
     let workspace = tokio::select! {
         made = lab.workspace(&snapshot, "replay") => made?,
         () = cancel.cancelled() => return Err(Error::interrupted()),

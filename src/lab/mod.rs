@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::process::sandbox::{self, Fence};
-use crate::process::{self, Finished, Spec};
+use crate::process::{self, Finished, Silence, Spec};
 use crate::repo::carry::Carry;
 use crate::repo::{Snapshot, Store, Workspace};
-use crate::suite::{LogFiles, Run, Selection, Suite, adapter};
+use crate::suite::{LogFiles, Run, Runner, Selection, Suite, adapter};
 use crate::trajectory::{Event, Purpose, Recorder};
+use crate::words::End;
 
 /// Limits for one run of the suite.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,42 @@ pub struct Limits {
     pub log_cap_bytes: u64,
     /// A fixer's run: it has slots of its own and stands back while triage or the judge want the cores.
     pub background: bool,
+    /// How long tests may compute without a word.
+    pub patience: Patience,
+}
+
+/// How long tests may compute without a word before they count as hanging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// At most so long, whatever their runner is usually given; `None`: somebody said how long a run may take.
+    most: Option<Duration>,
+    /// They have hung before.
+    hung: bool,
+}
+
+impl Patience {
+    /// The whole heal has to hold so many runs: tests that compute for a longer part of its time can't be healed in it.
+    const RUNS: u32 = 12;
+    const LEAST: Duration = Duration::from_secs(5);
+    /// For tests that have hung before.
+    const LEAST_AGAIN: Duration = Duration::from_secs(2);
+
+    /// For a run after `red`, if there was one.
+    pub fn of(config: &Config, red: Option<&Run>) -> Self {
+        let most = (config.time_limit / Self::RUNS).max(Self::LEAST);
+        Self {
+            most: config.run_time_limit.is_none().then_some(most),
+            hung: red.is_some_and(|red| red.end == End::TimedOut),
+        }
+    }
+
+    /// As long as the runner is usually given.
+    pub const USUAL: Self = Self { most: Some(Duration::MAX), hung: false };
+
+    fn silence(self, runner: Runner) -> Option<Duration> {
+        let longest = runner.longest_silence()?.min(self.most?);
+        Some(if self.hung { (longest / 3).max(Self::LEAST_AGAIN) } else { longest })
+    }
 }
 
 /// Makes workspaces and runs suites. Cheap to clone by `Arc`; safe to use from several fixers at once.
@@ -234,6 +271,7 @@ impl Lab {
             stderr: log.stderr.clone(),
             log_cap_bytes: limits.log_cap_bytes,
             background: limits.background,
+            silence: limits.patience.silence(suite.runner).map(|most| Silence { most, reports: reports.clone() }),
         };
         let finished: Finished = process::run(&spec, cancel).await?;
         let (suite, top) = (suite.clone(), workspace.path.clone());
@@ -256,4 +294,24 @@ pub fn record_run(recorder: &Recorder, purpose: Purpose, subject: &str, run: &Ru
         ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
         red: run.red().iter().take(50).map(ToString::to_string).collect(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_that_have_hung_get_less_time_and_those_with_a_limit_of_their_own_all_of_it() {
+        let seconds = Duration::from_secs;
+        let mut config = Config { time_limit: seconds(600), ..Config::default() };
+        let silence =
+            |config: &Config, hung| Patience { hung, ..Patience::of(config, None) }.silence(Runner::CargoTest);
+        assert_eq!(silence(&config, false), Some(seconds(30)));
+        assert_eq!(silence(&config, true), Some(seconds(10)));
+        assert_eq!(Patience::of(&config, None).silence(Runner::Command), None, "nothing is known of how it talks");
+        config.time_limit = seconds(60);
+        assert_eq!((silence(&config, false), silence(&config, true)), (Some(seconds(5)), Some(seconds(2))));
+        config.run_time_limit = Some(seconds(300));
+        assert_eq!(silence(&config, false), None);
+    }
 }

@@ -4,6 +4,7 @@ mod capture;
 pub mod environment;
 mod reach;
 pub mod sandbox;
+mod silence;
 mod supervisor;
 pub mod table;
 mod tree;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 
 pub use capture::DROPPED;
+pub use silence::Silence;
 pub use supervisor::{set_supervisor, stand_back, stand_back_as_session, supervisor_main_if_asked};
 
 pub use crate::words::End;
@@ -50,6 +52,9 @@ pub struct Spec {
     pub log_cap_bytes: u64,
     /// Others have the cores first (`nice` 10).
     pub background: bool,
+    /// Computing without a word for longer than this is a time limit, too. Only where there is a supervisor program, on
+    /// Linux.
+    pub silence: Option<Silence>,
 }
 
 /// A finished command. Nothing of its process tree is running any more.
@@ -63,6 +68,8 @@ pub struct Finished {
     pub stdout_bytes: u64,
     /// Bytes written to standard error, dropped ones included.
     pub stderr_bytes: u64,
+    /// It was cut because it computed without a word.
+    pub silent: bool,
 }
 
 /// Runs `spec` to its end. When this returns, by whatever way, no process of its tree is left: not the ones that
@@ -77,7 +84,8 @@ pub struct Finished {
 /// does not exist is an [`End`].
 pub async fn run(spec: &Spec, cancel: &CancellationToken) -> Result<Finished> {
     if cancel.is_cancelled() {
-        return Ok(Finished { end: End::Cancelled, duration: Duration::ZERO, stdout_bytes: 0, stderr_bytes: 0 });
+        let (end, duration) = (End::Cancelled, Duration::ZERO);
+        return Ok(Finished { end, duration, stdout_bytes: 0, stderr_bytes: 0, silent: false });
     }
     let mut job = supervisor::Job::start(spec)?;
     tokio::select! {
@@ -103,6 +111,7 @@ mod tests {
             stdout: dir.join("out"),
             stderr: dir.join("err"),
             background: false,
+            silence: None,
             log_cap_bytes: 1000,
         }
     }

@@ -130,7 +130,7 @@ impl Reach {
         cfg!(not(target_os = "linux")) && group().is_some_and(|group| killpg(group, None).is_ok())
     }
 
-    fn members(&mut self) -> Vec<Row> {
+    pub fn members(&mut self) -> Vec<Row> {
         match self.arm {
             #[cfg(target_os = "linux")]
             Arm::Reaper => {

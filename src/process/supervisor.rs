@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::error::{Context as _, Error, Result};
 use crate::process::reach::Arm;
 use crate::process::wire::{self, Outcome, Report};
-use crate::process::{End, Finished, Spec, sandbox, tree};
+use crate::process::{End, Finished, Silence, Spec, sandbox, tree};
 
 /// The hidden argument.
 const ARGUMENT: &str = "__tree";
@@ -178,9 +178,11 @@ fn absolute(spec: &Spec) -> Result<Spec> {
     if spec.argv.is_empty() {
         return Err(Error::usage("there is no command to run"));
     }
+    let silence = spec.silence.as_ref().map(|s| full(&s.reports).map(|reports| Silence { reports, ..s.clone() }));
+    let silence = silence.transpose()?;
     // a clock can't hold more than it can hold
     let (time_limit, grace) = (spec.time_limit.min(LONGEST), spec.grace.min(LONGEST));
-    Ok(Spec { cwd, stdout, stderr, time_limit, grace, ..spec.clone() })
+    Ok(Spec { cwd, stdout, stderr, time_limit, grace, silence, ..spec.clone() })
 }
 
 /// A thread on our side that waits for one supervisor.
@@ -262,7 +264,7 @@ impl Attendant {
         };
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         let (stdout_bytes, stderr_bytes) = (length(&self.spec.stdout), length(&self.spec.stderr));
-        Finished { end, duration, stdout_bytes, stderr_bytes }
+        Finished { end, duration, stdout_bytes, stderr_bytes, silent: false }
     }
 }
 
@@ -280,10 +282,10 @@ fn start(program: &Path, theirs: UnixStream) -> io::Result<Child> {
 }
 
 fn finished(report: Report) -> Result<Finished> {
-    let Report { outcome, micros, stdout_bytes, stderr_bytes } = report;
+    let Report { outcome, micros, stdout_bytes, stderr_bytes, silent } = report;
     match outcome {
         Outcome::Ended(end) => {
-            Ok(Finished { end, duration: Duration::from_micros(micros), stdout_bytes, stderr_bytes })
+            Ok(Finished { end, duration: Duration::from_micros(micros), stdout_bytes, stderr_bytes, silent })
         }
         Outcome::Trouble { what, errno: Some(errno) } => Err(io::Error::from_raw_os_error(errno)).context(|| what),
         Outcome::Trouble { what, errno: None } => Err(Error::internal(what)),

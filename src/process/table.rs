@@ -35,6 +35,25 @@ pub fn parse_stat(text: &[u8]) -> Option<Row> {
     Some(Row { pid, state, parent, group, session, terminal, started })
 }
 
+/// Processor time that the process `pid` has spent, in its own code and in the kernel's for it.
+pub fn spent(pid: i32) -> Option<std::time::Duration> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    ticks(&text).map(|ticks| std::time::Duration::from_secs_f64(ticks as f64 / ticks_per_second()))
+}
+
+/// Fields 14 and 15 of `/proc/PID/stat`.
+fn ticks(text: &[u8]) -> Option<u64> {
+    let close = text.iter().rposition(|b| *b == b')')?;
+    let mut rest = std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace().skip(11);
+    let mut number = || rest.next()?.parse::<u64>().ok();
+    number()?.checked_add(number()?)
+}
+
+fn ticks_per_second() -> f64 {
+    let known = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    known.filter(|n| *n > 0).map_or(100.0, |n| n as f64)
+}
+
 /// The process `pid`, when it exists.
 pub fn of(pid: i32) -> Option<Row> {
     parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
@@ -79,6 +98,13 @@ mod tests {
         let text = format!("42 (a) (b c) R 1 2) {tail}");
         let expected = Row { pid: 42, state: 'S', parent: 7, group: 8, session: 9, terminal: 0, started: 123_456 };
         assert_eq!(parse_stat(text.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn processor_time_is_that_of_user_and_kernel_together() {
+        let text = "42 (a) b) R 1 42 42 0 -1 4194560 1 2 3 4 250 30 7 8 20 0 1 0 123456 99 100";
+        assert_eq!(ticks(text.as_bytes()), Some(280));
+        assert_eq!(ticks(b"42 (a) R 1"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use nix::sys::signal::Signal;
 
 use crate::process::capture::Capture;
 use crate::process::reach::{Arm, Reach};
+use crate::process::silence::Watch;
 use crate::process::wire::{Outcome, Report};
 use crate::process::{End, Spec};
 
@@ -72,6 +73,8 @@ struct Tree<'a> {
     ended: Option<(ExitStatus, Duration)>,
     /// TimedOut or Cancelled, when that ended it.
     stopped: Option<End>,
+    watch: Option<Watch>,
+    silent: bool,
     trouble: Option<(String, io::Error)>,
 }
 
@@ -127,6 +130,8 @@ impl<'a> Tree<'a> {
             started,
             ended: None,
             stopped: None,
+            watch: spec.silence.as_ref().filter(|_| arm == Arm::Reaper).map(Watch::new),
+            silent: false,
             trouble: None,
         })
     }
@@ -156,10 +161,15 @@ impl<'a> Tree<'a> {
     /// Moves to the next phase when it is time.
     fn advance(&mut self) {
         let now = Instant::now();
+        let hangs = self.phase == Phase::Running && self.ended.is_none() && self.computes_without_a_word();
         match self.phase {
             Phase::Running if self.ended.is_some() => self.enter(Phase::Settling, SETTLE),
             Phase::Running if now >= self.until => {
                 self.stopped = Some(End::TimedOut);
+                self.terminate(self.spec.grace);
+            }
+            Phase::Running if hangs => {
+                (self.stopped, self.silent) = (Some(End::TimedOut), true);
                 self.terminate(self.spec.grace);
             }
             Phase::Settling if now >= self.until => self.terminate(LEFT_BEHIND_GRACE),
@@ -170,6 +180,13 @@ impl<'a> Tree<'a> {
             Phase::Killing => self.reach.signal(Signal::SIGKILL),
             Phase::Running | Phase::Settling | Phase::Terminating => {}
         }
+    }
+
+    fn computes_without_a_word(&mut self) -> bool {
+        let printed = self.streams.iter().map(|stream| stream.capture.total()).sum();
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.next() <= Instant::now()) else { return false };
+        let pids: Vec<i32> = self.reach.members().iter().map(|row| row.pid).collect();
+        watch.is_over(printed, &pids)
     }
 
     fn enter(&mut self, phase: Phase, most: Duration) {
@@ -199,6 +216,9 @@ impl<'a> Tree<'a> {
     /// Sleeps until something happens or it is time for the next phase, and takes what has come.
     fn wait(&mut self) {
         let mut most = self.until.saturating_duration_since(Instant::now());
+        if let Some(watch) = self.watch.as_ref().filter(|_| self.phase == Phase::Running) {
+            most = most.min(watch.next().saturating_duration_since(Instant::now()));
+        }
         if self.signals.is_none() || self.phase == Phase::Killing {
             most = most.min(LOOK);
             self.reach.look_around();
@@ -293,7 +313,7 @@ impl<'a> Tree<'a> {
             (None, None, None) => Outcome::Trouble { what: "the command's end was not seen".into(), errno: None },
         };
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Report { outcome, micros, stdout_bytes: totals[0], stderr_bytes: totals[1] }
+        Report { outcome, micros, stdout_bytes: totals[0], stderr_bytes: totals[1], silent: self.silent }
     }
 }
 
@@ -325,7 +345,7 @@ fn not_started(spec: &Spec, error: &io::Error) -> Report {
         }
         _ => End::NotStarted,
     };
-    Report { outcome: Outcome::Ended(end), micros: 0, stdout_bytes: 0, stderr_bytes: 0 }
+    Report { outcome: Outcome::Ended(end), micros: 0, stdout_bytes: 0, stderr_bytes: 0, silent: false }
 }
 
 fn end_of(status: ExitStatus) -> End {

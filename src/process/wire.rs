@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::{End, Spec};
+use crate::process::{End, Silence, Spec};
 
 /// The largest request that is accepted: Linux itself allows arguments and environment of a few MiB.
 const REQUEST_MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -28,6 +28,9 @@ pub(super) struct Report {
     pub stdout_bytes: u64,
     /// Bytes that came from standard error.
     pub stderr_bytes: u64,
+    /// It was cut because it computed without a word.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 /// The command's end, or trouble of our own.
@@ -49,7 +52,7 @@ impl Report {
     /// A report of nothing but trouble.
     pub fn trouble(what: impl Into<String>, error: &io::Error) -> Self {
         let outcome = Outcome::Trouble { what: what.into(), errno: error.raw_os_error() };
-        Self { outcome, micros: 0, stdout_bytes: 0, stderr_bytes: 0 }
+        Self { outcome, micros: 0, stdout_bytes: 0, stderr_bytes: 0, silent: false }
     }
 }
 
@@ -61,6 +64,7 @@ pub(super) fn send(spec: &Spec, mut to: impl Write) -> io::Result<()> {
         millis(spec.grace),
         spec.log_cap_bytes,
         u64::from(spec.background),
+        spec.silence.as_ref().map_or(0, |silence| millis(silence.most).max(1)),
         spec.argv.len() as u64,
         spec.env.len() as u64,
     ] {
@@ -73,6 +77,7 @@ pub(super) fn send(spec: &Spec, mut to: impl Write) -> io::Result<()> {
     field(spec.cwd.as_os_str());
     field(spec.stdout.as_os_str());
     field(spec.stderr.as_os_str());
+    field(spec.silence.as_ref().map_or(OsStr::new(""), |silence| silence.reports.as_os_str()));
     spec.argv.iter().for_each(|arg| field(arg));
     for (name, value) in &spec.env {
         field(name);
@@ -104,13 +109,17 @@ fn parse(body: &[u8]) -> Option<Spec> {
     let grace = Duration::from_millis(fields.number()?);
     let log_cap_bytes = fields.number()?;
     let background = fields.number()? != 0;
+    let silent_ms = fields.number()?;
     let (args, vars) = (fields.number()?, fields.number()?);
     let cwd = PathBuf::from(fields.text()?);
     let stdout = PathBuf::from(fields.text()?);
     let stderr = PathBuf::from(fields.text()?);
+    let reports = PathBuf::from(fields.text()?);
+    let silence = (silent_ms > 0).then(|| Silence { most: Duration::from_millis(silent_ms), reports });
     let argv = (0..args).map(|_| fields.text()).collect::<Option<Vec<_>>>()?;
     let env = (0..vars).map(|_| Some((fields.text()?, fields.text()?))).collect::<Option<_>>()?;
-    fields.0.is_empty().then_some(Spec { argv, cwd, env, time_limit, grace, stdout, stderr, log_cap_bytes, background })
+    let spec = Spec { argv, cwd, env, time_limit, grace, stdout, stderr, log_cap_bytes, background, silence };
+    fields.0.is_empty().then_some(spec)
 }
 
 struct Fields<'a>(&'a [u8]);
@@ -156,6 +165,7 @@ mod tests {
             let spec = Spec {
                 argv, env, cwd: cwd.into(), stdout: out.into(), stderr: err.into(),
                 time_limit: Duration::from_millis(limit), grace: Duration::from_millis(7), log_cap_bytes: cap, background: cap % 2 == 1,
+                silence: (limit % 3 > 0).then(|| Silence { most: Duration::from_millis(limit), reports: "/a b".into() }),
             };
             let mut sent = Vec::new();
             send(&spec, &mut sent).unwrap();

@@ -50,6 +50,23 @@ pub enum Runner {
     Command,
 }
 
+impl Runner {
+    /// Processor time that tests may spend without a word: between two tests that end, or to the next line that is printed.
+    /// `None`: the runner says nothing while it works, or watches by itself as our plug-in for pytest does. Estimates: a
+    /// test that computes for longer is rare, and whoever has one says so by `run_time_limit`.
+    pub fn longest_silence(self) -> Option<Duration> {
+        let seconds = match self {
+            Self::NodeTest | Self::Mocha | Self::Unittest => 10,
+            // these report whole files
+            Self::Jest | Self::Vitest | Self::Rspec => 20,
+            // debug builds are slow
+            Self::CargoTest | Self::Nextest | Self::Go => 30,
+            Self::Pytest | Self::Maven | Self::Gradle | Self::Tap | Self::Command => return None,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+}
+
 /// How to start the tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kaizen_ci::failure;
 use kaizen_ci::fixer::{Candidate, Case, Desk, Findings, Fixer};
-use kaizen_ci::lab::{Lab, Limits};
+use kaizen_ci::lab::{Lab, Limits, Patience};
 use kaizen_ci::repo::carry::Carry;
 use kaizen_ci::repo::{Repository, Sha, Store};
 use kaizen_ci::suite::protected::Protected;
@@ -36,7 +36,8 @@ pub fn suite(command: &str, runner: Runner) -> Suite {
     }
 }
 
-const LIMITS: Limits = Limits { time: Duration::from_secs(60), log_cap_bytes: 1 << 20, background: false };
+const LIMITS: Limits =
+    Limits { time: Duration::from_secs(60), log_cap_bytes: 1 << 20, background: false, patience: Patience::USUAL };
 
 impl Bench {
     /// The case of `project` as it is now, which was green at `green`.

@@ -80,7 +80,7 @@ fn a_bug_in_java_with_nothing_but_make_and_tap_is_healed() {
     if !has("javac") || !has("make") {
         return;
     }
-    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "60s"]);
+    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "40s"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn flaky_tests_are_named_and_left_alone() {
 fn contradictory_tests_end_in_a_report_and_no_patch() {
     let project = Project::fixture("py-contradiction");
     let before = project.sacred();
-    let (code, document) = project.heal(&["--time-limit", "20s"]);
+    let (code, document) = project.heal(&["--time-limit", "10s"]);
     assert_eq!(code, 30, "{document:#}");
     project.unchanged_since(&before);
     let report = std::fs::read_to_string(document["report"].as_str().unwrap()).unwrap();

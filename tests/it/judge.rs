@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kaizen_ci::judge::receipt::{Proof, Receipt};
 use kaizen_ci::judge::replay::replay;
 use kaizen_ci::judge::{Docket, Judgement, Policy, Verdict, judge_text};
-use kaizen_ci::lab::Limits;
+use kaizen_ci::lab::{Limits, Patience};
 use kaizen_ci::patch::Patch;
 use kaizen_ci::suite::protected::Protected;
 use kaizen_ci::trajectory::Recorder;
@@ -32,7 +32,12 @@ fn docket(bench: &Bench) -> Docket {
         snapshot: case.snapshot.clone(),
         suite: case.suite.clone(),
         red: case.red.clone(),
-        limits: Limits { time: Duration::from_secs(20), log_cap_bytes: 1 << 20, background: false },
+        limits: Limits {
+            time: Duration::from_secs(20),
+            log_cap_bytes: 1 << 20,
+            background: false,
+            patience: Patience::USUAL,
+        },
         policy: Policy { repeat: 1, allow_test_changes: false, protected: Protected::new(&[]) },
     }
 }

@@ -114,3 +114,47 @@ fn a_heal_that_is_killed_while_it_reverts_escalates_or_applies_leaves_the_reposi
     hopeless.write("test.sh", "grep -q never answer.txt\n");
     survives_in(&hopeless, "report-written", &["--fixers", "suggest"]);
 }
+
+#[test]
+fn a_search_that_is_killed_leaves_no_process_and_nothing_on_disk() {
+    let script = Project::empty();
+    script.write("package.json", "{ \"type\": \"module\" }\n");
+    script.write("half.js", "export function half(n) {\n  return Math.floor(n / 2);\n}\n");
+    script.write(
+        "half.test.js",
+        "import assert from 'node:assert';\nimport { test } from 'node:test';\nimport { half } from './half.js';\n\
+         test('one', () => assert.equal(half(3), 1));\ntest('two', () => assert.equal(half(3), 2));\n",
+    );
+    script.commit("Contradictory");
+    for project in [Project::fixture("py-contradiction"), script] {
+        let before = project.sacred();
+        let mut heal = project
+            .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+            .args(["heal", "--fixers", "mutate", "--json"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(searches(&project), "the search never began");
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        heal.kill().unwrap();
+        heal.wait().unwrap();
+        no_process_left(&project);
+        project.unchanged_since(&before);
+        assert!(project.kaizen(&["clean"]).status.success());
+        project.nothing_left();
+        project.unchanged_since(&before);
+    }
+}
+
+/// Waits until the trajectory of the only run says that candidates are being tried.
+fn searches(project: &Project) -> bool {
+    let says = |folder: std::fs::DirEntry| {
+        std::fs::read_to_string(folder.path().join("events.jsonl")).is_ok_and(|t| t.contains("fixer_progress"))
+    };
+    (0..300).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let runs = std::fs::read_dir(project.root().join(".git/kaizen/runs"));
+        runs.is_ok_and(|runs| runs.flatten().any(says))
+    })
+}

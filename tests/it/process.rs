@@ -23,6 +23,7 @@ fn spec(dir: &Path, argv: &[&str]) -> Spec {
         stderr: dir.join("err"),
         log_cap_bytes: 1024 * 1024,
         background: false,
+        silence: None,
     }
 }
 
@@ -389,5 +390,23 @@ async fn a_command_in_the_background_stands_back_and_others_do_not() {
         let spec = Spec { background, ..shell(dir.path(), "nice") };
         process::run(&spec, &CancellationToken::new()).await.unwrap();
         assert_eq!(number(&std::fs::read(&spec.stdout).unwrap()), expected);
+    }
+}
+
+#[test]
+fn a_command_that_computes_without_a_word_is_cut_and_one_that_talks_sleeps_or_reports_is_not() {
+    let loops = "while :; do :; done";
+    let talks = "n=0; while [ $n -lt 8 ]; do n=$((n+1)); timeout 0.3 sh -c 'while :; do :; done'; echo; done";
+    let reports =
+        "sh -c 'while :; do :; done' & p=$!; for n in 1 2 3 4 5 6 7; do sleep 0.3; echo >> reports/r; done; kill $p";
+    for (script, is_cut) in [(loops, true), (talks, false), ("sleep 3", false), (reports, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = dir.path().join("reports");
+        std::fs::create_dir(&reports).unwrap();
+        let silence = Some(process::Silence { most: Duration::from_millis(1200), reports });
+        let finished = run(&Spec { silence, time_limit: Duration::from_secs(30), ..shell(dir.path(), script) });
+        let cut = finished.end == End::TimedOut;
+        assert_eq!((cut, finished.silent), (is_cut, is_cut), "{script}: {finished:?}");
+        assert!(finished.duration < Duration::from_secs(15), "{script}: {finished:?}");
     }
 }

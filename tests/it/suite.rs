@@ -60,6 +60,7 @@ impl Place {
             stderr: log.stderr.clone(),
             log_cap_bytes: process::LOG_CAP_BYTES,
             background: false,
+            silence: None,
         };
         let finished = process::run(&spec, &CancellationToken::new()).await.unwrap();
         adapter::collect(suite, &prepared, &finished, &log, &self.top())

@@ -197,6 +197,7 @@ pub(super) fn try_out(context: &Context, argv: &[String], cwd: &Path, allow: &[S
         stderr: folder.path().join("stderr"),
         log_cap_bytes: 64 * 1024,
         background: false,
+        silence: None,
     };
     context.wait(|cancel: CancellationToken| async move { process::run(&spec, &cancel).await.map(|done| done.end) })
 }

@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, choice, heal};
 use crate::config::Config;
 use crate::console::{Progress, Terminal};
 use crate::error::{Error, Exit, Result};
-use crate::lab::{Confinement, Lab, Limits, record_run};
+use crate::lab::{Confinement, Lab, Limits, Patience, record_run};
 use crate::repo::{Repository, Sha, Store};
 use crate::report::escape::one_line;
 use crate::report::numbers::{count, seconds};
@@ -91,7 +91,8 @@ fn test(context: &Context, repository: &Repository, config: &Config, commit: &Sh
     let (allow, confinement) = (config.env_allow.clone(), Confinement::of(config)?);
     let lab = Lab::confined(store, carry, allow, config.parallel, confinement);
     let time = config.run_time_limit.unwrap_or(config.time_limit);
-    let limits = Limits { time, log_cap_bytes: config.log_cap_bytes, background: false };
+    let limits =
+        Limits { time, log_cap_bytes: config.log_cap_bytes, background: false, patience: Patience::of(config, None) };
     let (recorder, subject) = (&session.recorder, commit.short().to_owned());
     let result = context.wait(|cancel: CancellationToken| async move {
         let workspace = lab.workspace(&snapshot, "hook").await?;

@@ -155,6 +155,7 @@ impl Work<'_> {
             stderr: folder.join("stderr.log"),
             log_cap_bytes: LOG_CAP_BYTES,
             background: true,
+            silence: None,
         };
         Ok(process::run(&spec, &self.desk.cancel).await?.end)
     }

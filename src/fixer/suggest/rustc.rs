@@ -267,6 +267,7 @@ impl Bench<'_> {
             stderr: dir.join("stderr.log"),
             log_cap_bytes: process::LOG_CAP_BYTES,
             background: self.case.limits.background,
+            silence: None,
         };
         process::run(&spec, &self.desk.cancel).await?;
         let output = std::fs::read(&spec.stdout).unwrap_or_default();

@@ -81,6 +81,15 @@ impl Evidence {
         if known { pieces } else { whole() }
     }
 
+    /// Is each of these in a case without the others? Then they are inputs of several cases, and not parts of one.
+    pub fn apart(&self, literals: &[&Literal]) -> bool {
+        literals.iter().all(|literal| {
+            let others = || literals.iter().filter(|other| *other != literal);
+            let alone = |case: &usize| others().all(|other| !self.cases[*case].contains(*other));
+            self.index.get(*literal).is_some_and(|cases| cases.iter().any(alone))
+        })
+    }
+
     /// Is there a case with all of these?
     pub fn together(&self, literals: &[&Literal]) -> bool {
         let Some((first, rest)) = literals.split_first() else { return false };

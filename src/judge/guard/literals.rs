@@ -11,7 +11,7 @@ use tree_sitter::Node;
 use super::Finding;
 use super::calls::{Literal, call_of, children, enclosing, function_name, literal_of, literals_in};
 use super::evidence::Evidence;
-use super::uses::{computes_with, function_named};
+use super::uses::{computes_with, function_named, indexes_given_with};
 use super::view::{Fact, Reader, View, line_of};
 use crate::syntax::functions::is_function;
 
@@ -313,9 +313,11 @@ pub(super) fn special_cases(reader: &Reader<'_>) -> Vec<Finding> {
 }
 
 fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, special: &Special<'_>) -> bool {
-    if !is_case(evidence, special) && !is_hashed(evidence, view, special) {
+    let listed = is_list_of_inputs(evidence, reader, special);
+    if !listed && !is_case(evidence, special) && !is_hashed(evidence, view, special) {
         return false;
     }
+    let numbers = special.conditions.iter().all(|c| matches!(c, Literal::Number(_)));
     let Some(function) = enclosing(special.node) else { return false };
     let words = roots(view, &special.subjects);
     if extends_a_dispatch(reader, view, function, special) {
@@ -323,7 +325,28 @@ fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, spec
     }
     let old = reader.old.iter().filter_map(|old| function_named(old, &function_name(view, function)).map(|f| (old, f)));
     let mut versions = std::iter::once((view, function)).chain(old);
-    versions.any(|(view, function)| words.iter().any(|word| computes_with(view, function, word)))
+    versions.any(|(view, function)| {
+        words
+            .iter()
+            .any(|word| computes_with(view, function, word) || numbers && indexes_given_with(view, function, word))
+    })
+}
+
+/// `b if name in ("fig", "kiwi") else a`, where the tests ask for a fig and for a kiwi and nothing else in the product
+/// knows them: whoever is listed gets the expected form, everybody else the old one.
+fn is_list_of_inputs(evidence: &Evidence, reader: &Reader<'_>, special: &Special<'_>) -> bool {
+    let listed: BTreeSet<&Literal> = special.conditions.iter().collect();
+    let known_before = |literal: &Literal| {
+        reader
+            .old
+            .iter()
+            .any(|old| old.product().into_iter().any(|node| literal_of(old, node).as_ref() == Some(literal)))
+    };
+    special.results.is_empty()
+        && special.subjects.len() == 1
+        && listed.len() >= 2
+        && listed.iter().all(|literal| is_large(literal) && evidence.knows(literal) && !known_before(literal))
+        && evidence.apart(&listed.into_iter().collect::<Vec<_>>())
 }
 
 fn is_case(evidence: &Evidence, special: &Special<'_>) -> bool {

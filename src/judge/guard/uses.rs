@@ -56,6 +56,32 @@ pub(super) fn computes_with(view: &View<'_>, function: Node<'_>, word: &str) -> 
     computes
 }
 
+/// Does `function` index with `word` what a caller gave it: a parameter, the object's own fields? A table that the
+/// function brings along is a look-up; the caller's items are what it works on.
+pub(super) fn indexes_given_with(view: &View<'_>, function: Node<'_>, word: &str) -> bool {
+    let Some(body) = function.child_by_field_name("body") else { return false };
+    let given: Vec<&str> = ["parameters", "receiver"]
+        .iter()
+        .filter_map(|field| function.child_by_field_name(field))
+        .flat_map(|list| view.text(list).split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .filter(|name| !name.is_empty())
+        .chain(["self", "this"])
+        .collect();
+    let mut indexes = false;
+    each_node(body, &mut |node| {
+        if matches!(node.kind(), "subscript" | "subscript_expression" | "index_expression")
+            && let [container, index, ..] = &children(node)[..]
+        {
+            let root = view.text(*container).split(['.', '[', '-']).next().unwrap_or("");
+            let by_word = |leaf: Node<'_>| leaf.kind() == "identifier" && view.text(leaf) == word;
+            let mut named = false;
+            each_node(*index, &mut |leaf| named |= by_word(leaf));
+            indexes |= named && given.contains(&root);
+        }
+    });
+    indexes
+}
+
 /// `format!("code {code}")`: the name stands inside the text.
 fn is_formatted(view: &View<'_>, node: Node<'_>, word: &str) -> bool {
     node.kind() == "string_literal"

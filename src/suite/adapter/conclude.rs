@@ -32,7 +32,12 @@ fn timed_out(parsed: &mut Parsed, evidence: &Evidence<'_>) {
         let message = Some("timed out".to_owned());
         parsed.tests.entry(id).or_insert_with(|| formats::result(Status::Failed, message));
     }
-    parsed.fail(Scope::Suite, SUITE, format!("timed out: the suite did not end within {seconds:.1} s"));
+    let how = if evidence.finished.silent {
+        format!("hangs: nothing but computing, and not a word, until it was cut after {seconds:.1} s")
+    } else {
+        format!("timed out: the suite did not end within {seconds:.1} s")
+    };
+    parsed.fail(Scope::Suite, SUITE, how);
 }
 
 fn exited_well(parsed: &mut Parsed, evidence: &Evidence<'_>) {

@@ -14,7 +14,7 @@ fn pull_request(fake: &Fake, change: impl FnOnce(&Project)) -> (Project, u64) {
     base.write("README.md", "a shop\n");
     base.commit("Begin");
     base.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
-    let project = Project::fixture("py-bounds");
+    let project = Project::fixture("py-bounds-regressed");
     change(&project);
     project.git(&["add", "-A"]);
     let _ = project.command("git").args(["commit", "-q", "-m", "A change"]).output();
@@ -72,7 +72,7 @@ fn hostile_text_in_titles_logs_and_messages_changes_no_request_and_notifies_nobo
 #[test]
 fn bots_are_refused_also_when_they_started_the_workflow_that_failed() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     let run = |login: &str| {
         json!({
             "action": "completed",
@@ -95,7 +95,7 @@ fn bots_are_refused_also_when_they_started_the_workflow_that_failed() {
 #[test]
 fn code_of_a_fork_is_never_run_where_a_token_is_only_its_logs_are_read() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     spying(&project, "    pathlib.Path('SEEN').write_text('ran')\n    assert False");
     fake.opens("feature", &head, true);
     {
@@ -301,7 +301,7 @@ fn a_pull_request_cant_change_the_rules_that_it_is_judged_by() {
 fn an_order_that_was_edited_or_whose_branch_moved_is_none() {
     // the comment: `orders_are_obeyed_refused_or_ignored…`; the branch: the lease, against a tip that is no longer there
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     let client = super::client(&fake);
     let pristine = kaizen_ci::github::pristine::Pristine::create(&client).unwrap();
     pristine.fetch(&head).unwrap();
@@ -319,7 +319,7 @@ fn an_order_that_was_edited_or_whose_branch_moved_is_none() {
 #[test]
 fn what_we_write_ourselves_and_our_own_branches_start_nothing() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     let mut event = pushed(&head);
     event["ref"] = "refs/heads/kaizen/heal-1".into();
     let ran = job(&project, &fake, "push", &event, &["run"]);
@@ -339,7 +339,7 @@ fn what_we_write_ourselves_and_our_own_branches_start_nothing() {
 #[test]
 fn a_name_of_a_branch_is_no_command_and_no_address() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     for name in ["$(touch pwned)", "a;touch pwned", "--upload-pack=touch pwned", "a\u{202e}b", "../../x", "x?ref=main"]
     {
         let mut event = pushed(&head);

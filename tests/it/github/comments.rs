@@ -22,7 +22,7 @@ impl Scene {
         project.commit("Begin");
         project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
         let (theirs, head) = {
-            let project = Project::fixture("py-bounds");
+            let project = Project::fixture("py-bounds-regressed");
             let head = project.git(&["rev-parse", "HEAD"]);
             (project, head)
         };
@@ -147,7 +147,7 @@ fn status_stop_and_what_is_not_set_up_are_answered() {
 fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
     let scene = Scene::new(false);
     // a suite that takes long, so that there is something to stop
-    let slow = Project::fixture("py-bounds");
+    let slow = Project::fixture("py-bounds-regressed");
     slow.write("test_slow.py", "import time\n\n\ndef test_slow():\n    time.sleep(20)\n");
     slow.commit("Wait");
     slow.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
@@ -183,7 +183,7 @@ fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
 fn who_may_give_orders_is_read_from_the_base_branch_and_not_from_the_pull_request() {
     let scene = Scene::new(false);
     // the pull request gives itself a rule by which everybody may; the base branch asks for more
-    let theirs = Project::fixture("py-bounds");
+    let theirs = Project::fixture("py-bounds-regressed");
     theirs.write(".kaizen.yml", "github:\n  roles: [heal=read]\n");
     theirs.commit("Everybody may");
     theirs.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);

@@ -132,7 +132,7 @@ fn the_action_binstall_and_the_release_name_the_same_files() {
 #[test]
 fn doctor_says_on_the_spot_what_is_missing_on_github() {
     let fake = super::fake::Fake::start();
-    let project = Project::fixture("py-bounds");
+    let project = Project::fixture("py-bounds-regressed");
     let doctor = |token: &str| {
         let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
         command.args(["doctor", "--github"]).env("GITHUB_REPOSITORY", "octo/shop").env("GITHUB_API_URL", &fake.url);
@@ -154,7 +154,7 @@ fn doctor_says_on_the_spot_what_is_missing_on_github() {
 
 #[test]
 fn init_writes_workflows_and_never_over_what_is_there() {
-    let project = Project::fixture("py-bounds");
+    let project = Project::fixture("py-bounds-regressed");
     project.write(".github/workflows/tests.yml", "name: unit tests\n");
     project.write(".github/workflows/kaizen-step.yml", "mine\n");
     let out = project.kaizen(&["init", "--github", "--form", "all"]);

@@ -33,7 +33,7 @@ fn moved(fake: &Fake, project: &Project, head: &str, path: &str, text: &str) -> 
 #[test]
 fn a_heal_is_pushed_onto_a_branch_that_did_not_move() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     let ran = super::job(&project, &fake, "push", &pushed(&head), &["run", "--deliver", "push"]);
     assert!(ran.ok && ran.said.contains("pushed "), "{}", ran.said);
     assert_eq!(fake.git(&["rev-parse", "main^"]), head);
@@ -43,7 +43,7 @@ fn a_heal_is_pushed_onto_a_branch_that_did_not_move() {
 #[test]
 fn a_heal_is_merged_with_what_came_meanwhile_judged_again_and_pushed_on_top() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     let (theirs, said) = moved(&fake, &project, &head, "NOTES.md", "something else\n");
     assert!(said.contains("pushed "), "{said}");
     assert_eq!(fake.git(&["rev-parse", "main^"]), theirs, "their commit is not underneath");
@@ -54,7 +54,7 @@ fn a_heal_is_merged_with_what_came_meanwhile_judged_again_and_pushed_on_top() {
 #[test]
 fn a_heal_that_is_none_for_what_came_meanwhile_is_left_behind_with_the_command_that_applies_it() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds");
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
     // merges cleanly, and makes another test red
     let broken = "def test_that_nobody_can_heal():\n    assert 1 == 2\n";
     let (theirs, said) = moved(&fake, &project, &head, "test_more.py", broken);

@@ -29,7 +29,7 @@ fn publish(project: &Project, fake: &Fake, head: &str, folder: &std::path::Path,
 #[test]
 fn what_one_job_found_another_publishes_without_a_checkout() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
     {
         let state = fake.state();
         let wrote = state.requests.iter().filter(|request| !request.starts_with("GET")).count();
@@ -57,7 +57,7 @@ fn what_one_job_found_another_publishes_without_a_checkout() {
 #[test]
 fn nothing_is_published_of_what_does_not_fit_together() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (list, patch, receipt) = (read("handover.json"), read("heal.patch"), read("receipt.json"));
     // who controls the first job can write the list anew, too
@@ -110,7 +110,7 @@ fn hash(text: &str) -> String {
 #[test]
 fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to_decide() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds", &[]);
+    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (list, receipt) = (read("handover.json"), read("receipt.json"));
     let new = |path: &str, mode: &str| {

@@ -30,6 +30,9 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
             let called = in_call(parent);
             if bench.view.words().words.ranges.contains(&called) {
                 (EditKind::RangeBound, 1.0)
+            } else if called == "get" && matches!(bench.view.language, Language::Rust | Language::Java) {
+                // of a slice or a list; in the other languages what is got has a key
+                (EditKind::SliceBound, 0.9)
             } else if matches!(
                 called,
                 "slice"
@@ -41,7 +44,6 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
                     | "take"
                     | "skip"
                     | "nth"
-                    | "get"
                     | "charCodeAt"
                     | "split_at"
                     | "copyOfRange"
