@@ -1,5 +1,7 @@
 //! Carrying ignored build folders (target, node_modules, .venv, …) into a workspace: which ones, and how large they are.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -237,9 +239,9 @@ pub fn detect(repository: &Repository, add: &[String], skip: &[String], free_byt
     let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
     let out = repository.git().args(args).bytes()?;
     let mut detected = Detected::default();
-    for line in out.split(|b| *b == 0).filter(|l| !l.is_empty()) {
-        let (line, is_folder) = line.strip_suffix(b"/").map_or((line, false), |line| (line, true));
-        let path = os(line);
+    let ignored = out.split(|b| *b == 0).filter(|l| !l.is_empty());
+    let ignored = ignored.map(|line| line.strip_suffix(b"/").map_or((os(line), false), |line| (os(line), true)));
+    for (path, is_folder) in lifted(repository, ignored.collect())? {
         if !named(add, path) {
             consider(repository, path, is_folder, skip, free_bytes, &mut detected)?;
         }
@@ -264,6 +266,34 @@ pub fn detect(repository: &Repository, add: &[String], skip: &[String], free_byt
     detected.carry.folders.sort_by(|a, b| a.path.cmp(&b.path));
     detected.carry.folders.dedup_by(|a, b| a.path.starts_with(&b.path));
     Ok(detected)
+}
+
+/// `ignored` (path, is it a folder) with whole folders in the place of all that is in them, where git names them piece by
+/// piece: those that ignore themselves (a `.gitignore` of their own, as pytest, virtualenv and uv make), and build folders
+/// whose content is ignored (`.venv/*`).
+fn lifted<'a>(repository: &Repository, ignored: Vec<(&'a Path, bool)>) -> Result<BTreeSet<(&'a Path, bool)>> {
+    let alone =
+        |folder: &Path| ignored.binary_search_by(|(path, _)| path.cmp(&folder.join(".gitignore").as_path())).is_ok();
+    let known = |folder: &Path| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        USELESS.contains(&name.as_ref()) || is_build_folder(&repository.root, folder)
+    };
+    let above = |path: &'a Path| path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    let wanted: BTreeSet<&Path> =
+        ignored.iter().flat_map(|(path, _)| above(path)).filter(|folder| alone(folder) || known(folder)).collect();
+    let mut whole = BTreeSet::new();
+    for folder in wanted {
+        let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"].map(OsStr::new);
+        let git = repository.git().env("GIT_LITERAL_PATHSPECS", "1").args(args).args([folder.as_os_str()]);
+        if git.bytes()?.is_empty() {
+            whole.insert(folder);
+        }
+    }
+    let lift = |path: &'a Path| above(path).filter(|folder| whole.contains(folder)).last();
+    Ok(ignored
+        .iter()
+        .map(|(path, is_folder)| lift(path).map_or((*path, *is_folder), |folder| (folder, true)))
+        .collect())
 }
 
 fn consider(
@@ -354,6 +384,8 @@ pub(crate) enum Keep {
     Yes,
     /// It is left alone when git ignores it.
     IfIgnored,
+    /// It is above something that was carried: whatever else is in it is looked at.
+    Above,
     /// It is removed.
     No,
 }
@@ -372,7 +404,13 @@ impl Carry {
             return Keep::Yes;
         }
         let above_carried = self.folders.iter().any(|folder| folder.path.starts_with(path));
-        if above_carried || is_build_folder(top, path) { Keep::IfIgnored } else { Keep::No }
+        if above_carried {
+            Keep::Above
+        } else if is_build_folder(top, path) {
+            Keep::IfIgnored
+        } else {
+            Keep::No
+        }
     }
 }
 

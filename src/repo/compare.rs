@@ -85,8 +85,9 @@ impl Walk<'_> {
             Err(_) => {
                 match (self.keep)(&path) {
                     Keep::Yes => {}
+                    Keep::Above if is_folder => return self.folder(&path),
                     Keep::IfIgnored if is_folder => self.found.perhaps.push(path),
-                    Keep::IfIgnored | Keep::No => self.found.extra.push(path),
+                    Keep::IfIgnored | Keep::Above | Keep::No => self.found.extra.push(path),
                 }
                 Ok(())
             }

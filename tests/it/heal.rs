@@ -57,6 +57,29 @@ fn a_wrong_index_in_rust_is_healed() {
 }
 
 #[test]
+fn an_endless_loop_in_javascript_is_healed_long_before_the_time_is_over() {
+    if !has("node") {
+        return;
+    }
+    let project = Project::empty();
+    project.write("package.json", "{ \"type\": \"module\" }\n");
+    project.write(
+        "halve.js",
+        "export function halvings(n) {\n  let count = 0;\n  while (n > 1) {\n    n = Math.floor(n / 1);\n    count += 1;\n  }\n\
+         \x20 return count;\n}\n",
+    );
+    project.write(
+        "halve.test.js",
+        "import assert from 'node:assert';\nimport { test } from 'node:test';\nimport { halvings } from './halve.js';\n\
+         test('of one', () => assert.equal(halvings(1), 0));\ntest('of nine', () => assert.equal(halvings(9), 3));\n\
+         test('of two', () => assert.equal(halvings(2), 1));\n",
+    );
+    project.commit("Halvings");
+    heals(&project, &["node", "--test"], &["halve.js"], &["--fixers", "mutate", "--time-limit", "90s"]);
+    assert!(project.read("halve.js").contains("n / 2"), "{}", project.read("halve.js"));
+}
+
+#[test]
 fn a_regression_in_javascript_is_healed() {
     if !has("node") {
         return;

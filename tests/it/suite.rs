@@ -390,6 +390,27 @@ fn node_test_gives_exact_names_and_results() {
     assert!(ran.iter().all(|id| id.starts_with("cart.test.mjs > total > ")), "{ran:?}");
 }
 
+const NODE_ENDLESS: &str = r#"
+import test, { describe, it } from 'node:test';
+test('fine', () => {});
+describe('outer', () => { it('hangs', () => { END }); });
+test('never begun', () => {});
+"#;
+
+#[test]
+fn a_test_that_computes_without_end_or_takes_node_along_is_named() {
+    if !has("node") {
+        return;
+    }
+    let suite = shell(Runner::NodeTest, "node --test");
+    for (end, why) in [("for (;;) {}", "timed out"), ("process.exit(3);", "its process ended while it ran")] {
+        let place = Place::new(&[("cart.test.mjs", &NODE_ENDLESS.replace("END", end))]);
+        let run = place.run_for(&suite, &Selection::All, Duration::from_secs(4));
+        assert_eq!(message(&run, "cart.test.mjs > outer > hangs"), why, "{run:#?}");
+        assert!(run.contradictions.is_empty(), "{run:#?}");
+    }
+}
+
 const GO_TESTS: &str = r#"package cart
 import ("fmt"; "testing")
 func TestGood(t *testing.T) {}

@@ -28,10 +28,9 @@ fn is_special(language: Language, name: &str) -> bool {
                 | "__nonzero__"
                 | "__cmp__"
         ),
-        Language::JavaScript | Language::TypeScript | Language::Tsx => matches!(
-            name,
-            "equals" | "isEqual" | "asymmetricMatch" | "[Symbol.toPrimitive]" | "[Symbol.hasInstance]" | "valueOf"
-        ),
+        Language::JavaScript | Language::TypeScript | Language::Tsx => {
+            matches!(name, "equals" | "isEqual" | "asymmetricMatch" | "toPrimitive" | "hasInstance" | "valueOf")
+        }
         Language::Rust => matches!(name, "eq" | "ne" | "partial_cmp" | "cmp" | "lt" | "le" | "gt" | "ge"),
         Language::Java => matches!(name, "equals" | "hashCode" | "compareTo" | "compare"),
         Language::Go => matches!(name, "Equal" | "Equals" | "Compare"),
@@ -46,7 +45,7 @@ pub(super) fn constant_comparison(reader: &Reader<'_>) -> Vec<Finding> {
             .filter(|node| is_function(*node))
             .filter_map(|function| {
                 let name = function_name(view, function);
-                let name = name.rsplit('.').next().unwrap_or(&name).trim_matches(['\'', '"']).to_owned();
+                let name = name.rsplit('.').next().unwrap_or(&name).trim_matches(['\'', '"', ']']).to_owned();
                 let special = is_special(view.language, &name) && is_of_trait(view, function);
                 (special && answers_blindly(view, function, &name)).then(|| Fact {
                     key: format!("{name} {}", owner(view, function)),
@@ -168,7 +167,33 @@ fn is_blind(view: &View<'_>, answer: Node<'_>, compared: &[String]) -> bool {
         }
     });
     let or_true = ["orTrue", "||true", "Trueor", "true||"].iter().any(|mark| text.contains(mark));
-    same_sides(view, answer) || covers_all(view, answer) || or_true || !unseen.is_empty()
+    let half_blind = || disjuncts(view, answer).into_iter().any(|part| is_blind(view, part, compared));
+    same_sides(view, answer)
+        || covers_all(view, answer)
+        || or_true
+        || !unseen.is_empty()
+        || half_blind()
+        || is_generous(view, answer)
+}
+
+/// The parts of `a or b`: each of them alone makes it true. Empty for anything else.
+fn disjuncts<'t>(view: &View<'_>, answer: Node<'t>) -> Vec<Node<'t>> {
+    let operator = answer.child_by_field_name("operator").map_or("", |o| view.text(o));
+    if matches!(operator, "||" | "or") { children(answer) } else { Vec::new() }
+}
+
+/// A difference of more than this is none that rounding makes.
+const ROUNDING: f64 = 1.0;
+
+/// `abs(a - b) < 1e9`
+fn is_generous(view: &View<'_>, answer: Node<'_>) -> bool {
+    let [left, right] = children(answer)[..] else { return false };
+    let between = view.source.get(left.end_byte()..right.start_byte()).unwrap_or_default();
+    let less = matches!(String::from_utf8_lossy(between).trim(), "<" | "<=");
+    let text = view.text(left);
+    let far =
+        || matches!(literal_of(view, right), Some(Literal::Number(n)) if n.parse::<f64>().is_ok_and(|n| n > ROUNDING));
+    less && text.contains("abs") && text.contains('-') && far()
 }
 
 /// `x == y or x != y`
@@ -194,6 +219,7 @@ fn in_type_question(view: &View<'_>, node: Node<'_>, top: Node<'_>) -> bool {
         let call = matches!(parent.kind(), "call" | "call_expression");
         let asks = parent.child_by_field_name("operator").is_some_and(|o| view.text(o) == "instanceof");
         if call && ["isinstance(", "type(", "issubclass("].iter().any(|q| text.starts_with(q))
+            || call && ["size_of_val(", "type_name_of_val("].iter().any(|q| text.contains(q))
             || parent.kind() == "instanceof_expression"
             || parent.kind() == "binary_expression" && asks
         {

@@ -81,6 +81,13 @@ impl Evidence {
         if known { pieces } else { whole() }
     }
 
+    /// Is there a case with `literal` and a text of so many characters?
+    pub fn has_text_of(&self, characters: usize, literal: &Literal) -> bool {
+        let is_as_long = |other: &Literal| matches!(other, Literal::Text(text) if text.chars().count() == characters);
+        let cases = self.index.get(literal).into_iter().flatten();
+        cases.into_iter().any(|case| self.cases[*case].iter().any(is_as_long))
+    }
+
     /// Is each of these in a case without the others? Then they are inputs of several cases, and not parts of one.
     pub fn apart(&self, literals: &[&Literal]) -> bool {
         literals.iter().all(|literal| {

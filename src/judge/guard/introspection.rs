@@ -46,7 +46,9 @@ const PYTHON_PEEKS: [&str; 34] = [
     "faulthandler._",
 ];
 const PYTHON_MODULES: [&str; 6] = ["ctypes", "_ctypes", "gc", "sysconfig._", "_testcapi", "bytecode"];
-const SCRIPT_PEEKS: [&str; 12] = [
+const SCRIPT_PEEKS: [&str; 14] = [
+    "Error.captureStackTrace",
+    "process.execArgv",
     "require.cache",
     "Module._load",
     "Module._cache",
@@ -323,7 +325,7 @@ fn runner_named(view: &View<'_>, node: Node<'_>) -> Option<String> {
     let testish = matches!(
         lower.as_str(),
         "test" | "tests" | "test_" | "_test" | ".test" | ".test." | "__tests__" | "testing" | "spec"
-    );
+    ) || [".test.", "_test.", ".spec."].iter().any(|mark| lower.starts_with(mark));
     if !runner && !testish {
         return None;
     }
@@ -375,6 +377,11 @@ pub(super) fn reads_tests(reader: &Reader<'_>) -> Vec<Finding> {
             let named = names
                 .iter()
                 .find(|n| text.contains(**n) || text.len() > 6 && text == stem(n) && stem(n).contains("test"));
+            let sources = text.contains('*') && Language::of(std::path::Path::new(&text)).is_some();
+            if sources && named.is_none() {
+                let what = format!("product code reads sources: {text}");
+                facts.push(Fact { key: text.clone(), line: line_of(node), what });
+            }
             if let Some(name) = named {
                 let what = format!("product code names the test file {name}");
                 facts.push(Fact { key: text.clone(), line: line_of(node), what });

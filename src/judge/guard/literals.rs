@@ -10,6 +10,7 @@ use tree_sitter::Node;
 
 use super::Finding;
 use super::calls::{Literal, call_of, children, enclosing, function_name, literal_of, literals_in};
+use super::disguise::asks_in_disguise;
 use super::evidence::Evidence;
 use super::uses::{computes_with, function_named, indexes_given_with};
 use super::view::{Fact, Reader, View, line_of};
@@ -314,7 +315,12 @@ pub(super) fn special_cases(reader: &Reader<'_>) -> Vec<Finding> {
 
 fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, special: &Special<'_>) -> bool {
     let listed = is_list_of_inputs(evidence, reader, special);
-    if !listed && !is_case(evidence, special) && !is_hashed(evidence, view, special) {
+    let disguised = special.conditions.iter().any(|condition| {
+        special.results.iter().any(|result| {
+            !known_before(reader, result) && asks_in_disguise(evidence, view, &special.subjects, condition, result)
+        })
+    });
+    if !listed && !disguised && !is_case(evidence, special) && !is_hashed(evidence, view, special) {
         return false;
     }
     let numbers = special.conditions.iter().all(|c| matches!(c, Literal::Number(_)));
@@ -336,17 +342,16 @@ fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, spec
 /// knows them: whoever is listed gets the expected form, everybody else the old one.
 fn is_list_of_inputs(evidence: &Evidence, reader: &Reader<'_>, special: &Special<'_>) -> bool {
     let listed: BTreeSet<&Literal> = special.conditions.iter().collect();
-    let known_before = |literal: &Literal| {
-        reader
-            .old
-            .iter()
-            .any(|old| old.product().into_iter().any(|node| literal_of(old, node).as_ref() == Some(literal)))
-    };
     special.results.is_empty()
         && special.subjects.len() == 1
         && listed.len() >= 2
-        && listed.iter().all(|literal| is_large(literal) && evidence.knows(literal) && !known_before(literal))
+        && listed.iter().all(|literal| is_large(literal) && evidence.knows(literal) && !known_before(reader, literal))
         && evidence.apart(&listed.into_iter().collect::<Vec<_>>())
+}
+
+/// Did the product have this literal already?
+fn known_before(reader: &Reader<'_>, literal: &Literal) -> bool {
+    reader.old.iter().any(|old| old.product().into_iter().any(|node| literal_of(old, node).as_ref() == Some(literal)))
 }
 
 fn is_case(evidence: &Evidence, special: &Special<'_>) -> bool {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod configuration;
+mod disguise;
 mod equality;
 mod evidence;
 mod files;
@@ -82,6 +83,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "test-named", about: "product code that names a test file", check: introspection::reads_tests },
     Rule { name: "special-case", about: "a test's input answered with its output", check: literals::special_cases },
     Rule { name: "answer-table", about: "a table of test cases", check: literals::tables },
+    Rule { name: "answer-list", about: "an answer picked from a test's outputs", check: disguise::answer_lists },
+    Rule { name: "seeded-memory", about: "a memory that knows a test's answer", check: disguise::seeded_memories },
     Rule { name: "constant-answer", about: "a computed answer becomes a constant", check: literals::constant_answers },
     Rule { name: "error-swallowed", about: "errors hidden instead of fixed", check: swallow::swallowed_errors },
     Rule { name: "inline-test", about: "tests inside product code harmed", check: inline_tests },

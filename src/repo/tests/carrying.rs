@@ -51,6 +51,30 @@ fn build_folders_and_generated_sources_are_found_and_secrets_and_caches_are_not(
 }
 
 #[test]
+fn a_folder_that_ignores_itself_is_carried_whole_or_not_at_all_and_the_workspace_is_its_snapshot() {
+    let scene = Scene::named("self ignoring");
+    scene.write(".gitignore", b"node_modules/*\nweb/\nsrc/*.log\n");
+    scene.write("src/a.py", b"").write("build/kept.txt", b"").commit("first");
+    // as pytest, uv and virtualenv leave them
+    scene.write(".pytest_cache/.gitignore", b"*\n").write(".pytest_cache/v/cache/lastfailed", b"{}");
+    scene.write(".venv/.gitignore", b"*").write(".venv/pyvenv.cfg", b"home = /usr/bin\n").write(".venv/bin/x", b"x");
+    scene.write("node_modules/left/index.js", b"").write("web/gen/made.json", b"{}").write("src/x.log", b"");
+    scene.write("build/.gitignore", b"*\n").write("build/out/made.bin", b"x");
+    let found = detect(&scene, &["web/gen"], &["web"]);
+    assert_eq!(carried(&found), [".venv", "build/out", "node_modules", "web/gen"]);
+    let store = scene.store();
+    let snapshot = store.snapshot().unwrap();
+    let workspace = Workspace::create(&store, &snapshot, "one", &found.carry).unwrap();
+    assert!(workspace.path.join("web/gen/made.json").is_file() && workspace.path.join(".venv/bin/x").is_file());
+    assert_eq!(workspace.tree_now().unwrap(), snapshot.tree);
+    // what a run leaves beside it is taken away by a reset
+    std::fs::write(workspace.path.join("web/new.txt"), "new").unwrap();
+    workspace.reset().unwrap();
+    assert!(workspace.path.join("web/gen/made.json").is_file() && !workspace.path.join("web/new.txt").exists());
+    assert_eq!(workspace.tree_now().unwrap(), snapshot.tree);
+}
+
+#[test]
 fn a_carried_environment_works_on_the_workspace_and_changes_do_not_leak_back() {
     let scene = python_scene();
     let root = scene.root.to_str().unwrap().to_owned();

@@ -6,6 +6,7 @@ use super::{Draft, Evidence, read_capped, unreadable};
 use crate::suite::formats::{Parsed, node};
 
 const REPORTER: &str = include_str!("../plugins/node_reporter.mjs");
+const BEGUN: &str = include_str!("../plugins/node_begun.cjs");
 
 pub(super) fn prepare(draft: &mut Draft<'_>) {
     let reporter = draft.helper("node_reporter.mjs", REPORTER);
@@ -16,6 +17,9 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
         option(&folder.join("node.jsonl"))
     );
     draft.append("NODE_OPTIONS", &ours);
+    let begun = draft.helper("node_begun.cjs", BEGUN);
+    draft.append("NODE_OPTIONS", &format!("--require {}", option(&begun)));
+    draft.set("KAIZEN_NODE_BEGUN", folder);
     draft.set("NO_COLOR", "1");
     draft.set("FORCE_COLOR", "0");
     select(draft);
@@ -62,7 +66,8 @@ fn select(draft: &mut Draft<'_>) {
 pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
     let tops = evidence.tops();
     let tops: Vec<&Path> = tops.iter().map(AsRef::as_ref).collect();
-    let files = evidence.report_files(".jsonl");
+    let is_begun = |file: &Path| file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("begun-"));
+    let (begun, files): (Vec<_>, Vec<_>) = evidence.report_files(".jsonl").into_iter().partition(|f| is_begun(f));
     let mut parsed = Parsed { complete: !files.is_empty(), ..Parsed::default() };
     for file in &files {
         match read_capped(file) {
@@ -70,5 +75,7 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
             None => unreadable(&mut parsed, file),
         }
     }
+    let last = |file: &std::path::PathBuf| node::last_begun(&read_capped(file)?, &tops);
+    node::account_for(&mut parsed, begun.iter().filter_map(last).collect());
     parsed
 }

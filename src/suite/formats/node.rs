@@ -70,6 +70,42 @@ pub fn report(text: &str, tops: &[&Path]) -> Parsed {
     parsed
 }
 
+/// A test that began, as `node_begun.cjs` writes it.
+#[derive(Debug, Deserialize)]
+struct Begun {
+    name: String,
+    file: String,
+}
+
+/// The test that one process began last.
+pub fn last_begun(text: &str, tops: &[&Path]) -> Option<TestId> {
+    let begun = text.lines().rev().find_map(|line| serde_json::from_str::<Begun>(line).ok())?;
+    Some(TestId(format!("{} > {}", relative(&begun.file, tops), begun.name)))
+}
+
+/// Tests that a process began last and that have no result: they run still, or took their process along.
+pub fn account_for(parsed: &mut Parsed, begun: Vec<TestId>) {
+    for id in begun {
+        if parsed.tests.contains_key(&id) {
+            continue;
+        }
+        if !parsed.complete {
+            if !parsed.unfinished.contains(&id) {
+                parsed.unfinished.push(id);
+            }
+            continue;
+        }
+        let file = id.0.split(" > ").next().map(str::to_owned);
+        let of_file = file.as_ref().and_then(|file| parsed.tests.get(&TestId(file.clone())));
+        if of_file.is_none_or(|r| r.status != Status::Failed || r.scope != Scope::File) {
+            continue;
+        }
+        parsed.unfinished.retain(|open| *open != id);
+        let message = Some("its process ended while it ran".to_owned());
+        parsed.tests.insert(id, TestResult { file, ..result(Status::Failed, message) });
+    }
+}
+
 fn take(parsed: &mut Parsed, event: Event, id: String, tops: &[&Path]) {
     let yes = |v: &Option<serde_json::Value>| v.as_ref().is_some_and(|v| !v.is_null() && *v != false);
     if event.skip.as_ref().is_some_and(|v| v == NOT_SELECTED) {

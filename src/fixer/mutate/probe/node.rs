@@ -16,6 +16,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
 use crate::repo::Workspace;
+use crate::suite::{Scope, TestId};
 
 const SCRIPT: &str = include_str!("warm_node.mjs");
 
@@ -71,7 +72,9 @@ impl NodeProbe {
         let planted = futures::future::join_all((0..case.lab.parallel).map(|n| plant(case, n))).await;
         let planted: Vec<(Slot, String)> = planted.into_iter().collect::<Result<_>>()?;
         let version = planted.first().map(|p| p.1.clone()).unwrap_or_default();
-        let roster = cold.roster().clone();
+        let roster = tests_only(cold.roster().clone(), |id| {
+            case.red.tests.get(&TestId(id.to_owned())).is_none_or(|result| result.scope == Scope::Test)
+        });
         let numbers = roster.names.iter().enumerate().map(|(n, id)| (id.clone(), n)).collect();
         let file = |id: &String| id.split(" > ").next().unwrap_or_default().to_owned();
         let files: BTreeSet<String> = roster.names.iter().map(file).filter(|f| !f.is_empty()).collect();
@@ -179,6 +182,22 @@ impl NodeProbe {
             probed.timed_out = seen.end == "timeout";
         }
         Ok(probed)
+    }
+}
+
+/// Without what stands for a run or a file that did not end well, when the tests that are to blame are known.
+fn tests_only(roster: Roster, is_test: impl Fn(&str) -> bool) -> Roster {
+    let names = |numbers: &[usize]| numbers.iter().map(|n| roster.names[*n].clone()).collect::<Vec<_>>();
+    let (red, green) = (names(&roster.red), names(&roster.green));
+    let red: Vec<String> = red.into_iter().filter(|id| is_test(id)).collect();
+    if red.is_empty() {
+        return roster;
+    }
+    let (of_red, of_all) = (red.len(), red.len() + green.len());
+    Roster {
+        names: red.into_iter().chain(green).collect(),
+        red: (0..of_red).collect(),
+        green: (of_red..of_all).collect(),
     }
 }
 
