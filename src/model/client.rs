@@ -43,6 +43,9 @@ pub struct Client {
     stall: Duration,
 }
 
+/// A server on this machine may be silent so many times longer.
+const STALL_HERE: u32 = 4;
+
 /// What came of asking.
 #[derive(Debug)]
 pub struct Asked {
@@ -187,8 +190,11 @@ impl Client {
         let mut stream = kind.starts_with("text/event-stream").then(Stream::default);
         let mut whole = Vec::new();
         let mut total = 0;
+        // a server here reads the whole prompt before its first word, on processors that others want, too
+        let here = reqwest::Url::parse(&at.base).is_ok_and(|url| gate::is_this_machine(&url));
+        let patience = if here { self.stall * STALL_HERE } else { self.stall };
         loop {
-            let chunk = tokio::time::timeout(self.stall, response.chunk()).await.map_err(|_| Trouble::Stalled)?;
+            let chunk = tokio::time::timeout(patience, response.chunk()).await.map_err(|_| Trouble::Stalled)?;
             let Some(chunk) = chunk.map_err(|error| trouble_of(&error))? else { break };
             total += chunk.len();
             if total > BODY_CAP_BYTES {

@@ -59,6 +59,8 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
                 body["stream_options"] = json!({"include_usage": true});
             }
             if let Some(schema) = turn.schema.as_ref().filter(|_| provider.schema) {
+                // servers on this machine follow a schema to the letter, and a small model may never end a text by itself
+                let schema = if provider.key.is_none() { bounded(schema, turn.answer_tokens) } else { schema.clone() };
                 let named = json!({"name": "answer", "strict": true, "schema": schema});
                 body["response_format"] = json!({"type": "json_schema", "json_schema": named});
             }
@@ -77,6 +79,31 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Valu
             })
         }
     }
+}
+
+/// `schema` with lengths for its texts and lists, so that an answer of `tokens` has room for all of it: about three
+/// letters a token, half of them for the texts at the top.
+fn bounded(schema: &Value, tokens: u32) -> Value {
+    fn bound(value: &mut Value, depth: u32, tokens: u32) {
+        let Some(map) = value.as_object_mut() else { return };
+        let is = |map: &serde_json::Map<String, Value>, kind: &str| map.get("type").is_some_and(|t| t == kind);
+        if is(map, "string") && !map.contains_key("enum") {
+            let most = if depth <= 1 { tokens * 4 / 9 } else { tokens / 8 };
+            map.entry("maxLength").or_insert_with(|| json!(most.max(24)));
+        } else if is(map, "array") {
+            let most = u64::from((tokens / 300).max(3));
+            let own = map.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
+            map.insert("maxItems".into(), json!(own.min(most)));
+            if let Some(items) = map.get_mut("items") {
+                bound(items, depth + 1, tokens);
+            }
+        } else if let Some(all) = map.get_mut("properties").and_then(Value::as_object_mut) {
+            all.values_mut().for_each(|inner| bound(inner, depth + 1, tokens));
+        }
+    }
+    let mut schema = schema.clone();
+    bound(&mut schema, 0, tokens);
+    schema
 }
 
 /// A message with its calls as the API writes them.
@@ -279,6 +306,25 @@ mod tests {
             schema: Some(json!({"type": "object"})),
             ..Turn::new(Role::Fix, vec![Message::system("rules"), Message::user("question")])
         }
+    }
+
+    #[test]
+    fn what_a_server_here_may_write_fits_into_the_answer() {
+        let list = json!({"type": "array", "items": {"type": "string"}, "maxItems": 6});
+        let kind = json!({"type": "string", "enum": ["a", "b"]});
+        let schema =
+            json!({"type": "object", "properties": {"answer": {"type": "string"}, "pros": list, "kind": kind}});
+        let of = |name: &str| {
+            let provider = providers::find(name).unwrap();
+            let turn = Turn { schema: Some(schema.clone()), answer_tokens: 900, ..turn() };
+            body(provider, "m", &turn, false)["response_format"]["json_schema"]["schema"].clone()
+        };
+        let here = of("llama.cpp");
+        assert_eq!(here["properties"]["answer"]["maxLength"], 400);
+        assert_eq!(here["properties"]["pros"]["maxItems"], 3);
+        assert_eq!(here["properties"]["pros"]["items"]["maxLength"], 112);
+        assert_eq!(here["properties"]["kind"], kind, "one of these is short");
+        assert_eq!(of("openai"), schema, "others get it as it is");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Spec {
     pub stderr: PathBuf,
     /// The most that is kept of each stream, in bytes.
     pub log_cap_bytes: u64,
-    /// Others have the cores first (`nice` 10).
+    /// Others have the cores first (`nice` 5).
     pub background: bool,
     /// Computing without a word for longer than this is a time limit, too. Only where there is a supervisor program, on
     /// Linux.

@@ -104,9 +104,9 @@ fn supervisor_main() -> io::Result<()> {
     control.write_all(&serde_json::to_vec(&report)?)
 }
 
-/// How far code under test that nobody waits for stands back: about a ninth of a core that others want, all of one that
-/// nobody wants.
-const BACKGROUND: libc::c_int = 10;
+/// How far code under test that nobody waits for stands back: a quarter of a core that others want, all of one that nobody
+/// wants. At 10 (a tenth) a search beside a local model or a busy editor stood still.
+const BACKGROUND: libc::c_int = 5;
 
 /// Lets other processes have the cores first; what is started from here on inherits it. May be called between fork and
 /// exec.

@@ -1,6 +1,6 @@
 //! Carrying ignored build folders (target, node_modules, .venv, …) into a workspace: which ones, and how large they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -272,8 +272,8 @@ pub fn detect(repository: &Repository, add: &[String], skip: &[String], free_byt
 /// piece: those that ignore themselves (a `.gitignore` of their own, as pytest, virtualenv and uv make), and build folders
 /// whose content is ignored (`.venv/*`).
 fn lifted<'a>(repository: &Repository, ignored: Vec<(&'a Path, bool)>) -> Result<BTreeSet<(&'a Path, bool)>> {
-    let alone =
-        |folder: &Path| ignored.binary_search_by(|(path, _)| path.cmp(&folder.join(".gitignore").as_path())).is_ok();
+    let names: HashSet<&Path> = ignored.iter().map(|(path, _)| *path).collect();
+    let alone = |folder: &Path| names.contains(folder.join(".gitignore").as_path());
     let known = |folder: &Path| {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         USELESS.contains(&name.as_ref()) || is_build_folder(&repository.root, folder)
@@ -281,12 +281,16 @@ fn lifted<'a>(repository: &Repository, ignored: Vec<(&'a Path, bool)>) -> Result
     let above = |path: &'a Path| path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     let wanted: BTreeSet<&Path> =
         ignored.iter().flat_map(|(path, _)| above(path)).filter(|folder| alone(folder) || known(folder)).collect();
-    let mut whole = BTreeSet::new();
-    for folder in wanted {
+    let mut whole = wanted.clone();
+    // so many names fit into one command line everywhere
+    for some in wanted.iter().collect::<Vec<_>>().chunks(200) {
         let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"].map(OsStr::new);
-        let git = repository.git().env("GIT_LITERAL_PATHSPECS", "1").args(args).args([folder.as_os_str()]);
-        if git.bytes()?.is_empty() {
-            whole.insert(folder);
+        let names = some.iter().map(|folder| folder.as_os_str());
+        let out = repository.git().env("GIT_LITERAL_PATHSPECS", "1").args(args).args(names).bytes()?;
+        for file in out.split(|b| *b == 0).map(os) {
+            file.ancestors().for_each(|folder| {
+                whole.remove(folder);
+            });
         }
     }
     let lift = |path: &'a Path| above(path).filter(|folder| whole.contains(folder)).last();

@@ -386,7 +386,7 @@ async fn a_command_in_the_background_stands_back_and_others_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let number = |bytes: &[u8]| std::str::from_utf8(bytes).unwrap().trim().parse::<i32>().unwrap();
     let own = number(&std::process::Command::new("nice").output().unwrap().stdout);
-    for (background, expected) in [(true, (own + 10).min(19)), (false, own)] {
+    for (background, expected) in [(true, (own + 5).min(19)), (false, own)] {
         let spec = Spec { background, ..shell(dir.path(), "nice") };
         process::run(&spec, &CancellationToken::new()).await.unwrap();
         assert_eq!(number(&std::fs::read(&spec.stdout).unwrap()), expected);
