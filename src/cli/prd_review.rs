@@ -152,7 +152,7 @@ impl Work<'_> {
         let past = Past::resume(&live, recorder.clone(), self.earlier);
         let kept = self.session.kept();
         let steps = || loops::steps(kept.entries());
-        let diagnosers = Diagnosers::new(&past, &models).await;
+        let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
         let folder = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         let task = Task {

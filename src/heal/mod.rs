@@ -1,9 +1,11 @@
-//! The heal loop: snapshot, triage, race, judge, revert, escalate.
+//! The heal loop: snapshot, triage, race, judge, another way where the supervisor sees one, revert, escalate.
 
 pub mod apply;
+pub mod change;
 pub mod prove;
 pub mod race;
 pub mod second;
+mod supervised;
 pub mod triage;
 
 use std::collections::{BTreeSet, HashSet};
@@ -26,10 +28,14 @@ use crate::repo::{Repository, Sha, Snapshot, Store};
 use crate::state::{Memory, kill_point, kill_point_during};
 use crate::suite::protected::Protected;
 use crate::suite::{Run, Selection, Suite, TestId};
+use crate::supervise::Oversight;
 use crate::trajectory::{Event, Purpose, Recorder};
 use crate::words::End;
 
 pub use race::Winner;
+
+use race::{RaceEnd, Until};
+use supervised::{After, Overseen};
 
 /// Of the log's excerpt, this much goes into the event.
 const EXCERPT_BYTES: usize = 16 * 1024;
@@ -121,6 +127,8 @@ pub struct Healing<'a> {
     request: &'a Request,
     recorder: &'a Recorder,
     cancel: &'a CancellationToken,
+    oversight: Option<&'a Oversight<'a>>,
+    overseen: Overseen,
     lab: Arc<Lab>,
     snapshot: Snapshot,
     protected: Protected,
@@ -131,19 +139,30 @@ pub struct Healing<'a> {
     reruns: Vec<Run>,
 }
 
-/// Heals `request.suite`, or says why not. Touches nothing of the user's: applying is another step.
+/// Heals `request.suite`, or says why not. Touches nothing of the user's: applying is another step. With `oversight` the
+/// supervisor looks on, and what it suggests is tried where it can be.
 ///
 /// # Errors
 /// When our own side fails or `cancel` fires; everything about the suite is an [`Ending`].
-pub async fn heal(request: &Request, recorder: &Recorder, cancel: &CancellationToken) -> Result<Outcome> {
-    let mut healing = Healing::open(request, recorder, cancel)?;
+pub async fn heal(
+    request: &Request,
+    recorder: &Recorder,
+    cancel: &CancellationToken,
+    oversight: Option<&Oversight<'_>>,
+) -> Result<Outcome> {
+    let mut healing = Healing::open(request, recorder, cancel, oversight)?;
     let ending = healing.run().await?;
     Ok(Outcome { ending: ending.0, snapshot: healing.snapshot.clone(), failure: ending.1, runs: healing.lab.runs() })
 }
 
 impl<'a> Healing<'a> {
     /// Freezes the user's tree and makes the lab.
-    fn open(request: &'a Request, recorder: &'a Recorder, cancel: &'a CancellationToken) -> Result<Self> {
+    fn open(
+        request: &'a Request,
+        recorder: &'a Recorder,
+        cancel: &'a CancellationToken,
+        oversight: Option<&'a Oversight<'a>>,
+    ) -> Result<Self> {
         let began = Instant::now();
         let suite = &request.suite;
         recorder.record(Event::SuiteFound {
@@ -174,6 +193,8 @@ impl<'a> Healing<'a> {
             request,
             recorder,
             cancel,
+            oversight,
+            overseen: Overseen::default(),
             lab,
             snapshot,
             protected,
@@ -208,10 +229,11 @@ impl<'a> Healing<'a> {
         if let Some(ending) = self.left_alone(&failure) {
             return Ok((ending, Some(failure)));
         }
-        let docket = self.docket(red);
-        let ending = match self.tiers(&docket, &failure, triaged.green.as_ref()).await? {
-            Some((winner, tier)) => self.prove(&docket, &failure, winner, tier)?,
-            None => self.escalate(&failure, &decision.blame)?,
+        let mut docket = self.docket(red);
+        let ending = match self.tiers(&mut docket, &failure, triaged.green.as_ref()).await? {
+            Tiers::Healed(winner, tier) => self.prove(&docket, &failure, *winner, tier)?,
+            Tiers::Flaky => Ending::Flaky,
+            Tiers::Nothing => self.escalate(&failure, &decision.blame)?,
         };
         Ok((ending, Some(failure)))
     }
@@ -308,36 +330,59 @@ impl<'a> Healing<'a> {
     }
 
     /// Tier 1, then tier 2 as far as allowed.
-    async fn tiers(&mut self, docket: &Docket, failure: &Failure, green: Option<&Sha>) -> Result<Option<(Winner, u8)>> {
-        if let Some(winner) = self.first_tier(docket, failure, green).await? {
-            return Ok(Some((winner, 1)));
+    async fn tiers(&mut self, docket: &mut Docket, failure: &Failure, green: Option<&Sha>) -> Result<Tiers> {
+        match self.first_tier(docket, failure, green).await? {
+            After::Healed(winner) => return Ok(Tiers::Healed(winner, 1)),
+            After::Flaky => return Ok(Tiers::Flaky),
+            After::Exhausted | After::OutOfTime => {}
         }
         if self.request.config.max_tier < 2 || self.cancel.is_cancelled() {
-            return Ok(None);
+            return Ok(Tiers::Nothing);
         }
-        Ok(self.second_tier(docket, failure, green).await?.map(|winner| (winner, 2)))
+        let winner = self.second_tier(docket, failure, green).await?;
+        Ok(winner.map_or(Tiers::Nothing, |winner| Tiers::Healed(Box::new(winner), 2)))
     }
 
-    async fn first_tier(&mut self, docket: &Docket, failure: &Failure, green: Option<&Sha>) -> Result<Option<Winner>> {
+    async fn first_tier(&mut self, docket: &mut Docket, failure: &Failure, green: Option<&Sha>) -> Result<After> {
         let began = Instant::now();
         self.recorder.record(Event::TierStarted { tier: 1 });
         kill_point("tier1-started");
         let time = self.time_for_first_tier();
         let case = self.case(docket, failure.clone(), green.cloned(), time);
-        let raced = self.race(case, docket, time).await?;
-        let (why, winner) = match raced.end {
-            race::RaceEnd::Healed(winner) => ("healed", Some(*winner)),
-            race::RaceEnd::Exhausted => ("exhausted", None),
-            race::RaceEnd::OutOfTime => ("out of time", None),
-            race::RaceEnd::Cancelled => return Err(Error::interrupted()),
+        let stuck = self.stuck();
+        let raced = self.race(case, &self.fixers(), docket, Until { time, stuck: stuck.as_deref() }).await?;
+        drop(stuck);
+        let after = match raced.end {
+            RaceEnd::Healed(winner) => After::Healed(winner),
+            RaceEnd::Exhausted | RaceEnd::Stuck | RaceEnd::OutOfTime => {
+                self.supervised(docket, failure, green, began + time).await?
+            }
+            RaceEnd::Cancelled => return Err(Error::interrupted()),
+        };
+        let why = match &after {
+            After::Healed(_) => "healed",
+            After::Flaky => "flaky",
+            After::Exhausted => "exhausted",
+            After::OutOfTime => "out of time",
         };
         self.recorder.record(Event::TierEnded { tier: 1, why: why.to_owned(), ms: millis(began) });
-        Ok(winner)
+        Ok(after)
     }
 
-    async fn race(&mut self, case: Arc<Case>, docket: &Docket, time: Duration) -> Result<race::Raced> {
-        let fixers = &self.request.fixers;
-        race::race(case, fixers, docket, self.recorder, self.cancel, time, &mut self.seen).await
+    async fn race(
+        &mut self,
+        case: Arc<Case>,
+        fixers: &[Arc<dyn Fixer>],
+        docket: &Docket,
+        until: Until<'_>,
+    ) -> Result<race::Raced> {
+        race::race(case, fixers, docket, self.recorder, self.cancel, until, &mut self.seen).await
+    }
+
+    /// Who races: nobody that asks models once the supervisor said to stop.
+    fn fixers(&self) -> Vec<Arc<dyn Fixer>> {
+        let may = |fixer: &&Arc<dyn Fixer>| !(self.overseen.stopped && fixer.asks_models());
+        self.request.fixers.iter().filter(may).cloned().collect()
     }
 
     /// Half of what is left when another tier may follow, everything otherwise: without history there is nothing to
@@ -376,6 +421,7 @@ impl<'a> Healing<'a> {
             time_left,
             models: Arc::clone(&self.request.models),
             trials: Default::default(),
+            retuned: self.overseen.retuned.clone(),
         })
     }
 
@@ -427,6 +473,16 @@ impl<'a> Healing<'a> {
         kill_point("memory-written");
         Ok(Ending::Escalated { broken_on_base: *blame == Blame::BrokenOnBase })
     }
+}
+
+/// What the tiers came to.
+enum Tiers {
+    /// Healed in this tier.
+    Healed(Box<Winner>, u8),
+    /// The red tests pass when run often enough.
+    Flaky,
+    /// Not healed.
+    Nothing,
 }
 
 /// A run with a hanging test says nothing of how long a sound one takes, only that it was cut: half of that is given to

@@ -132,7 +132,7 @@ pub enum Event {
     TierEnded {
         /// 1, 2 or 3.
         tier: u8,
-        /// Why it ended: `healed`, `exhausted`, `out of time`, `cancelled`.
+        /// Why it ended: `healed`, `exhausted`, `out of time`, `flaky`, `cancelled`.
         why: String,
         /// Wall time.
         ms: u64,

@@ -413,7 +413,7 @@ fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
 }
 
 #[test]
-fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make() {
+fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make_in_a_round() {
     let server = Server::new(&[Step::Say(WRONG.into())]);
     let project = Project::fixture("py-bounds");
     project.write(".kaizen.yml", "strategies: {minimal: {attempts: 6, temperature: 0.4}}\n");
@@ -422,9 +422,11 @@ fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strate
     assert!(matches!(code, 21 | 30), "{document:#}");
     assert!(document["fixers"][0].to_string().contains("stalled"), "{:#}", document["fixers"]);
     let questions = server.questions();
-    assert_eq!(questions.len(), 6);
-    assert_eq!(questions[0].body["temperature"], 0.4);
-    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(6), &json!(6)));
+    // it says the same every time: the rules' warmer round follows, then somebody is asked what else could help
+    assert_eq!(questions.len(), 6 + 6 + 1);
+    let temperature = |n: usize| &questions[n].body["temperature"];
+    assert_eq!((temperature(0), temperature(6)), (&json!(0.4), &json!(0.9)));
+    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(13), &json!(13)));
 }
 
 #[test]

@@ -379,11 +379,9 @@ impl Desk<'_> {
             Stall::FlipFlop => Rule::PingPong,
             Stall::NothingToRewrite | Stall::AllRefused => Rule::CostWithoutProgress,
         };
-        let Some(advice) = supervise::watch::advise(&steps, rule, &mut self.book, oversight.asks, &can).await else {
-            return Some(End::Stalled(stall));
-        };
-        self.say(advice.diagnosed(Loop::Prd));
-        self.say(advice.tried(true));
+        let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;
+        said.events(Loop::Prd).into_iter().for_each(|event| self.say(event));
+        let Some(advice) = said.advice else { return Some(End::Stalled(stall)) };
         let change = advice.diagnosis.change;
         self.advice.push(advice);
         match change {
@@ -421,7 +419,7 @@ impl Desk<'_> {
         self.shrink(round);
         let good = end == End::Passed;
         if good {
-            self.advice.iter().for_each(|advice| self.say(advice.resolved()));
+            supervise::watch::resolved(&self.advice).into_iter().for_each(|event| self.say(event));
         }
         let rounds = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
         self.say(LoopEvent::Ended { of: Loop::Prd, why: end.name(), good, rounds });
