@@ -16,6 +16,7 @@ use crate::council::ledger::Same;
 use crate::error::{Error, Result};
 use crate::model::catalog::Tier as ModelTier;
 use crate::model::router::Evidence;
+use crate::model::trouble::Consequence;
 use crate::model::{Job, Message, Models, Role, Trouble};
 use crate::repo::Repository;
 use crate::state;
@@ -102,6 +103,9 @@ pub async fn named(models: &Models, config: &Config, jobs: &[Job]) -> Option<Vec
     names
 }
 
+/// Of those that are named for a tier so many are asked, until one answers.
+const ASKED_MOST: usize = 3;
+
 /// The supervisor's models: words in, words out. Nobody is looked for before somebody is asked.
 pub struct Diagnosers<'d> {
     /// Asked through these.
@@ -118,16 +122,18 @@ impl Diagnosers<'_> {
         let is_free = |m: &&Member| m.tier != ModelTier::Paid;
         let find = |name: &String| members.iter().find(|m| m.name == *name);
         let strongest = || members.iter().filter(is_free).max_by_key(|m| m.strength);
-        let first = first.iter().filter_map(find).find(is_free).or_else(strongest);
+        let mut first: Vec<&Member> = first.iter().filter_map(find).filter(is_free).collect();
+        if first.is_empty() {
+            first.extend(strongest());
+        }
         let who: Vec<&Member> = match tier {
             Tier::Rules => Vec::new(),
-            Tier::Free => first.into_iter().collect(),
+            Tier::Free => first.clone(),
             // another one than before, and money goes only to who was named for it
-            Tier::Paid => {
-                last.iter().filter_map(find).filter(|m| first.is_none_or(|first| first.name != m.name)).collect()
-            }
+            Tier::Paid => last.iter().filter_map(find).filter(|m| first.first() != Some(m)).collect(),
         };
-        who.into_iter().map(|member| Self::question(member, tier, prompt, first)).collect()
+        let first = first.first().copied();
+        who.into_iter().take(ASKED_MOST).map(|member| Self::question(member, tier, prompt, first)).collect()
     }
 
     fn question(member: &Member, tier: Tier, prompt: &str, first: Option<&Member>) -> Question {
@@ -158,8 +164,9 @@ impl Asks for Diagnosers<'_> {
             for question in self.questions(tier, prompt).await {
                 match self.turns.ask(&question).await {
                     Ok(answer) => return Ok(answer.content),
-                    // it has no known price, or is left alone: the next one
+                    // it has no known price, is gone or left alone: the next one
                     Err(Trouble::NoModel { why }) => nobody = why,
+                    Err(trouble) if trouble.consequence() == Consequence::LeaveModel => nobody = trouble.to_string(),
                     Err(trouble) => return Err(trouble.to_string()),
                 }
             }
