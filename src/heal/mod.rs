@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod change;
+mod limits;
 pub mod prove;
 pub mod race;
 pub mod second;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::failure::{self, Blame, Failure, text};
 use crate::fixer::{Case, Fixer};
 use crate::judge::{Docket, Policy};
-use crate::lab::{Confinement, Lab, Limits, Patience, record_run};
+use crate::lab::{Confinement, Lab, Limits, record_run};
 use crate::model::Models;
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
@@ -30,7 +31,6 @@ use crate::suite::protected::Protected;
 use crate::suite::{Run, Selection, Suite, TestId};
 use crate::supervise::Oversight;
 use crate::trajectory::{Event, Purpose, Recorder};
-use crate::words::End;
 
 pub use race::Winner;
 
@@ -433,33 +433,6 @@ impl<'a> Healing<'a> {
         outside::parse(&self.lab.store, &self.snapshot.tree, heal.patch.as_bytes()).into_iter().collect()
     }
 
-    /// Limits for one full run, from how long the red one took.
-    fn limits(&self, red: &Run) -> Limits {
-        let config = &self.request.config;
-        let time = if red.end == End::TimedOut && config.run_time_limit.is_none() {
-            limit_after_hang(red.duration)
-        } else {
-            config.limit_of_run(red.duration)
-        };
-        self.limits_of(time, Some(red))
-    }
-
-    fn limits_of(&self, time: Duration, red: Option<&Run>) -> Limits {
-        let patience = Patience::of(&self.request.config, red);
-        Limits { time, log_cap_bytes: self.log_cap(), background: false, patience }
-    }
-
-    /// The limit for the first run, of which nothing is known: the judge will run everything `repeat` times more, so a
-    /// suite that takes longer than its share of all the time can't be healed in it anyway.
-    fn first_run_limit(&self) -> Duration {
-        let config = &self.request.config;
-        config.run_time_limit.unwrap_or(config.time_limit / (1 + config.repeat.max(1)))
-    }
-
-    fn log_cap(&self) -> u64 {
-        self.request.config.log_cap_bytes
-    }
-
     /// Nobody could heal it: remembered, so that it is left alone for a while. The report is made from the events.
     fn escalate(&self, failure: &Failure, blame: &Blame) -> Result<Ending> {
         let wanted = self.request.config.max_tier >= 3;
@@ -485,15 +458,6 @@ enum Tiers {
     Nothing,
 }
 
-/// A run with a hanging test says nothing of how long a sound one takes, only that it was cut: half of that is given to
-/// the next ones, since several of them have to fit into the time that is left.
-fn limit_after_hang(cut: Duration) -> Duration {
-    (cut / 2).max(SHORTEST_AFTER_HANG).min(cut)
-}
-
-/// Starting a test runner on a busy machine takes seconds.
-const SHORTEST_AFTER_HANG: Duration = Duration::from_secs(10);
-
 /// Takes tests out of a run that are no evidence for or against anybody.
 fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
     for id in flaky {
@@ -503,17 +467,4 @@ fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn after_a_hang_runs_get_half_of_what_was_cut() {
-        let s = Duration::from_secs;
-        assert_eq!(limit_after_hang(s(60)), s(30));
-        assert_eq!(limit_after_hang(s(16)), s(10));
-        assert_eq!(limit_after_hang(s(4)), s(4));
-    }
 }

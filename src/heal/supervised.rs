@@ -151,6 +151,10 @@ impl<'a> Healing<'a> {
 
     /// What can still be changed.
     async fn room(&self, asked: &BTreeSet<String>, until: Instant) -> Room {
+        if asked.is_empty() {
+            // nobody is looked for who has no part in this run
+            return Room::default();
+        }
         let models = &self.request.models;
         let tunable = || self.request.fixers.iter().filter(|fixer| fixer.is_tunable());
         let time = until.saturating_duration_since(Instant::now()) >= LEAST_ROUND;
@@ -164,7 +168,7 @@ impl<'a> Healing<'a> {
             other_models |= switched.left(tuning, offers.clone()).is_some();
         }
         Room {
-            open: time && !asked.is_empty() && !offers.is_empty() && tunable().next().is_some(),
+            open: time && !offers.is_empty() && tunable().next().is_some(),
             force: self.request.force,
             repeated: self.overseen.repeated,
             other_models,

@@ -11,8 +11,7 @@ const WRONG: &str =
     "search.py\n<<<<<<< SEARCH\n            low = middle + 1\n=======\n            low = middle + 2\n>>>>>>> REPLACE\n";
 
 /// Ten turns, none like another: no rule but that of turns without progress has a word to say.
-const WORDS: [&str; 10] =
-    ["amber", "bronze", "copper", "dusk", "ember", "flint", "golden", "hazel", "indigo", "jade"];
+const WORDS: [&str; 10] = ["amber", "bronze", "copper", "dusk", "ember", "flint", "golden", "hazel", "indigo", "jade"];
 const TEN: &str = "strategies: {minimal: {attempts: 10}}\n";
 
 fn wrong(n: usize) -> Step {
@@ -28,7 +27,9 @@ fn opinion(question: &Value, change: &str) -> Step {
     let asked = question["messages"][0]["content"].as_str().unwrap();
     let event = asked.lines().find_map(|line| line.strip_prefix("event ")).unwrap();
     let event = event.split([' ', ':']).next().unwrap();
-    Step::Say(json!({"cause": "ambiguous_prompt", "change": change, "evidence": [event], "confidence": 0.7}).to_string())
+    Step::Say(
+        json!({"cause": "ambiguous_prompt", "change": change, "evidence": [event], "confidence": 0.7}).to_string(),
+    )
 }
 
 /// `kaizen-ci heal --json` with *minimal* alone, which asks these servers.
@@ -108,7 +109,10 @@ fn another_model_is_asked_when_the_first_one_got_nowhere_and_no_turn_is_spent_on
 fn tests_that_are_green_when_run_often_enough_end_as_flaky_and_nothing_is_healed() {
     let project = Project::empty();
     let settled = project.root().parent().unwrap().join("settled");
-    project.write("store.py", &format!("import os\n\n\ndef ready():\n    return os.path.exists({:?})\n", settled.display().to_string()));
+    project.write(
+        "store.py",
+        &format!("import os\n\n\ndef ready():\n    return os.path.exists({:?})\n", settled.display().to_string()),
+    );
     project.write("test_store.py", "from store import ready\n\n\ndef test_ready():\n    assert ready()\n");
     project.write(".kaizen.yml", TEN);
     project.commit("Store");
