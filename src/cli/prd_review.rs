@@ -157,7 +157,7 @@ impl Work<'_> {
         let folder = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         let task = Task {
             text: &asked.text,
-            exists: &|to| target_exists(&folder, to),
+            lint: &|text| crate::prd::lint(text, &|to| target_exists(&folder, to)),
             rules: &asked.rules,
             staff: &staff,
             known: asked.known.clone(),

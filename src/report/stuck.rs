@@ -48,12 +48,7 @@ pub fn lines(document: &Document) -> Vec<String> {
             "rules" => "rules".to_owned(),
             tier => format!("a {} model", one_line(tier, 20)),
         };
-        format!(
-            "{} ({who}, {:.2}): {}: {came}",
-            words(&stall.cause),
-            stall.confidence,
-            words(&stall.change)
-        )
+        format!("{} ({who}, {:.2}): {}: {came}", words(&stall.cause), stall.confidence, words(&stall.change))
     };
     document.stalls.iter().map(line).collect()
 }

@@ -19,9 +19,9 @@ use crate::model::catalog::Tier as ModelTier;
 use crate::supervise::stall::Rule;
 use crate::supervise::{self, Book, Change, Oversight};
 use crate::trajectory::{Event, Loop, LoopEvent, Recorder};
-use crate::turns::Turns;
 use crate::turns::purse::Purse;
 use crate::turns::text::short;
+use crate::turns::{Paying, Turns};
 
 /// Changes that are made at most in one council: a debate that needs more is for a person.
 const CHANGES_MOST: usize = 2;
@@ -116,6 +116,10 @@ impl Hall<'_> {
 
     fn say(&self, event: LoopEvent) {
         self.recorder.record(Event::Loop(event));
+    }
+
+    fn paying(&self) -> Paying<'_> {
+        Paying { turns: self.turns, purse: &self.purse, cancel: self.cancel }
     }
 
     fn left(&self) -> Duration {

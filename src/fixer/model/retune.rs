@@ -104,10 +104,8 @@ mod tests {
 
     #[test]
     fn who_got_nowhere_is_not_asked_and_where_nobody_is_left_nobody_is() {
-        let tuning = |models: &[&str]| Tuning {
-            models: models.iter().map(|n| (*n).to_owned()).collect(),
-            ..Tuning::default()
-        };
+        let tuning =
+            |models: &[&str]| Tuning { models: models.iter().map(|n| (*n).to_owned()).collect(), ..Tuning::default() };
         let left = |not: &[&str], named: &[&str]| {
             without(not).left(tuning(named), offers()).map(|(tuning, offers)| (tuning.models.join(" "), offers.len()))
         };

@@ -187,7 +187,8 @@ async fn what_can_not_be_made_is_told_and_without_a_stall_nobody_says_anything()
 #[test]
 fn of_several_changes_for_one_stall_the_last_one_is_said_to_have_resolved_it() {
     let diagnosis = look(&stuck()).diagnosis.unwrap();
-    let advice = |fingerprint: &str, tier| Advice { fingerprint: fingerprint.into(), tier, diagnosis: diagnosis.clone() };
+    let advice =
+        |fingerprint: &str, tier| Advice { fingerprint: fingerprint.into(), tier, diagnosis: diagnosis.clone() };
     let made = [advice("a", Tier::Rules), advice("b", Tier::Rules), advice("a", Tier::Free)];
     let told: Vec<_> = watch::resolved(&made)
         .into_iter()
