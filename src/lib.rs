@@ -13,6 +13,7 @@ pub mod heal;
 pub mod judge;
 pub mod lab;
 pub mod learn;
+pub mod likeness;
 pub mod mask;
 pub mod model;
 pub mod patch;

@@ -237,7 +237,7 @@ impl Hold<'_> {
         let past = Past::resume(&live, recorder.clone(), self.earlier);
         let kept = self.session.kept();
         let steps = || loops::steps(kept.entries());
-        let diagnosers = Diagnosers::new(&past, &models).await;
+        let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
         Ok(council::hold(&brief, &past, recorder, &cancel, Some(&oversight), loops::same()).await)
     }

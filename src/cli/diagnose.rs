@@ -142,7 +142,7 @@ fn opinion(
     let reply = context.wait(|cancel| async move {
         let recorder = Recorder::forgetful();
         let live = loops::live(&models, &recorder, &cancel);
-        let diagnosers = Diagnosers::new(&live, &models).await;
+        let diagnosers = Diagnosers { turns: &live, models: &models };
         diagnosers.ask(tier, &prompt).await.map_err(cannot)
     })?;
     let diagnosis = supervise::opinion::read(&reply, steps).map_err(cannot)?;

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::choice;
 use crate::cli::context::Context;
+use crate::cli::loops::{self, Diagnosers};
 use crate::cli::models;
 use crate::cli::options::{self, Suites};
 use crate::cli::session::Session;
@@ -19,7 +20,9 @@ use crate::model::Models;
 use crate::repo::{Repository, Store};
 use crate::report::{Document, asked};
 use crate::state::Memory;
+use crate::supervise::Oversight;
 use crate::trajectory::Event;
+use crate::turns::Past;
 
 /// Options of `heal`.
 #[derive(Debug, Clone, Args)]
@@ -185,8 +188,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// The loop, with the supervisor above it.
+    async fn heal(&self, cancel: &CancellationToken) -> Result<Outcome> {
+        let (recorder, kept) = (&self.session.recorder, self.session.kept());
+        let steps = || loops::steps(kept.entries());
+        let live = loops::live(&self.request.models, recorder, cancel);
+        let past = Past::new(&live, recorder.clone());
+        let diagnosers = Diagnosers { turns: &past, models: &self.request.models };
+        let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
+        heal::heal(self.request, recorder, cancel, Some(&oversight)).await
+    }
+
     async fn to_the_end(&self, cancel: &CancellationToken) -> Result<(Exit, Document)> {
-        let exit = match heal::heal(self.request, &self.session.recorder, cancel).await {
+        let exit = match self.heal(cancel).await {
             Ok(outcome) => self.exit_of(&outcome, cancel).await?,
             // What was learned until now is worth showing.
             Err(error) if error.kind() == Kind::Interrupted => Exit::Interrupted,

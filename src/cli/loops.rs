@@ -16,7 +16,8 @@ use crate::council::ledger::Same;
 use crate::error::{Error, Result};
 use crate::model::catalog::Tier as ModelTier;
 use crate::model::router::Evidence;
-use crate::model::{Job, Message, Models, Role};
+use crate::model::trouble::Consequence;
+use crate::model::{Job, Message, Models, Role, Trouble};
 use crate::repo::Repository;
 use crate::state;
 use crate::supervise::{Asks, Step, Tier, read};
@@ -102,37 +103,42 @@ pub async fn named(models: &Models, config: &Config, jobs: &[Job]) -> Option<Vec
     names
 }
 
-/// The supervisor's models: words in, words out.
+/// Of those that are named for a tier so many are asked, until one answers.
+const ASKED_MOST: usize = 3;
+
+/// The supervisor's models: words in, words out. Nobody is looked for before somebody is asked.
 pub struct Diagnosers<'d> {
     /// Asked through these.
     pub turns: &'d dyn Turns,
-    /// Who is asked first, the preferred before others; those with a price are passed over.
-    pub first: Vec<String>,
-    /// Who is asked when the first one's change did not help.
-    pub last: Vec<String>,
+    /// Who is there for the roles `supervisor` and `supervisor_last`.
+    pub models: &'d Models,
 }
 
-impl<'d> Diagnosers<'d> {
-    /// With the models of the roles `supervisor` and `supervisor_last`.
-    pub async fn new(turns: &'d dyn Turns, models: &Models) -> Self {
-        Self { turns, first: models.named(Job::Supervisor).await, last: models.named(Job::SupervisorLast).await }
-    }
-
-    async fn question(&self, tier: Tier, prompt: &str) -> Result<Question, String> {
+impl Diagnosers<'_> {
+    /// The questions to ask, one after the other until somebody can be asked.
+    async fn questions(&self, tier: Tier, prompt: &str) -> Vec<Question> {
         let members = self.turns.members().await;
+        let (first, last) = (self.models.named(Job::Supervisor).await, self.models.named(Job::SupervisorLast).await);
         let is_free = |m: &&Member| m.tier != ModelTier::Paid;
         let find = |name: &String| members.iter().find(|m| m.name == *name);
         let strongest = || members.iter().filter(is_free).max_by_key(|m| m.strength);
-        let first = self.first.iter().filter_map(find).find(is_free).or_else(strongest);
-        let member = match tier {
-            Tier::Rules => None,
-            Tier::Free => first,
+        let mut first: Vec<&Member> = first.iter().filter_map(find).filter(is_free).collect();
+        if first.is_empty() {
+            first.extend(strongest());
+        }
+        let who: Vec<&Member> = match tier {
+            Tier::Rules => Vec::new(),
+            Tier::Free => first.clone(),
             // another one than before, and money goes only to who was named for it
-            Tier::Paid => self.last.iter().filter_map(find).find(|m| first.is_none_or(|first| first.name != m.name)),
+            Tier::Paid => last.iter().filter_map(find).filter(|m| first.first() != Some(m)).collect(),
         };
-        let member = member.ok_or_else(|| format!("no model can be asked at the tier {}", tier.name()))?;
+        let first = first.first().copied();
+        who.into_iter().take(ASKED_MOST).map(|member| Self::question(member, tier, prompt, first)).collect()
+    }
+
+    fn question(member: &Member, tier: Tier, prompt: &str, first: Option<&Member>) -> Question {
         const ANSWER_TOKENS: u32 = 300;
-        Ok(Question {
+        Question {
             of: Loop::Supervise,
             actor: format!("supervisor ({})", tier.name()),
             round: 1,
@@ -147,15 +153,24 @@ impl<'d> Diagnosers<'d> {
             evidence: first
                 .filter(|_| member.tier == ModelTier::Paid)
                 .map(|first| Evidence::Stall { models: vec![first.name.clone()] }),
-        })
+        }
     }
 }
 
 impl Asks for Diagnosers<'_> {
     fn ask<'a>(&'a self, tier: Tier, prompt: &'a str) -> BoxFuture<'a, Result<String, String>> {
         Box::pin(async move {
-            let question = self.question(tier, prompt).await?;
-            self.turns.ask(&question).await.map(|answer| answer.content).map_err(|trouble| trouble.to_string())
+            let mut nobody = format!("no model can be asked at the tier {}", tier.name());
+            for question in self.questions(tier, prompt).await {
+                match self.turns.ask(&question).await {
+                    Ok(answer) => return Ok(answer.content),
+                    // it has no known price, is gone or left alone: the next one
+                    Err(Trouble::NoModel { why }) => nobody = why,
+                    Err(trouble) if trouble.consequence() == Consequence::LeaveModel => nobody = trouble.to_string(),
+                    Err(trouble) => return Err(trouble.to_string()),
+                }
+            }
+            Err(nobody)
         })
     }
 }

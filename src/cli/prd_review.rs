@@ -152,12 +152,12 @@ impl Work<'_> {
         let past = Past::resume(&live, recorder.clone(), self.earlier);
         let kept = self.session.kept();
         let steps = || loops::steps(kept.entries());
-        let diagnosers = Diagnosers::new(&past, &models).await;
+        let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
         let folder = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         let task = Task {
             text: &asked.text,
-            exists: &|to| target_exists(&folder, to),
+            lint: &|text| crate::prd::lint(text, &|to| target_exists(&folder, to)),
             rules: &asked.rules,
             staff: &staff,
             known: asked.known.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cli::context::{Context, Watch};
-use crate::console::{Kept, Progress};
+use crate::console::Progress;
 use crate::error::{Error, Exit, Result};
 use crate::mask::Mask;
 use crate::process::environment;
@@ -13,7 +13,7 @@ use crate::repo::Repository;
 use crate::report::{self, Document};
 use crate::state::{self, RunFolder, kill_point};
 use crate::trajectory::log::{self, Trouble};
-use crate::trajectory::{Entry, Event, Recorder, Sink};
+use crate::trajectory::{Entry, Event, Kept, Recorder, Sink};
 
 /// A run at work. Dropping it removes its temporary folder; its log and its reports stay.
 pub struct Session {

@@ -7,6 +7,7 @@ use crate::report::document::{Document, HealInfo, Outcome};
 use crate::report::escape::{one_line, shell};
 use crate::report::markdown::{apply_command, label_words};
 use crate::report::numbers::count;
+use crate::report::stuck;
 
 /// A diff that is longer is cut: the whole one is in the patch file.
 const MOST_DIFF_LINES: usize = 60;
@@ -159,6 +160,9 @@ fn learned(out: &mut String, document: &Document, style: Style) {
     for revert in document.reverts.iter().filter(|revert| revert.revert.is_none()) {
         let paths = one_line(&revert.conflicts.join(", "), 120);
         row(out, style, "revert", &format!("{:.7} can't be reverted cleanly: {paths}", one_line(&revert.commit, 40)));
+    }
+    for stuck in stuck::lines(document).iter().take(3) {
+        row(out, style, "stuck", stuck);
     }
     for likely in document.diagnosis.iter().take(2) {
         row(out, style, "likely", &one_line(likely, 200));

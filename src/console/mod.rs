@@ -18,7 +18,7 @@ mod terminal;
 
 pub use terminal::{Captured, Terminal};
 
-use crate::trajectory::{Entry, Sink};
+use crate::trajectory::Sink;
 
 /// How a run shows its progress.
 pub enum Progress {
@@ -52,26 +52,6 @@ impl Progress {
     pub fn finish(&self) {
         if let Progress::Live(live) = self {
             live.finish();
-        }
-    }
-}
-
-/// A sink that keeps everything: reports are made from it when the run is over.
-#[derive(Debug, Clone, Default)]
-pub struct Kept(std::sync::Arc<std::sync::Mutex<Vec<Entry>>>);
-
-impl Kept {
-    /// What was kept so far.
-    pub fn entries(&self) -> Vec<Entry> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-}
-
-impl Sink for Kept {
-    fn take(&mut self, entry: &Entry) {
-        // Progress is for the moment: a long run has thousands of such events, and no report shows them.
-        if !matches!(entry.event, crate::trajectory::Event::FixerProgress { .. }) {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(entry.clone());
         }
     }
 }

@@ -61,9 +61,11 @@ pub enum Next {
     NotYet,
 }
 
-/// Rounds in a row without improvement that are a stall: one happens in debates that come to an end (see the measured
-/// rates in the tests of this room).
+/// Rounds in a row without improvement that are a stall where no round has improved anything yet: one happens in debates
+/// that come to an end (see the measured rates in the tests of this room).
 const IDLE_ROUNDS: usize = 2;
+/// The same where one has: who got somewhere may pause for longer, and is stopped within two rounds all the same.
+const IDLE_ROUNDS_AFTER_PROGRESS: usize = 3;
 /// Rounds in a row of nothing but trifles, even accepted ones, that do not become fewer each time.
 const TRIFLING_ROUNDS: usize = 3;
 /// Answers that share so many words are the same one.
@@ -87,6 +89,11 @@ impl Facts {
         let changed = |s: &&Settled| matches!(s.status, Status::Accepted | Status::Partly);
         facts.accepted = settled.iter().filter(changed).map(|s| s.severity).collect();
         facts
+    }
+
+    /// Objections that stand.
+    fn raised(&self) -> usize {
+        self.new.len() + self.again
     }
 
     fn weight(&self) -> u32 {
@@ -142,12 +149,19 @@ pub fn next(rounds: &[Facts], open: usize) -> Next {
         let only_repeats = last.settled_before > 0 && last.accepted.is_empty() && last.new.is_empty();
         return if only_repeats { Next::Stalled(Stall::SameObjection) } else { Next::Agreed };
     }
-    if last.circling && last.accepted.is_empty() {
-        // somebody objected to the new answer, and the old one is back, to which somebody objected before
+    let circles = |facts: &Facts| facts.circling && facts.accepted.is_empty();
+    if let [.., before, last] = rounds
+        && circles(last)
+        && (circles(before) || last.raised() >= before.raised())
+    {
+        // somebody objected to the new answer, and the old one is back, to which somebody objected before; where objections
+        // become fewer that may be for good reasons, once
         return Next::Stalled(Stall::FlipFlop);
     }
     let idle = (0..rounds.len()).rev().take_while(|n| !is_better(&rounds[..=*n])).count();
-    if idle >= IDLE_ROUNDS {
+    // the first round has nothing to be better than
+    let got_better = (1..rounds.len()).any(|n| is_better(&rounds[..=n]));
+    if idle >= if got_better { IDLE_ROUNDS_AFTER_PROGRESS } else { IDLE_ROUNDS } {
         return Next::Stalled(last.pattern().unwrap_or(Stall::Plateau));
     }
     if rounds.len() >= TRIFLING_ROUNDS {
@@ -209,8 +223,30 @@ mod tests {
             ),
             (vec![facts(&[Major, Minor], &[]), facts(&[Major, Minor], &[])], 2, Next::NotYet),
             (vec![facts(&[Major], &[]), facts(&[Major], &[]), facts(&[Major], &[])], 1, Next::Stalled(Stall::Plateau)),
+            (
+                vec![facts(&[Major], &[]), facts(&[Major], &[Major]), facts(&[Major], &[]), facts(&[Major], &[])],
+                1,
+                Next::NotYet,
+            ),
+            (
+                vec![
+                    facts(&[Major], &[]),
+                    facts(&[Major], &[Major]),
+                    facts(&[Major], &[]),
+                    facts(&[Major], &[]),
+                    facts(&[Major], &[]),
+                ],
+                1,
+                Next::Stalled(Stall::Plateau),
+            ),
             (vec![facts(&[Minor; 3], &[]), facts(&[Minor; 2], &[Minor]), facts(&[Minor], &[Minor])], 1, Next::Better),
-            (vec![facts(&[Major], &[]), facts(&[Major], &[Major]), flip], 1, Next::Stalled(Stall::FlipFlop)),
+            (vec![facts(&[Major], &[]), facts(&[Major], &[Major]), flip.clone()], 1, Next::Stalled(Stall::FlipFlop)),
+            (vec![facts(&[Major], &[]), facts(&[Major; 2], &[Major]), flip.clone()], 1, Next::NotYet),
+            (
+                vec![facts(&[Major], &[]), facts(&[Major; 2], &[Major]), flip.clone(), flip],
+                1,
+                Next::Stalled(Stall::FlipFlop),
+            ),
             (vec![facts(&[Major], &[]), facts(&[Major], &[Major]), beside], 1, Next::Better),
             (vec![facts(&[Major, Major], &[]), facts(&[Major], &[Major])], 1, Next::Better),
             (vec![facts(&[Major], &[]), facts(&[Major, Major], &[])], 2, Next::NotYet),

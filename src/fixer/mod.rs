@@ -23,6 +23,7 @@ use crate::patch::Patch;
 use crate::repo::{Sha, Snapshot};
 use crate::suite::{Run, Suite};
 use crate::trajectory::Recorder;
+use model::retune::Retuned;
 use model::trial::Trials;
 
 pub use crate::words::{Close, Disagreement, Ended, Findings, Label};
@@ -58,6 +59,8 @@ pub struct Case {
     pub models: Arc<Models>,
     /// Where their patches are tried out, shared by all who ask models.
     pub trials: Trials,
+    /// What is another way than in the rounds before this one, for those who ask models.
+    pub retuned: Retuned,
 }
 
 /// One proposed patch.
@@ -114,6 +117,10 @@ pub trait Fixer: Send + Sync {
     fn about(&self) -> &'static str;
     /// It asks language models.
     fn asks_models(&self) -> bool {
+        false
+    }
+    /// A further round can be another one than the last: it goes by [`Case::retuned`].
+    fn is_tunable(&self) -> bool {
         false
     }
     /// Searches until done, out of time or cancelled, sending candidates to the desk. Candidates need not be verified:

@@ -19,5 +19,6 @@ pub mod names;
 pub mod order;
 pub mod pace;
 pub mod pristine;
+pub mod revise;
 pub mod suggest;
 pub mod talk;

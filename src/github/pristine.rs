@@ -113,6 +113,15 @@ impl Pristine {
         self.git().args(args).args(["--no-ext-diff", from, to]).bytes()
     }
 
+    /// A file of a commit that is here.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn file(&self, commit: &str, path: &str) -> Result<Vec<u8>> {
+        let commit = names::sha(commit).map_err(|e| Error::usage(e.to_string()))?;
+        self.git().args(["cat-file".to_owned(), "blob".to_owned(), format!("{commit}:{path}")]).bytes()
+    }
+
     /// The tip of a branch there; none when there is no such branch.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
-//! The heal loop: snapshot, triage, race, judge, revert, escalate.
+//! The heal loop: snapshot, triage, race, judge, another way where the supervisor sees one, revert, escalate.
 
 pub mod apply;
+pub mod change;
+mod limits;
 pub mod prove;
 pub mod race;
 pub mod second;
+mod supervised;
 pub mod triage;
 
 use std::collections::{BTreeSet, HashSet};
@@ -18,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::failure::{self, Blame, Failure, text};
 use crate::fixer::{Case, Fixer};
 use crate::judge::{Docket, Policy};
-use crate::lab::{Confinement, Lab, Limits, Patience, record_run};
+use crate::lab::{Confinement, Lab, Limits, record_run};
 use crate::model::Models;
 use crate::patch::{Patch, outside};
 use crate::repo::carry::Carry;
@@ -26,10 +29,13 @@ use crate::repo::{Repository, Sha, Snapshot, Store};
 use crate::state::{Memory, kill_point, kill_point_during};
 use crate::suite::protected::Protected;
 use crate::suite::{Run, Selection, Suite, TestId};
+use crate::supervise::Oversight;
 use crate::trajectory::{Event, Purpose, Recorder};
-use crate::words::End;
 
 pub use race::Winner;
+
+use race::{RaceEnd, Until};
+use supervised::{After, Overseen};
 
 /// Of the log's excerpt, this much goes into the event.
 const EXCERPT_BYTES: usize = 16 * 1024;
@@ -121,6 +127,8 @@ pub struct Healing<'a> {
     request: &'a Request,
     recorder: &'a Recorder,
     cancel: &'a CancellationToken,
+    oversight: Option<&'a Oversight<'a>>,
+    overseen: Overseen,
     lab: Arc<Lab>,
     snapshot: Snapshot,
     protected: Protected,
@@ -131,19 +139,30 @@ pub struct Healing<'a> {
     reruns: Vec<Run>,
 }
 
-/// Heals `request.suite`, or says why not. Touches nothing of the user's: applying is another step.
+/// Heals `request.suite`, or says why not. Touches nothing of the user's: applying is another step. With `oversight` the
+/// supervisor looks on, and what it suggests is tried where it can be.
 ///
 /// # Errors
 /// When our own side fails or `cancel` fires; everything about the suite is an [`Ending`].
-pub async fn heal(request: &Request, recorder: &Recorder, cancel: &CancellationToken) -> Result<Outcome> {
-    let mut healing = Healing::open(request, recorder, cancel)?;
+pub async fn heal(
+    request: &Request,
+    recorder: &Recorder,
+    cancel: &CancellationToken,
+    oversight: Option<&Oversight<'_>>,
+) -> Result<Outcome> {
+    let mut healing = Healing::open(request, recorder, cancel, oversight)?;
     let ending = healing.run().await?;
     Ok(Outcome { ending: ending.0, snapshot: healing.snapshot.clone(), failure: ending.1, runs: healing.lab.runs() })
 }
 
 impl<'a> Healing<'a> {
     /// Freezes the user's tree and makes the lab.
-    fn open(request: &'a Request, recorder: &'a Recorder, cancel: &'a CancellationToken) -> Result<Self> {
+    fn open(
+        request: &'a Request,
+        recorder: &'a Recorder,
+        cancel: &'a CancellationToken,
+        oversight: Option<&'a Oversight<'a>>,
+    ) -> Result<Self> {
         let began = Instant::now();
         let suite = &request.suite;
         recorder.record(Event::SuiteFound {
@@ -174,6 +193,8 @@ impl<'a> Healing<'a> {
             request,
             recorder,
             cancel,
+            oversight,
+            overseen: Overseen::default(),
             lab,
             snapshot,
             protected,
@@ -208,10 +229,11 @@ impl<'a> Healing<'a> {
         if let Some(ending) = self.left_alone(&failure) {
             return Ok((ending, Some(failure)));
         }
-        let docket = self.docket(red);
-        let ending = match self.tiers(&docket, &failure, triaged.green.as_ref()).await? {
-            Some((winner, tier)) => self.prove(&docket, &failure, winner, tier)?,
-            None => self.escalate(&failure, &decision.blame)?,
+        let mut docket = self.docket(red);
+        let ending = match self.tiers(&mut docket, &failure, triaged.green.as_ref()).await? {
+            Tiers::Healed(winner, tier) => self.prove(&docket, &failure, *winner, tier)?,
+            Tiers::Flaky => Ending::Flaky,
+            Tiers::Nothing => self.escalate(&failure, &decision.blame)?,
         };
         Ok((ending, Some(failure)))
     }
@@ -308,36 +330,59 @@ impl<'a> Healing<'a> {
     }
 
     /// Tier 1, then tier 2 as far as allowed.
-    async fn tiers(&mut self, docket: &Docket, failure: &Failure, green: Option<&Sha>) -> Result<Option<(Winner, u8)>> {
-        if let Some(winner) = self.first_tier(docket, failure, green).await? {
-            return Ok(Some((winner, 1)));
+    async fn tiers(&mut self, docket: &mut Docket, failure: &Failure, green: Option<&Sha>) -> Result<Tiers> {
+        match self.first_tier(docket, failure, green).await? {
+            After::Healed(winner) => return Ok(Tiers::Healed(winner, 1)),
+            After::Flaky => return Ok(Tiers::Flaky),
+            After::Exhausted | After::OutOfTime => {}
         }
         if self.request.config.max_tier < 2 || self.cancel.is_cancelled() {
-            return Ok(None);
+            return Ok(Tiers::Nothing);
         }
-        Ok(self.second_tier(docket, failure, green).await?.map(|winner| (winner, 2)))
+        let winner = self.second_tier(docket, failure, green).await?;
+        Ok(winner.map_or(Tiers::Nothing, |winner| Tiers::Healed(Box::new(winner), 2)))
     }
 
-    async fn first_tier(&mut self, docket: &Docket, failure: &Failure, green: Option<&Sha>) -> Result<Option<Winner>> {
+    async fn first_tier(&mut self, docket: &mut Docket, failure: &Failure, green: Option<&Sha>) -> Result<After> {
         let began = Instant::now();
         self.recorder.record(Event::TierStarted { tier: 1 });
         kill_point("tier1-started");
         let time = self.time_for_first_tier();
         let case = self.case(docket, failure.clone(), green.cloned(), time);
-        let raced = self.race(case, docket, time).await?;
-        let (why, winner) = match raced.end {
-            race::RaceEnd::Healed(winner) => ("healed", Some(*winner)),
-            race::RaceEnd::Exhausted => ("exhausted", None),
-            race::RaceEnd::OutOfTime => ("out of time", None),
-            race::RaceEnd::Cancelled => return Err(Error::interrupted()),
+        let stuck = self.stuck();
+        let raced = self.race(case, &self.fixers(), docket, Until { time, stuck: stuck.as_deref() }).await?;
+        drop(stuck);
+        let after = match raced.end {
+            RaceEnd::Healed(winner) => After::Healed(winner),
+            RaceEnd::Exhausted | RaceEnd::Stuck | RaceEnd::OutOfTime => {
+                self.supervised(docket, failure, green, began + time).await?
+            }
+            RaceEnd::Cancelled => return Err(Error::interrupted()),
+        };
+        let why = match &after {
+            After::Healed(_) => "healed",
+            After::Flaky => "flaky",
+            After::Exhausted => "exhausted",
+            After::OutOfTime => "out of time",
         };
         self.recorder.record(Event::TierEnded { tier: 1, why: why.to_owned(), ms: millis(began) });
-        Ok(winner)
+        Ok(after)
     }
 
-    async fn race(&mut self, case: Arc<Case>, docket: &Docket, time: Duration) -> Result<race::Raced> {
-        let fixers = &self.request.fixers;
-        race::race(case, fixers, docket, self.recorder, self.cancel, time, &mut self.seen).await
+    async fn race(
+        &mut self,
+        case: Arc<Case>,
+        fixers: &[Arc<dyn Fixer>],
+        docket: &Docket,
+        until: Until<'_>,
+    ) -> Result<race::Raced> {
+        race::race(case, fixers, docket, self.recorder, self.cancel, until, &mut self.seen).await
+    }
+
+    /// Who races: nobody that asks models once the supervisor said to stop.
+    fn fixers(&self) -> Vec<Arc<dyn Fixer>> {
+        let may = |fixer: &&Arc<dyn Fixer>| !(self.overseen.stopped && fixer.asks_models());
+        self.request.fixers.iter().filter(may).cloned().collect()
     }
 
     /// Half of what is left when another tier may follow, everything otherwise: without history there is nothing to
@@ -376,6 +421,7 @@ impl<'a> Healing<'a> {
             time_left,
             models: Arc::clone(&self.request.models),
             trials: Default::default(),
+            retuned: self.overseen.retuned.clone(),
         })
     }
 
@@ -385,33 +431,6 @@ impl<'a> Healing<'a> {
             return Vec::new();
         };
         outside::parse(&self.lab.store, &self.snapshot.tree, heal.patch.as_bytes()).into_iter().collect()
-    }
-
-    /// Limits for one full run, from how long the red one took.
-    fn limits(&self, red: &Run) -> Limits {
-        let config = &self.request.config;
-        let time = if red.end == End::TimedOut && config.run_time_limit.is_none() {
-            limit_after_hang(red.duration)
-        } else {
-            config.limit_of_run(red.duration)
-        };
-        self.limits_of(time, Some(red))
-    }
-
-    fn limits_of(&self, time: Duration, red: Option<&Run>) -> Limits {
-        let patience = Patience::of(&self.request.config, red);
-        Limits { time, log_cap_bytes: self.log_cap(), background: false, patience }
-    }
-
-    /// The limit for the first run, of which nothing is known: the judge will run everything `repeat` times more, so a
-    /// suite that takes longer than its share of all the time can't be healed in it anyway.
-    fn first_run_limit(&self) -> Duration {
-        let config = &self.request.config;
-        config.run_time_limit.unwrap_or(config.time_limit / (1 + config.repeat.max(1)))
-    }
-
-    fn log_cap(&self) -> u64 {
-        self.request.config.log_cap_bytes
     }
 
     /// Nobody could heal it: remembered, so that it is left alone for a while. The report is made from the events.
@@ -429,14 +448,15 @@ impl<'a> Healing<'a> {
     }
 }
 
-/// A run with a hanging test says nothing of how long a sound one takes, only that it was cut: half of that is given to
-/// the next ones, since several of them have to fit into the time that is left.
-fn limit_after_hang(cut: Duration) -> Duration {
-    (cut / 2).max(SHORTEST_AFTER_HANG).min(cut)
+/// What the tiers came to.
+enum Tiers {
+    /// Healed in this tier.
+    Healed(Box<Winner>, u8),
+    /// The red tests pass when run often enough.
+    Flaky,
+    /// Not healed.
+    Nothing,
 }
-
-/// Starting a test runner on a busy machine takes seconds.
-const SHORTEST_AFTER_HANG: Duration = Duration::from_secs(10);
 
 /// Takes tests out of a run that are no evidence for or against anybody.
 fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
@@ -447,17 +467,4 @@ fn forget(run: &mut Run, flaky: &BTreeSet<TestId>) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn after_a_hang_runs_get_half_of_what_was_cut() {
-        let s = Duration::from_secs;
-        assert_eq!(limit_after_hang(s(60)), s(30));
-        assert_eq!(limit_after_hang(s(16)), s(10));
-        assert_eq!(limit_after_hang(s(4)), s(4));
-    }
 }

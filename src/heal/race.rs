@@ -26,6 +26,8 @@ const HANDOVER: Duration = Duration::from_secs(3);
 const WEAK_GRACE: Duration = Duration::from_secs(5);
 /// …or for this part of the time that the race took so far, whichever is longer.
 const WEAK_GRACE_PART: f64 = 0.5;
+/// So often it is looked whether those who ask models get anywhere, once only they are left.
+const STUCK_LOOK: Duration = Duration::from_secs(2);
 /// Diffs in events are cut here.
 const DIFF_CAP_BYTES: usize = 64 * 1024;
 
@@ -63,8 +65,34 @@ pub enum RaceEnd {
     Exhausted,
     /// The time for this tier ran out.
     OutOfTime,
+    /// Only fixers that ask models were left, and they got nowhere.
+    Stuck,
     /// We were asked to stop.
     Cancelled,
+}
+
+/// When a race is over although nobody has won.
+pub struct Until<'u> {
+    /// Its time ran out.
+    pub time: Duration,
+    /// Do these fixers, which ask models and are the only ones left, get nowhere? None: nobody looks.
+    pub stuck: Option<&'u (dyn Fn(&BTreeSet<&'static str>) -> bool + Send + Sync)>,
+}
+
+/// Who is still at work.
+struct AtWork {
+    /// How many of those that need no model.
+    model_free: watch::Receiver<usize>,
+    /// Those that ask some.
+    asking: watch::Receiver<BTreeSet<&'static str>>,
+}
+
+impl AtWork {
+    /// Those that ask models, when they are the only ones left.
+    fn only_asking(&self) -> Option<BTreeSet<&'static str>> {
+        let asking = self.asking.borrow().clone();
+        (*self.model_free.borrow() == 0 && !asking.is_empty()).then_some(asking)
+    }
 }
 
 /// What a race leaves behind.
@@ -165,7 +193,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// Lets `fixers` race on `case` for at most `time`. `seen` holds the hashes of patches that were judged before (in an
+/// Lets `fixers` race on `case`, at most as `until` says. `seen` holds the hashes of patches that were judged before (in an
 /// earlier tier): they are not judged again.
 ///
 /// # Errors
@@ -176,21 +204,21 @@ pub async fn race(
     docket: &Docket,
     recorder: &Recorder,
     cancel: &CancellationToken,
-    time: Duration,
+    until: Until<'_>,
     seen: &mut HashSet<String>,
 ) -> Result<Raced> {
     let stop = cancel.child_token();
     let (sender, mut candidates) = mpsc::channel(QUEUE);
-    let mut tasks = start(&case, fixers, &sender, recorder, &stop);
+    let (mut tasks, at_work) = start(&case, fixers, &sender, recorder, &stop);
     drop(sender);
     let mut race =
         Race { docket, recorder, cancel, case, waiting: Vec::new(), seen, weak: None, began: Instant::now() };
-    let outcome = run(&mut race, &mut candidates, time, &stop).await;
+    let outcome = run(&mut race, &mut candidates, &until, &at_work, &stop).await;
     stop.cancel();
     candidates.close();
     let findings = gather(&mut tasks, fixers).await;
     let end = match outcome? {
-        RaceEnd::Exhausted | RaceEnd::OutOfTime if race.weak.is_some() => match race.weak.take() {
+        RaceEnd::Exhausted | RaceEnd::OutOfTime | RaceEnd::Stuck if race.weak.is_some() => match race.weak.take() {
             Some(winner) => RaceEnd::Healed(Box::new(winner)),
             None => RaceEnd::Exhausted,
         },
@@ -203,10 +231,11 @@ pub async fn race(
 async fn run<'a>(
     race: &mut Race<'a>,
     candidates: &mut mpsc::Receiver<Candidate>,
-    time: Duration,
+    until: &Until<'_>,
+    at_work: &AtWork,
     stop: &CancellationToken,
 ) -> Result<RaceEnd> {
-    let deadline = tokio::time::sleep(time);
+    let deadline = tokio::time::sleep(until.time);
     tokio::pin!(deadline);
     let mut judging: Option<Judging<'a>> = None;
     let mut open = true;
@@ -225,6 +254,7 @@ async fn run<'a>(
         if judging.is_none() && !open {
             return Ok(RaceEnd::Exhausted);
         }
+        let idle = open && !late && judging.is_none() && race.weak.is_none() && until.stuck.is_some();
         let grace_over = async {
             match weak_until {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -263,6 +293,12 @@ async fn run<'a>(
                 late = true;
                 stop.cancel();
             }
+            () = tokio::time::sleep(STUCK_LOOK), if idle => {
+                let (Some(stuck), Some(asking)) = (until.stuck, at_work.only_asking()) else { continue };
+                if stuck(&asking) {
+                    return Ok(RaceEnd::Stuck);
+                }
+            }
         }
     }
 }
@@ -274,10 +310,12 @@ fn start(
     sender: &mpsc::Sender<Candidate>,
     recorder: &Recorder,
     stop: &CancellationToken,
-) -> JoinSet<(&'static str, Findings)> {
+) -> (JoinSet<(&'static str, Findings)>, AtWork) {
     let mut tasks = JoinSet::new();
     let (working, model_free) = watch::channel(fixers.iter().filter(|f| !f.asks_models()).count());
-    let working = Arc::new(working);
+    let names = fixers.iter().filter(|f| f.asks_models()).map(|f| f.name()).collect::<BTreeSet<_>>();
+    let (asks, asking) = watch::channel(names);
+    let (working, asks) = (Arc::new(working), Arc::new(asks));
     for fixer in fixers {
         let (fixer, case) = (Arc::clone(fixer), Arc::clone(case));
         let desk = Desk {
@@ -287,7 +325,7 @@ fn start(
             cancel: stop.child_token(),
             model_free: model_free.clone(),
         };
-        let working = Arc::clone(&working);
+        let (working, asks) = (Arc::clone(&working), Arc::clone(&asks));
         tasks.spawn(async move {
             let began = Instant::now();
             desk.recorder.record(Event::FixerStarted { fixer: fixer.name().to_owned() });
@@ -303,13 +341,17 @@ fn start(
                 findings: findings.clone(),
                 ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             });
-            if !fixer.asks_models() {
+            if fixer.asks_models() {
+                asks.send_modify(|names| {
+                    names.remove(fixer.name());
+                });
+            } else {
                 working.send_modify(|n| *n = n.saturating_sub(1));
             }
             (fixer.name(), findings)
         });
     }
-    tasks
+    (tasks, AtWork { model_free, asking })
 }
 
 /// What the fixers learned; whoever does not hand over in time is cut off.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::failure::{ChangedLines, Failure, Suspect, changed};
 use crate::fixer::{Candidate, Label};
-use crate::heal::race::{self, RaceEnd, Winner};
+use crate::heal::race::{self, RaceEnd, Until, Winner};
 use crate::heal::{Healing, millis};
 use crate::judge::{self, Docket, Verdict};
 use crate::lab::history::{History, Origin};
@@ -48,6 +48,8 @@ impl Healing<'_> {
         let began = Instant::now();
         self.recorder.record(Event::TierStarted { tier: 2 });
         kill_point("tier2-started");
+        // what was stuck in tier 1 is another case now: it is looked at as at first
+        self.overseen.start_afresh();
         self.prove_pristine().await?;
         let reverting = self.revert_culprits(docket, green).await?;
         let plain = match &reverting.reverted {
@@ -217,10 +219,10 @@ impl Healing<'_> {
         };
         let failure = self.with_culprit(failure, culprit)?;
         let case = self.case(docket, failure, green, time);
-        let raced = self.race(Arc::clone(&case), docket, time).await?;
+        let raced = self.race(Arc::clone(&case), &self.fixers(), docket, Until { time, stuck: None }).await?;
         match raced.end {
             RaceEnd::Healed(winner) => Ok(Some(*winner)),
-            RaceEnd::Exhausted | RaceEnd::OutOfTime => Ok(None),
+            RaceEnd::Exhausted | RaceEnd::OutOfTime | RaceEnd::Stuck => Ok(None),
             RaceEnd::Cancelled => Err(Error::interrupted()),
         }
     }

@@ -235,7 +235,7 @@ fn loops(run: &Told, stats: &mut Stats) {
                 let of = match of {
                     Loop::Council => &mut stats.council,
                     Loop::Prd => &mut stats.prd,
-                    Loop::Supervise => continue,
+                    Loop::Heal | Loop::Supervise => continue,
                 };
                 of.runs += 1;
                 of.good.n += u64::from(*good);

@@ -52,8 +52,10 @@ pub struct Known {
     pub context: u64,
     /// 1 (a toy) to 10 (the best there is), our own judgement: only orders models.
     pub strength: u8,
-    /// None for what is given away.
+    /// None for what is given away, and where nobody knows it.
     pub price: Option<Price>,
+    /// Given away under exactly this name.
+    pub free: bool,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,8 @@ struct Line {
     answer: Option<String>,
     #[serde(default)]
     free: bool,
+    #[serde(default)]
+    unpriced: bool,
 }
 
 #[derive(Deserialize)]
@@ -76,20 +80,21 @@ struct File {
     models: Vec<Line>,
 }
 
-/// A line without a price that is not said to be free would be a mistake of ours: it is left out, hence paid.
+/// A line without a price that is said to be neither free nor unpriced would be a mistake of ours: it is left out, hence
+/// paid.
 fn read(text: &str) -> Result<Vec<Known>, String> {
     let file: File = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
     let known = |line: Line| {
-        let price = match (line.free, line.prompt, line.answer) {
-            (true, None, None) => None,
-            (false, Some(prompt), Some(answer)) => {
+        let price = match (line.free, line.unpriced, line.prompt, line.answer) {
+            (true, false, None, None) | (false, true, None, None) => None,
+            (false, false, Some(prompt), Some(answer)) => {
                 let read = |t: &str| Money::parse(t).filter(|m| m.0 > 0).ok_or(format!("{}: price {t}", line.id));
                 Some(Price { prompt: read(&prompt)?, answer: read(&answer)? })
             }
-            _ => return Err(format!("{}: either `free: true` or both prices", line.id)),
+            _ => return Err(format!("{}: either `free: true`, `unpriced: true` or both prices", line.id)),
         };
-        let Line { provider, id, family, context, strength, .. } = line;
-        Ok(Known { provider, id, family, context, strength, price })
+        let Line { provider, id, family, context, strength, free, .. } = line;
+        Ok(Known { provider, id, family, context, strength, price, free })
     };
     file.models.into_iter().map(known).collect()
 }
@@ -105,6 +110,7 @@ impl Known {
             context: line.context.unwrap_or(UNKNOWN_CLOUD_CONTEXT),
             strength: line.strength.and_then(|n| u8::try_from(n).ok()).unwrap_or_else(|| strength(&provider, &id)),
             price: Some(price),
+            free: false,
             provider,
             id,
         })
@@ -129,7 +135,7 @@ pub fn find(provider: &str, id: &str) -> Option<&'static Known> {
 /// The tier of `id` at a provider that is not on this machine: free only when the catalog gives exactly it away.
 pub fn cloud_tier(provider: &str, id: &str) -> Tier {
     match find(provider, id) {
-        Some(Known { price: None, .. }) => Tier::Free,
+        Some(Known { free: true, .. }) => Tier::Free,
         Some(_) | None => Tier::Paid,
     }
 }
@@ -197,25 +203,42 @@ mod tests {
             assert!(super::super::providers::find(&known.provider).is_some(), "{known:?}");
             assert!((1..=10).contains(&known.strength) && known.context >= 8192, "{known:?}");
             // what is given away says so in its name
-            assert_eq!(known.price.is_none(), known.id.ends_with(":free"), "{known:?}");
+            assert_eq!(known.free, known.id.ends_with(":free"), "{known:?}");
+            assert!(!known.free || known.price.is_none(), "{known:?}");
         }
     }
 
     #[test]
     fn a_line_with_half_a_price_or_a_price_of_nothing_is_refused() {
         let line = |rest| format!("models: [{{provider: groq, id: x, family: x, context: 9000, strength: 1{rest}}}]");
-        for rest in
-            ["", ", prompt: '1'", ", free: true, prompt: '1', answer: '1'", ", prompt: '0', answer: '1'", ", size: 1"]
-        {
+        for rest in [
+            "",
+            ", prompt: '1'",
+            ", free: true, prompt: '1', answer: '1'",
+            ", unpriced: true, prompt: '1', answer: '1'",
+            ", unpriced: true, free: true",
+            ", prompt: '0', answer: '1'",
+            ", size: 1",
+        ] {
             assert!(read(&line(rest)).is_err(), "{rest}");
         }
         assert!(read(&line(", prompt: '0.1', answer: '1'")).is_ok());
+        let unpriced = read(&line(", unpriced: true")).unwrap();
+        assert!(!unpriced[0].free && unpriced[0].price.is_none(), "nobody knows what it costs: it is not free");
     }
 
     #[test]
     fn an_unknown_price_counts_as_paid() {
         assert_eq!(cloud_tier("openrouter", "qwen/qwen3-coder:free"), Tier::Free);
-        for id in ["qwen/qwen3-coder", "somebody/new:free", "QWEN/qwen3-coder:free", "openrouter/auto", ""] {
+        assert_eq!(cloud_tier("openrouter", "deepseek/deepseek-v4-flash:free"), Tier::Free);
+        for id in [
+            "qwen/qwen3-coder",
+            "deepseek/deepseek-v4-pro",
+            "somebody/new:free",
+            "QWEN/qwen3-coder:free",
+            "openrouter/auto",
+            "",
+        ] {
             assert_eq!(cloud_tier("openrouter", id), Tier::Paid, "{id}");
         }
         assert_eq!(cloud_tier("groq", "qwen/qwen3-coder:free"), Tier::Paid);

@@ -63,7 +63,7 @@ pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, T
             }
             "free" | "paid" => {
                 let free = word == "free";
-                let lines = catalog::all().iter().chain(&settings.added).filter(|k| k.price.is_none() == free);
+                let lines = catalog::all().iter().chain(&settings.added).filter(|k| k.free == free);
                 found.extend(lines.filter_map(|k| cloud(settings, &k.provider, &k.id)));
             }
             named => {

@@ -113,6 +113,7 @@ mod tests {
         let given = [
             "qwen/qwen3-coder:free",
             "deepseek/deepseek-chat-v3.1:free",
+            "deepseek/deepseek-v4-flash:free",
             "openai/gpt-oss-20b:free",
             "meta-llama/llama-3.3-70b-instruct:free",
         ];
@@ -133,7 +134,7 @@ mod tests {
             path in prop::sample::select(vec!["/chat/completions", "/messages", "", "/../v1/chat/completions", "?next=https://api.openai.com"]),
             model in prop::sample::select(vec![
                 "qwen/qwen3-coder:free", "qwen/qwen3-coder", "openai/gpt-oss-20b:free", "gpt-4o", "gpt-5", "claude-sonnet-4-5",
-                "gemini-2.5-pro", "coder-1.5b", "gpt-oss:120b-cloud", "unknown/model:free", "openrouter/auto", "",
+                "gemini-2.5-pro", "deepseek/deepseek-v4-pro", "deepseek/deepseek-v4-flash:free", "coder-1.5b", "gpt-oss:120b-cloud", "unknown/model:free", "openrouter/auto", "",
             ]),
             // a backslash is another way to write `/`, which the list below does not know
             noise in "[ -Z^-~]{0,3}",

@@ -1,6 +1,6 @@
 //! What loops and fixers ask: a turn is routed, looked up in the cache, and asked where it is not kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -18,7 +18,7 @@ use super::send::OnItsWay;
 use super::settings::Settings;
 use super::slots::Slots;
 use super::trouble::{Consequence, Trouble};
-use super::{Reply, Secret, Turn, catalog, embedder, keep, tokens};
+use super::{Reply, Role, Secret, Turn, catalog, embedder, keep, tokens};
 use crate::cache::{Cache, Source};
 use crate::config::{Agent, Tuning};
 use crate::trajectory::{Event, Recorder};
@@ -40,6 +40,8 @@ pub struct Models {
     pub(super) used: Mutex<BTreeMap<String, u64>>,
     /// Why a model is left alone for the rest of the run.
     left: Mutex<BTreeMap<String, String>>,
+    /// Whom anybody asked for an edit in this run, from the cache or not.
+    asked_to_fix: Mutex<BTreeSet<String>>,
 }
 
 /// What a turn wants of the router, beside what its role says.
@@ -106,6 +108,7 @@ impl Models {
             minute: Mutex::default(),
             used: Mutex::default(),
             left: Mutex::default(),
+            asked_to_fix: Mutex::default(),
         })
     }
 
@@ -179,6 +182,11 @@ impl Models {
         self.settings.tools
     }
 
+    /// The models that anybody asked for an edit in this run.
+    pub fn asked_to_fix(&self) -> BTreeSet<String> {
+        locked(&self.asked_to_fix).clone()
+    }
+
     /// What was spent so far.
     pub fn spent(&self) -> Spent {
         self.budget.spent()
@@ -229,6 +237,9 @@ impl Models {
                 evidence: wish.evidence.as_ref().map(Evidence::words),
                 line: decision.line,
             });
+            if turn.role == Role::Fix {
+                locked(&self.asked_to_fix).insert(usable.offer.name.clone());
+            }
             match self.answer(usable, &turn, &need, asker).await {
                 Ok(answered) if wish.not_families.contains(&answered.family) => {
                     strange.push(answered.model);

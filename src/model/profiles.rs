@@ -114,10 +114,29 @@ mod tests {
                     let (provider, id) = entry.split_once('/').unwrap();
                     assert!(providers::find(provider).is_some());
                     let known = catalog::find(provider, id).unwrap_or_else(|| panic!("{entry} is not in the catalog"));
-                    assert!(known.price.is_none() || profile == "paid", "{entry} costs something in {profile}");
+                    assert!(known.free || profile == "paid", "{entry} costs something in {profile}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_supervisor_is_deepseek_flash_for_nothing_then_deepseek_pro_for_money_and_whoever_is_named_instead() {
+        const FLASH: &str = "openrouter/deepseek/deepseek-v4-flash:free";
+        const PRO: &str = "openrouter/deepseek/deepseek-v4-pro";
+        let offers = [offer("ollama/a", Tier::Local), offer(FLASH, Tier::Free), offer(PRO, Tier::Paid)];
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let first = |job, configured: &[&str], models: &[&str]| {
+            named(job, &words(configured), &words(models), &offers).first().cloned().unwrap_or_default()
+        };
+        for models in [&["local", "free"][..], &["free", "paid"]] {
+            assert_eq!(first(Job::Supervisor, &[], models), FLASH);
+        }
+        assert_eq!(first(Job::SupervisorLast, &[], &["free", "paid"]), PRO);
+        assert_eq!(first(Job::Supervisor, &["ollama/a"], &["free", "paid"]), "ollama/a");
+        assert_eq!(first(Job::Supervisor, &[], &["local"]), "ollama/a");
+        let pro = catalog::find("openrouter", "deepseek/deepseek-v4-pro").unwrap();
+        assert!(!pro.free && pro.price.is_none(), "its price is not known: it counts as paid");
     }
 
     #[test]

@@ -5,39 +5,58 @@ use super::Message;
 /// A message costs this many tokens on top of its text (role, separators).
 const PER_MESSAGE: u64 = 4;
 
+/// What a byte is, as far as it is counted.
+const LETTER: u8 = 0;
+const DIGIT: u8 = 1;
+const BLANK: u8 = 2;
+/// Anything else, and the first byte of a character outside of ASCII.
+const SINGLE: u8 = 3;
+/// The rest of such a character.
+const REST: u8 = 4;
+
+/// By byte: a prompt is counted for every turn, and more than once.
+static KINDS: [u8; 256] = {
+    let mut kinds = [SINGLE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
+        let kind = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b' ' => BLANK,
+            0x80..=0xbf => REST,
+            _ => SINGLE,
+        };
+        kinds[byte] = kind;
+        byte += 1;
+    }
+    kinds
+};
+
 /// Tokens of `text`: words count one for every five letters begun, numbers one for every two digits, every other
 /// character (but single blanks) one; letters outside of ASCII one each.
 pub fn count(text: &str) -> u64 {
-    let (mut total, mut letters, mut digits, mut blanks) = (0u64, 0u64, 0u64, 0u64);
-    let mut flush = |letters: &mut u64, digits: &mut u64, blanks: &mut u64| {
-        let sum = letters.div_ceil(5) + digits.div_ceil(2) + if *blanks > 1 { blanks.div_ceil(8) } else { 0 };
-        (*letters, *digits, *blanks) = (0, 0, 0);
-        total += sum;
-    };
-    let mut single = 0u64;
-    for c in text.chars() {
-        if c.is_ascii_alphabetic() {
-            if digits + blanks > 0 {
-                flush(&mut letters, &mut digits, &mut blanks);
-            }
-            letters += 1;
-        } else if c.is_ascii_digit() {
-            if letters + blanks > 0 {
-                flush(&mut letters, &mut digits, &mut blanks);
-            }
-            digits += 1;
-        } else if c == ' ' {
-            if letters + digits > 0 {
-                flush(&mut letters, &mut digits, &mut blanks);
-            }
-            blanks += 1;
-        } else {
-            flush(&mut letters, &mut digits, &mut blanks);
-            single += 1;
+    let bytes = text.as_bytes();
+    let (mut total, mut at) = (0, 0);
+    while at < bytes.len() {
+        let (kind, start) = (KINDS[bytes[at] as usize], at);
+        at += 1;
+        if kind >= SINGLE {
+            total += u64::from(kind == SINGLE);
+            continue;
         }
+        while at < bytes.len() && KINDS[bytes[at] as usize] == kind {
+            at += 1;
+        }
+        let run = (at - start) as u64;
+        total += match kind {
+            LETTER => run.div_ceil(5),
+            DIGIT => run.div_ceil(2),
+            _ if run > 1 => run.div_ceil(8),
+            _ => 0,
+        };
     }
-    flush(&mut letters, &mut digits, &mut blanks);
-    total + single
+    total
 }
 
 /// Tokens of a whole prompt.
@@ -56,7 +75,11 @@ mod tests {
         let code = "def find(values, wanted):\n    low, high = 0, len(values) - 1\n    while low < high:\n";
         assert!((26..=42).contains(&count(code)), "{}", count(code));
         assert!((6..=12).contains(&count("assert 12345 == x")));
-        assert_eq!(count(""), 0);
+        for (text, tokens) in
+            [("", 0), ("a b", 2), ("abcdef", 2), ("12345", 3), ("a  b", 3), ("ab  cd1234é\n", 7), ("größe", 4)]
+        {
+            assert_eq!(count(text), tokens, "{text}");
+        }
     }
 
     proptest! {

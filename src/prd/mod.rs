@@ -3,6 +3,9 @@
 
 pub mod document;
 pub mod finding;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz_tests;
 pub mod gate;
 pub mod guard;
 pub mod history;

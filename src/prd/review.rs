@@ -1,12 +1,14 @@
 //! What reviewers say of a section: three scores with quoted evidence, and what of it counts; the median of several.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::model::{Message, Trouble, repair};
 use crate::prd::finding::Dimension;
 use crate::prd::score::Scores;
-use crate::turns::text::{can_be_found, short, stands_in};
+use crate::turns::text::{can_be_found, plain, short, stands_in_plain};
 
 const REVIEW: &str = include_str!("prompts/review.md");
 
@@ -103,6 +105,12 @@ pub fn messages(title: &str, section: &str) -> Vec<Message> {
 
 /// The schema of the reply.
 pub fn schema() -> Value {
+    // every review asks with the same one
+    static SCHEMA: LazyLock<Value> = LazyLock::new(made);
+    SCHEMA.clone()
+}
+
+fn made() -> Value {
     let score = json!({"type": "number", "minimum": 0, "maximum": 1});
     let text = json!({"type": "string"});
     let problem = json!({
@@ -145,7 +153,7 @@ fn score(value: &Value) -> Option<f64> {
 /// # Errors
 /// When it is no such object, or holds no score.
 pub fn read(reply: &str, section: &str) -> Result<Review, Trouble> {
-    let value = repair::json(reply)?;
+    let (value, plain) = (repair::json(reply)?, plain(section));
     let mut problems: Vec<Problem> = Vec::new();
     let mut dropped = 0;
     const PROBLEMS_MOST: usize = 12;
@@ -154,7 +162,7 @@ pub fn read(reply: &str, section: &str) -> Result<Review, Trouble> {
         let dimension = Dimension::ALL.into_iter().find(|d| d.name() == text("dimension").trim().to_ascii_lowercase());
         let (quote, why) = (text("quote"), text("why"));
         match dimension {
-            Some(dimension) if can_be_found(quote) && stands_in(quote, section) && !why.trim().is_empty() => {
+            Some(dimension) if can_be_found(quote) && stands_in_plain(quote, &plain) && !why.trim().is_empty() => {
                 problems.push(Problem { dimension, quote: short(quote, 200), why: short(why, 400) });
             }
             _ => dropped += 1,

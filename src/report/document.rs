@@ -85,6 +85,9 @@ pub struct Document {
     pub no_culprit: Option<String>,
     /// Reverts that were tried.
     pub reverts: Vec<Revert>,
+    /// What the supervisor said of stalls, in order, and what came of it.
+    #[serde(default)]
+    pub stalls: Vec<StallInfo>,
     /// The likely diagnosis in plain words.
     pub diagnosis: Vec<String>,
     /// What to try next.
@@ -352,6 +355,27 @@ pub struct Culprit {
     pub date: String,
     /// How it was found.
     pub how: String,
+}
+
+/// What the supervisor said of a stall, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StallInfo {
+    /// The same stall has the same one.
+    pub fingerprint: String,
+    /// Who says it: `rules`, `free`, `paid`.
+    pub tier: String,
+    /// What is stuck: `ambiguous_prompt`, …
+    pub cause: String,
+    /// The one change to try: `switch_model`, …
+    pub change: String,
+    /// The events that say so.
+    pub evidence: Vec<String>,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// The change was made.
+    pub applied: bool,
+    /// The judge let a patch pass after it.
+    pub resolved: bool,
 }
 
 /// A revert that was tried.

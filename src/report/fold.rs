@@ -6,7 +6,7 @@ use super::document::{
     Attempt, BlameInfo, Culprit, DisagreementInfo, Document, FailureInfo, FileDelta, FixerInfo, HealInfo, Miss,
     Outcome, ReasonInfo, Revert, SCHEMA, SnapshotInfo, SuiteInfo, SuiteRun, SuspectInfo, TestCounts, TierInfo,
 };
-use super::{asked, diagnosis, timeline};
+use super::{asked, diagnosis, stuck, timeline};
 use crate::error::Exit;
 use crate::trajectory::{Entry, Event, LoopEvent, Purpose};
 use crate::words::{Blame, Disagreement, End, Ended, Findings, Label, Verdict};
@@ -86,6 +86,7 @@ impl Fold {
             culprit: None,
             no_culprit: None,
             reverts: Vec::new(),
+            stalls: Vec::new(),
             diagnosis: Vec::new(),
             next: Vec::new(),
             reproduce: Vec::new(),
@@ -179,7 +180,8 @@ impl Fold {
         }
     }
 
-    /// A council or a PRD has no tests to tell of: its subject and its end are the headline.
+    /// A council or a PRD has no tests to tell of: its subject and its end are the headline. What the supervisor says is
+    /// told of every loop.
     fn in_loop(&mut self, event: &LoopEvent) {
         match event {
             LoopEvent::Began { of, subject, .. } => self.subject = Some(format!("{}: {subject}", of.name())),
@@ -191,10 +193,10 @@ impl Fold {
             | LoopEvent::Settled { .. }
             | LoopEvent::RoundEnded { .. }
             | LoopEvent::Scored { .. }
-            | LoopEvent::Revised { .. }
-            | LoopEvent::Diagnosed { .. }
-            | LoopEvent::Tried { .. }
-            | LoopEvent::Resolved { .. } => {}
+            | LoopEvent::Revised { .. } => {}
+            LoopEvent::Diagnosed { .. } | LoopEvent::Tried { .. } | LoopEvent::Resolved { .. } => {
+                stuck::take(&mut self.document.stalls, event);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::escape::{first_lines, html, one_line};
 use super::fold::verdict_words;
 use super::markdown::label_words;
 use super::numbers::{count, seconds};
-use super::timeline;
+use super::{stuck, timeline};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--good:#1a7f37;--bad:#cf222e;--add:#1a7f3722;--del:#cf222e22}\
@@ -28,6 +28,7 @@ pub fn render(document: &Document) -> String {
         heal_section(&mut body, heal);
     }
     list(&mut body, "Likely", &document.diagnosis);
+    list(&mut body, "What was stuck", &stuck::lines(document));
     list(&mut body, "What to try next", &document.next);
     if document.heal.is_none() && !document.reproduce.is_empty() {
         body.push_str(&format!("<h2>How to reproduce</h2>\n<pre>{}</pre>\n", html(&document.reproduce.join("\n"))));

@@ -6,7 +6,7 @@ use super::document::{Attempt, Document, FixerInfo, HealInfo, Outcome};
 use super::escape::{self, code, fence, markdown as text};
 use super::fold::verdict_words;
 use super::numbers::{count, seconds};
-use super::timeline;
+use super::{stuck, timeline};
 
 /// Lists are cut here: a suite with ten thousand red tests has one reason, not ten thousand.
 const MOST_TESTS: usize = 30;
@@ -28,6 +28,7 @@ pub fn render(document: &Document) -> String {
         heal_section(&mut out, heal);
     }
     list(&mut out, "Likely", &document.diagnosis);
+    list(&mut out, "What was stuck", &stuck::lines(document));
     list(&mut out, "What to try next", &document.next);
     reproduce(&mut out, document);
     red(&mut out, document);

@@ -17,6 +17,7 @@ pub mod otlp;
 pub mod prd;
 pub mod sarif;
 pub mod stats;
+pub mod stuck;
 pub mod timeline;
 mod write;
 

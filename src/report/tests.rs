@@ -303,6 +303,15 @@ fn of_kind(kind: u32, a: String, b: String, n: u64, small: u8) -> Event {
             good: true,
             rounds: 2,
         }),
+        24 => Event::Loop(crate::trajectory::LoopEvent::Diagnosed {
+            of: crate::trajectory::Loop::Heal,
+            fingerprint: a.clone(),
+            tier: b.clone(),
+            cause: a.clone(),
+            change: b,
+            evidence: vec![a],
+            confidence: f64::NAN,
+        }),
         _ => Event::RunEnded { outcome: a.clone(), exit: small, ms: n, runs: [(b, n)].into() },
     }
 }

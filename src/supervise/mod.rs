@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use diagnosis::{Cause, Change, Diagnosis};
 pub use stall::Stall;
 pub use step::Step;
-pub use watch::{Advice, Asks, Book, Oversight, Tier};
+pub use watch::{Advice, Asks, Book, Oversight, Said, Tier};
 
 /// What the supervisor sees in a trajectory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -115,6 +115,8 @@ fn of_entry(entry: &Entry) -> Made {
 fn of_loop(event: &LoopEvent) -> Made {
     let who = |actor: &str, kind| vec![(actor.to_owned(), kind)];
     match event {
+        // who looks on is no part of what is looked at
+        LoopEvent::Turn(turn) if turn.of == Loop::Supervise => Vec::new(),
         LoopEvent::Turn(turn) => match turn.outcome.as_str() {
             RATE_LIMITED => who(&turn.actor, Kind::Wait),
             "out-of-budget" => who(&turn.actor, Kind::Limit),

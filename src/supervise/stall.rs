@@ -1,6 +1,6 @@
 //! The stall rules: pure functions over steps. Waiting is no stall, and progress makes every rule start over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -175,6 +175,20 @@ pub fn seen(rule: Rule, steps: &[Step]) -> Option<Stall> {
     let last: Vec<&Step> = steps.iter().filter(|step| step.kind != Kind::Wait).rev().take(SHOWN).collect();
     let last: Vec<&Step> = last.into_iter().rev().collect();
     (!last.is_empty()).then(|| stall(rule, "", &last, "the loop itself sees that it gets nowhere".into()))
+}
+
+/// Actors whose last `turns` turns all say the same: whatever else they are asked, they have nothing else to say.
+pub fn repeating(steps: &[Step], turns: usize) -> BTreeSet<&str> {
+    let mut said: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for step in steps {
+        if let Kind::Turn { text, .. } = &step.kind {
+            said.entry(&step.actor).or_default().push(text);
+        }
+    }
+    let same = |texts: &Vec<&str>| {
+        last(texts, turns).is_some_and(|same| same.windows(2).all(|pair| text::likeness(pair[0], pair[1]) >= SAME))
+    };
+    said.into_iter().filter(|(_, texts)| same(texts)).map(|(actor, _)| actor).collect()
 }
 
 fn stall(rule: Rule, on: &str, steps: &[&Step], what: String) -> Stall {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::likeness;
+
 /// What is compared: words in small letters, without anything that holds a digit.
 pub fn words(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -15,11 +17,7 @@ pub fn likeness(a: &str, b: &str) -> f64 {
     if a == b {
         return 1.0;
     }
-    let (a, b) = (words(a), words(b));
-    let all = a.union(&b).count();
-    #[allow(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 words")]
-    let share = if all == 0 { 0.0 } else { a.intersection(&b).count() as f64 / all as f64 };
-    share
+    likeness::share(&words(a), &words(b))
 }
 
 #[cfg(test)]

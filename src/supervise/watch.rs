@@ -129,25 +129,52 @@ impl Book {
     }
 }
 
-/// Looks at `steps` and asks whoever is next about the first stall; the loop itself has `seen` one, which counts when the
-/// rules here see none. `can` says which changes the loop is able to make: what it can't is noted, and the next is asked.
+/// What came of asking about a stall.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    /// The change to try now; none: nobody has one that can be made.
+    pub advice: Option<Advice>,
+    /// What was said before it and can't be made here, or was tried before.
+    pub left: Vec<Advice>,
+}
+
+impl Said {
+    /// The events that tell of it in the loop `of`: what was left, then what is tried now.
+    pub fn events(&self, of: Loop) -> Vec<LoopEvent> {
+        let left = self.left.iter().map(|advice| (advice, false));
+        let now = self.advice.iter().map(|advice| (advice, true));
+        left.chain(now).flat_map(|(advice, applied)| [advice.diagnosed(of), advice.tried(applied)]).collect()
+    }
+}
+
+/// The events that the loop met its own verifier, after the changes `made` in their order: of several for one stall the
+/// last one helped.
+pub fn resolved(made: &[Advice]) -> Vec<LoopEvent> {
+    let is_last = |at: usize| made[at + 1..].iter().all(|later| later.fingerprint != made[at].fingerprint);
+    (0..made.len()).filter(|at| is_last(*at)).map(|at| made[at].resolved()).collect()
+}
+
+/// Looks at `steps` and asks whoever is next about the first stall. What the loop itself has `seen` counts when the rules
+/// here see none; with neither nobody is asked. `can` says which changes the loop is able to make: what it can't is noted,
+/// and the next is asked.
 pub async fn advise(
     steps: &[Step],
-    seen: Rule,
+    seen: Option<Rule>,
     book: &mut Book,
     asks: Option<&dyn Asks>,
     can: &(dyn Fn(Change) -> bool + Sync),
-) -> Option<Advice> {
+) -> Said {
+    let mut said = Said::default();
     let mut stalls = look(steps).stalls;
     if stalls.is_empty() {
-        stalls.push(stall::seen(seen, steps)?);
+        stalls.extend(seen.and_then(|rule| stall::seen(rule, steps)));
     }
     let by_rules = diagnose(steps, &stalls);
-    let print = stalls.swap_remove(0).fingerprint;
+    let Some(print) = stalls.into_iter().next().map(|stall| stall.fingerprint) else { return said };
     while let Some(tier) = book.next(&print) {
         let diagnosis = match tier {
             Tier::Rules => Some(by_rules.clone()),
-            Tier::Paid if !book.may_pay(&print) => return None,
+            Tier::Paid if !book.may_pay(&print) => return said,
             Tier::Free | Tier::Paid => {
                 let prompt = opinion::prompt(steps, &by_rules);
                 let reply = match asks {
@@ -163,9 +190,12 @@ pub async fn advise(
         };
         let usable = can(diagnosis.change) && !book.was_tried(&print, diagnosis.change);
         book.note(&print, tier, usable.then_some(diagnosis.change));
+        let advice = Advice { fingerprint: print.clone(), tier, diagnosis };
         if usable {
-            return Some(Advice { fingerprint: print, tier, diagnosis });
+            said.advice = Some(advice);
+            return said;
         }
+        said.left.push(advice);
     }
-    None
+    said
 }

@@ -1,8 +1,8 @@
-//! What happens in the loops that think in turns: the council, the PRD loop, and the supervisor's diagnoses.
+//! What happens in the loops that think in turns: the council, the PRD loop, and what the supervisor says of any loop.
 
 use serde::{Deserialize, Serialize};
 
-/// A loop that thinks in turns.
+/// A loop that thinks in turns, or is looked at by somebody who does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Loop {
@@ -12,6 +12,8 @@ pub enum Loop {
     Prd,
     /// Somebody looks at a trajectory from outside.
     Supervise,
+    /// Fixers race for a patch that the judge lets pass. Their turns have events of their own.
+    Heal,
 }
 
 impl Loop {
@@ -21,6 +23,7 @@ impl Loop {
             Loop::Council => "council",
             Loop::Prd => "prd",
             Loop::Supervise => "supervise",
+            Loop::Heal => "heal",
         }
     }
 

@@ -1,5 +1,6 @@
 //! The trajectory: every event of a run, as one enum, in an append-only log that survives a kill and many writers.
 
+mod kept;
 pub mod log;
 pub mod loops;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::words::Purpose;
 use crate::words::{Blame, Commit, Disagreement, End, Findings, Label, Reason, Suspect, Verdict};
+pub use kept::Kept;
 pub use loops::{Loop, LoopEvent, TurnTaken};
 
 /// Version of the event schema; a reader refuses what is newer.
@@ -132,7 +134,7 @@ pub enum Event {
     TierEnded {
         /// 1, 2 or 3.
         tier: u8,
-        /// Why it ended: `healed`, `exhausted`, `out of time`, `cancelled`.
+        /// Why it ended: `healed`, `exhausted`, `out of time`, `flaky`, `cancelled`.
         why: String,
         /// Wall time.
         ms: u64,

@@ -2,6 +2,7 @@
 
 pub mod live;
 pub mod past;
+pub mod paying;
 pub mod purse;
 #[cfg(test)]
 pub(crate) mod script;
@@ -20,6 +21,7 @@ use crate::model::{Message, Money, Role, Trouble, tokens};
 use crate::trajectory::Loop;
 
 pub use past::Past;
+pub use paying::{Over, Paying};
 
 /// Somebody who can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

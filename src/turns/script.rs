@@ -26,6 +26,8 @@ pub struct Script {
     pub members: Vec<Member>,
     pub rule: Rule,
     pub asked: Mutex<Vec<Question>>,
+    /// Questions are kept.
+    pub keeps: bool,
     pub cost: Money,
 }
 
@@ -36,7 +38,7 @@ pub fn member(name: &str) -> Member {
 impl Script {
     pub fn new(members: &[&str], rule: impl Fn(&Question) -> Says + Send + Sync + 'static) -> Self {
         let members = members.iter().map(|name| member(name)).collect();
-        Self { members, rule: Box::new(rule), asked: Mutex::default(), cost: Money(1000) }
+        Self { members, rule: Box::new(rule), asked: Mutex::default(), keeps: true, cost: Money(1000) }
     }
     pub fn questions(&self) -> Vec<Question> {
         self.asked.lock().unwrap().clone()
@@ -49,7 +51,9 @@ impl Turns for Script {
     }
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Trouble>> {
         Box::pin(async move {
-            self.asked.lock().unwrap().push(question.clone());
+            if self.keeps {
+                self.asked.lock().unwrap().push(question.clone());
+            }
             let model = question.model.clone().unwrap_or_else(|| self.members[0].name.clone());
             let (by, content) = match (self.rule)(question) {
                 Says::Text(text) => (model.clone(), text),
@@ -60,10 +64,11 @@ impl Turns for Script {
                     (model.clone(), text)
                 }
             };
+            let known = self.members.iter().find(|m| m.name == by);
             Ok(Answer {
                 prompt_tokens: tokens::of_messages(&question.messages),
                 answer_tokens: tokens::count(&content),
-                lineage: lineage(&by),
+                lineage: known.map_or_else(|| lineage(&by), |m| m.lineage.clone()),
                 answered_by: by,
                 model,
                 content,

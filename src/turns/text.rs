@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::likeness::share;
+
 /// One form for everything that looks alike: small letters, single blanks, no markup, plain quotation marks and dashes.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -18,7 +20,10 @@ pub fn plain(text: &str) -> String {
         if c == ' ' && (out.ends_with(' ') || out.is_empty()) {
             continue;
         }
-        out.extend(c.to_lowercase());
+        match c.is_ascii() {
+            true => out.push(c.to_ascii_lowercase()),
+            false => out.extend(c.to_lowercase()),
+        }
     }
     out.truncate(out.trim_end().len());
     out
@@ -38,7 +43,12 @@ pub fn can_be_found(quote: &str) -> bool {
 
 /// Do the quoted words stand in `text`, word for word?
 pub fn stands_in(quote: &str, text: &str) -> bool {
-    let (quote, text) = (quoted(quote), plain(text));
+    stands_in_plain(quote, &plain(text))
+}
+
+/// The same, where `text` is [`plain`] already: for several quotes of one text.
+pub fn stands_in_plain(quote: &str, text: &str) -> bool {
+    let quote = quoted(quote);
     if quote.is_empty() {
         return false;
     }
@@ -84,11 +94,7 @@ pub fn likeness(a: &str, b: &str) -> f64 {
     if plain(a) == plain(b) {
         return 1.0;
     }
-    let (a, b) = (words(a), words(b));
-    let all = a.union(&b).count();
-    #[allow(clippy::cast_precision_loss, reason = "a text has fewer than 2^52 words")]
-    let share = if all == 0 { 0.0 } else { a.intersection(&b).count() as f64 / all as f64 };
-    share
+    share(&words(a), &words(b))
 }
 
 /// Do two positions say the same? Numbers and negations are never the same as others.

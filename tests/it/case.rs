@@ -70,6 +70,7 @@ impl Bench {
             time_left: Duration::from_secs(120),
             models: kaizen_ci::model::Models::none(),
             trials: Default::default(),
+            retuned: Default::default(),
         };
         Self { case, _temp: temp }
     }

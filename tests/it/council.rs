@@ -186,27 +186,32 @@ fn a_pull_request_of_the_remote_is_read_without_a_trace_in_refs() {
     assert_eq!(out.status.code(), Some(64), "{}", String::from_utf8_lossy(&out.stderr));
 }
 
-const CHAT: &str = "# Chat\n\n## Goals\n\nThe chat shall save the time of customers. They ask the same questions every day, they wait for an answer by mail, and many of them leave the shop before it comes. A chat that answers while they look at the page keeps them there.\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo.\n";
+pub const CHAT: &str = "# Chat\n\n## Goals\n\nThe chat shall save the time of customers. They ask the same questions every day, they wait for an answer by mail, and many of them leave the shop before it comes. A chat that answers while they look at the page keeps them there.\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo.\n";
+
+pub const REVISED: &str = "## Requirements\n\n- REQ-1: The chat shall answer within 200 ms. Acceptance: 95 of 100 answers come within 200 ms.\n";
 
 /// Two reviewers who like everything but `fast` (they can't know which section they are asked about: what is not there is
 /// dropped), and a writer.
-fn newsroom(revised: &str) -> Table {
+pub fn staff(revised: &str) -> Vec<Server> {
     let problem = |dimension: &str| json!({"dimension": dimension, "quote": "be fast", "why": "how fast?"});
     let problems = json!([problem("clarity"), problem("testability")]);
     let review = json!({"clarity": 0.2, "completeness": 0.9, "testability": 0.2, "problems": problems});
-    let table = Table::new(vec![
+    vec![
         Server::of("writer-70b", &[Step::Say(revised.to_owned())]),
         Server::of("apple-7b", &[say(review.clone())]),
         Server::of("birch-7b", &[say(review)]),
-    ]);
+    ]
+}
+
+fn newsroom(revised: &str) -> Table {
+    let table = Table::new(staff(revised));
     table.project.write("prd.md", CHAT);
     table
 }
 
 #[test]
 fn a_document_is_reviewed_revised_and_written_and_what_is_new_is_marked() {
-    let revised = "## Requirements\n\n- REQ-1: The chat shall answer within 200 ms. Acceptance: 95 of 100 answers come within 200 ms.\n";
-    let table = newsroom(revised);
+    let table = newsroom(REVISED);
     let out = table.run(&["prd", "prd.md", "--json"]);
     let found = document(&out);
     assert_eq!(out.status.code(), Some(0), "{found:#}");

@@ -22,4 +22,5 @@ mod state;
 mod suggest;
 mod suite;
 mod supervise;
+mod supervised;
 mod undo;

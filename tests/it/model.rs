@@ -1,6 +1,6 @@
 //! Models against a scripted server that misbehaves on order, and heals with its answers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kaizen_ci::cache::Source;
@@ -8,7 +8,7 @@ use kaizen_ci::mask::Mask;
 use kaizen_ci::model::client::Client;
 use kaizen_ci::model::router::Evidence;
 use kaizen_ci::model::{Answered, Asker, CachePlace, Message, Models, Role, Trouble, Turn, Wish};
-use kaizen_ci::trajectory::{Entry, Event, Recorder, Sink};
+use kaizen_ci::trajectory::{Event, Kept, Recorder};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -17,15 +17,6 @@ use crate::scripted::{Server, Step};
 
 fn turn(deadline: Duration) -> Turn {
     Turn { answer_tokens: 50, deadline, ..Turn::new(Role::Fix, vec![Message::user("why?")]) }
-}
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Event>>>);
-
-impl Sink for Kept {
-    fn take(&mut self, entry: &Entry) {
-        self.0.lock().unwrap().push(entry.event.clone());
-    }
 }
 
 async fn ask(models: &Models, turn: &Turn) -> Result<Answered, Trouble> {
@@ -151,12 +142,12 @@ async fn a_model_that_is_gone_is_left_alone_and_the_budget_of_requests_ends_aski
 async fn evidence_stands_in_the_event_of_the_decision() {
     let server = Server::new(&[Step::Say("yes".into())]);
     let kept = Kept::default();
-    let recorder = Recorder::new("r", vec![Box::new(kept.clone())]);
+    let recorder = kept.recorder();
     let cancel = CancellationToken::new();
     let asker = Asker { name: "minimal", recorder: &recorder, cancel: &cancel };
     let wish = Wish::of(Some(&Evidence::Progress { green: 3 }));
     server.models(|_| {}).ask(&turn(Duration::from_secs(3)), &wish, asker).await.unwrap();
-    let events = kept.0.lock().unwrap().clone();
+    let events = kept.events();
     let [Event::ModelRouted { evidence, prompt_tokens, line, .. }, Event::ModelAnswered { outcome, .. }] = &events[..]
     else {
         panic!("{events:?}")
@@ -180,7 +171,7 @@ async fn a_turn_is_asked_once_and_served_from_the_cache_from_then_on() {
     let (folder, server) =
         (tempfile::tempdir().unwrap(), Server::new(&[Step::Say("first".into()), Step::Say("second".into())]));
     let kept = Kept::default();
-    let (recorder, cancel) = (Recorder::new("r", vec![Box::new(kept.clone())]), CancellationToken::new());
+    let (recorder, cancel) = (kept.recorder(), CancellationToken::new());
     let asker = Asker { name: "minimal", recorder: &recorder, cancel: &cancel };
     let turn = turn(Duration::from_secs(3));
     for again in [false, true] {
@@ -194,7 +185,7 @@ async fn a_turn_is_asked_once_and_served_from_the_cache_from_then_on() {
     let other = Turn { sample: 1, ..turn };
     assert_eq!(ask(&keeping(&server, folder.path()), &other).await.unwrap().reply.content, "second");
     assert_eq!(server.questions().len(), 2);
-    let events = kept.0.lock().unwrap().clone();
+    let events = kept.events();
     let answered: Vec<_> = events
         .iter()
         .filter_map(|e| match e {
@@ -261,7 +252,7 @@ async fn when_the_one_who_asks_is_cancelled_those_who_wait_for_the_same_ask_inst
     let (first, stop) = (Arc::clone(&models), CancellationToken::new());
     let cancel = stop.clone();
     let kept = Kept::default();
-    let recorder = Recorder::new("r", vec![Box::new(kept.clone())]);
+    let recorder = kept.recorder();
     let leader = tokio::spawn(async move {
         let asker = Asker { name: "first", recorder: &recorder, cancel: &cancel };
         first.ask(&turn(Duration::from_secs(9)), &Wish::default(), asker).await
@@ -272,7 +263,7 @@ async fn when_the_one_who_asks_is_cancelled_those_who_wait_for_the_same_ask_inst
     stop.cancel();
     assert_eq!(leader.await.unwrap(), Err(Trouble::Cancelled));
     assert_eq!(second.await.unwrap().unwrap().reply.content, "for you");
-    let events = kept.0.lock().unwrap().clone();
+    let events = kept.events();
     let said = |e: &Event| matches!(e, Event::ModelAnswered { outcome, .. } if outcome == "cancelled");
     assert!(events.iter().any(said), "{events:?}");
 }
@@ -413,7 +404,7 @@ fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
 }
 
 #[test]
-fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make() {
+fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make_in_a_round() {
     let server = Server::new(&[Step::Say(WRONG.into())]);
     let project = Project::fixture("py-bounds");
     project.write(".kaizen.yml", "strategies: {minimal: {attempts: 6, temperature: 0.4}}\n");
@@ -422,9 +413,11 @@ fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strate
     assert!(matches!(code, 21 | 30), "{document:#}");
     assert!(document["fixers"][0].to_string().contains("stalled"), "{:#}", document["fixers"]);
     let questions = server.questions();
-    assert_eq!(questions.len(), 6);
-    assert_eq!(questions[0].body["temperature"], 0.4);
-    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(6), &json!(6)));
+    // it says the same every time: the rules' warmer round follows, then somebody is asked what else could help
+    assert_eq!(questions.len(), 6 + 6 + 1);
+    let temperature = |n: usize| &questions[n].body["temperature"];
+    assert_eq!((temperature(0), temperature(6)), (&json!(0.4), &json!(0.9)));
+    assert_eq!((&document["models"][0]["turns"], &document["models"][0]["requests"]), (&json!(13), &json!(13)));
 }
 
 #[test]

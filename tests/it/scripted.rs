@@ -35,6 +35,8 @@ pub enum Step {
     Huge,
 }
 
+type Rule = Arc<dyn Fn(usize, &Value) -> Step + Send + Sync>;
+
 /// A request that came in.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -57,15 +59,22 @@ impl Server {
 
     /// Answers questions with `steps`, the last one for ever.
     pub fn of(model: &'static str, steps: &[Step]) -> Self {
+        let steps = steps.to_vec();
+        Self::by(model, move |n, _| steps[n.min(steps.len() - 1)].clone())
+    }
+
+    /// Answers the nth question (from 0) as `rule` says.
+    pub fn by(model: &'static str, rule: impl Fn(usize, &Value) -> Step + Send + Sync + 'static) -> Self {
+        let rule: Rule = Arc::new(rule);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (steps, log) = (steps.to_vec(), Arc::clone(&asked));
+        let log = Arc::clone(&asked);
         let turn = Arc::new(Mutex::new(0));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (steps, log, turn) = (steps.clone(), Arc::clone(&log), Arc::clone(&turn));
-                std::thread::spawn(move || serve(stream, model, &steps, &log, &turn));
+                let (rule, log, turn) = (Arc::clone(&rule), Arc::clone(&log), Arc::clone(&turn));
+                std::thread::spawn(move || serve(stream, model, &rule, &log, &turn));
             }
         });
         Self { url, asked }
@@ -86,7 +95,7 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Asked>>, turn: &Mutex<usize>) {
+fn serve(mut stream: TcpStream, model: &str, rule: &Rule, log: &Mutex<Vec<Asked>>, turn: &Mutex<usize>) {
     let Some((path, head, body)) = request(&mut stream) else { return };
     log.lock().unwrap().push(Asked { path: path.clone(), head, body: body.clone(), at: Instant::now() });
     if path.ends_with("/models") {
@@ -107,7 +116,7 @@ fn serve(mut stream: TcpStream, model: &str, steps: &[Step], log: &Mutex<Vec<Ask
     }
     let step = {
         let mut turn = turn.lock().unwrap();
-        let step = steps[(*turn).min(steps.len() - 1)].clone();
+        let step = rule(*turn, &body);
         *turn += 1;
         step
     };

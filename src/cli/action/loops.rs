@@ -13,6 +13,7 @@ use crate::council::pack::Piece;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Pull;
 use crate::github::order::{self, Order};
+use crate::github::revise::{self, Revision};
 use crate::github::talk::{CommandRunner, Done, Progress, not_configured};
 use crate::github::{clean, names};
 use crate::report::escape::markdown;
@@ -108,10 +109,22 @@ impl Desk<'_> {
         let text = clean::seen(&text, &self.job.mask);
         let args = Reviewed::of(&path, asked.rounds.rounds.map(u32::from), asked.thrift.free);
         let (context, repository) = (self.context.clone(), self.context.repository()?);
-        let config = policy::read(self.text, &args.overrides())?.config;
+        let loaded = policy::read(self.text, &args.overrides())?;
+        let (rules, config) = (policy::rules(&loaded), loaded.config);
         let at = self.context.dir.join(&path);
-        let (comment, _, exit) =
+        let reviewed = text.clone();
+        let (comment, revised, exit) =
             apart(move || prd_review::answer(&context, &repository, &config, &args, (&at, &text))).await?;
+        let of_pull = pull.filter(|_| asked.path.is_some() && revised != reviewed);
+        let Some(pull) = of_pull else { return Ok((comment, exit)) };
+        let path = path.to_string_lossy();
+        let revision = Revision { pull, path: &path, reviewed: &reviewed, revised: &revised, rules };
+        let handed = revise::hand_over(client, self.args.deliver, &revision, &self.job.mask).await.words();
+        // behind the answer itself, before its tables
+        let comment = match comment.split_once("\n\n") {
+            Some((answer, rest)) if !handed.is_empty() => format!("{answer}\n\n{handed}\n\n{rest}"),
+            Some(_) | None => comment,
+        };
         Ok((comment, exit))
     }
 }

@@ -48,7 +48,7 @@ impl Hall<'_> {
                 ask::critic(self.brief, round, &letters, &texts, self.ledger.all(), self.tuning, &critic.name);
             question.deadline = question.deadline.min(self.left());
             let began = Instant::now();
-            let result = self.used(question, |reply| read::critic(reply, &letters)).await;
+            let result = self.paying().used(question, |reply| read::critic(reply, &letters)).await;
             let critic_seat = self.n();
             self.seats[critic_seat].ms += ms(began);
             match result {
@@ -118,8 +118,8 @@ impl Hall<'_> {
         let letters = &letters;
         let asked = questions.into_iter().map(|(seat, question)| {
             let question = Question { deadline: limit, ..question };
-            let hall = &*self;
-            async move { (seat, hall.used(question, |reply| read::ballot(reply, letters)).await) }
+            let paying = self.paying();
+            async move { (seat, paying.used(question, |reply| read::ballot(reply, letters)).await) }
         });
         let mut votes = vec![None; said.len()];
         for (seat, result) in join_all(asked).await {

@@ -19,9 +19,9 @@ use crate::model::catalog::Tier as ModelTier;
 use crate::supervise::stall::Rule;
 use crate::supervise::{self, Book, Change, Oversight};
 use crate::trajectory::{Event, Loop, LoopEvent, Recorder};
-use crate::turns::Turns;
 use crate::turns::purse::Purse;
 use crate::turns::text::short;
+use crate::turns::{Paying, Turns};
 
 /// Changes that are made at most in one council: a debate that needs more is for a person.
 const CHANGES_MOST: usize = 2;
@@ -116,6 +116,10 @@ impl Hall<'_> {
 
     fn say(&self, event: LoopEvent) {
         self.recorder.record(Event::Loop(event));
+    }
+
+    fn paying(&self) -> Paying<'_> {
+        Paying { turns: self.turns, purse: &self.purse, cancel: self.cancel }
     }
 
     fn left(&self) -> Duration {
@@ -239,11 +243,9 @@ impl Hall<'_> {
             Stall::Plateau => Rule::CostWithoutProgress,
             Stall::FlipFlop => Rule::PingPong,
         };
-        let Some(advice) = supervise::watch::advise(&steps, rule, &mut self.book, oversight.asks, &can).await else {
-            return Some(End::Stalled(stall));
-        };
-        self.say(advice.diagnosed(Loop::Council));
-        self.say(advice.tried(true));
+        let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;
+        said.events(Loop::Council).into_iter().for_each(|event| self.say(event));
+        let Some(advice) = said.advice else { return Some(End::Stalled(stall)) };
         let change = advice.diagnosis.change;
         self.advice.push(advice);
         match change {
@@ -273,9 +275,7 @@ impl Hall<'_> {
         };
         let decision = decide::decide(&said, self.ledger.all(), votes.as_deref());
         if end == End::Agreed {
-            for advice in &self.advice {
-                self.say(advice.resolved());
-            }
+            supervise::watch::resolved(&self.advice).into_iter().for_each(|event| self.say(event));
         }
         let rounds = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
         self.say(LoopEvent::Ended { of: Loop::Council, why: end.name(), good: end == End::Agreed, rounds });

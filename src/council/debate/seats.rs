@@ -1,6 +1,6 @@
 //! The seats' part of a round: who is asked what, all at the same time, within the purse, and what is taken of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::join_all;
 
@@ -10,11 +10,10 @@ use crate::council::ask;
 use crate::council::ledger::{Response, Settled, Status};
 use crate::council::read::{self, Said};
 use crate::council::record::{End, RoundInfo};
-use crate::model::trouble::Consequence;
 use crate::model::{Trouble, tokens};
 use crate::trajectory::LoopEvent;
 use crate::turns::text::{same_position, short};
-use crate::turns::{Answer, Question};
+use crate::turns::{Answer, Over, Question};
 
 /// What one turn of a seat brought.
 struct Taken {
@@ -113,53 +112,9 @@ impl Hall<'_> {
     /// One turn of a seat, once more when the first reply can't be used.
     async fn one_seat(&self, seat: usize, question: Question) -> Taken {
         let began = Instant::now();
-        let said = self.used(question, read::seat).await.map(|((said, responses), answer)| (said, responses, answer));
+        let said =
+            self.paying().used(question, read::seat).await.map(|((said, responses), answer)| (said, responses, answer));
         Taken { seat, said, ms: ms(began) }
-    }
-
-    /// Asks and reads, once more when the reply can't be read.
-    pub(super) async fn used<T>(
-        &self,
-        mut question: Question,
-        read: impl Fn(&str) -> Result<T, Trouble>,
-    ) -> Result<(T, Answer), Trouble> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let began = Instant::now();
-            let result = self.paid(&question).await;
-            let trouble = match result {
-                Ok(answer) => match read(&answer.content) {
-                    Ok(value) => return Ok((value, answer)),
-                    Err(trouble) => trouble,
-                },
-                Err(trouble) => trouble,
-            };
-            let left = question.deadline.saturating_sub(began.elapsed());
-            const WORTH_TRYING: Duration = Duration::from_millis(50);
-            if trouble.consequence() != Consequence::BadAnswer || tries == 2 || left < WORTH_TRYING {
-                return Err(trouble);
-            }
-            question = question.once_more(&trouble.to_string());
-            question.deadline = left;
-        }
-    }
-
-    /// One turn within the purse.
-    async fn paid(&self, question: &Question) -> Result<Answer, Trouble> {
-        let worst = question.worst_tokens();
-        if !self.purse.reserve(worst) {
-            return Err(Trouble::OutOfBudget { what: format!("{TOKENS}{} are left", self.purse.left()) });
-        }
-        let result = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Err(Trouble::Cancelled),
-            result = self.turns.ask(question) => result,
-        };
-        if let Ok(answer) = &result {
-            self.purse.settle(worst, answer.prompt_tokens + answer.answer_tokens);
-        }
-        result
     }
 
     /// Takes what a seat said. No: somebody else's model answered for it, which gives no further view.
@@ -223,15 +178,11 @@ impl Hall<'_> {
     }
 }
 
-/// How the purse says that it is the tokens that are over, not the money.
-const TOKENS: &str = "tokens: ";
-
 /// The end that a trouble is, when it is one.
 pub(super) fn over_by(trouble: &Trouble) -> Option<End> {
-    match trouble {
-        Trouble::Cancelled => Some(End::Cancelled),
-        Trouble::OutOfBudget { what } if what.starts_with(TOKENS) => Some(End::TokenCap),
-        Trouble::OutOfBudget { .. } => Some(End::MoneyCap),
-        _ => None,
-    }
+    Over::of(trouble).map(|over| match over {
+        Over::Cancelled => End::Cancelled,
+        Over::Tokens => End::TokenCap,
+        Over::Money => End::MoneyCap,
+    })
 }

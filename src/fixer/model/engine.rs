@@ -150,7 +150,7 @@ impl<'a> Engine<'a> {
             tier: outlook.tier,
             lines: self.spots.len(),
         };
-        plan::steps(&purpose).into()
+        self.case.retuned.steps(plan::steps(&purpose)).into()
     }
 
     async fn run(&mut self) -> Result<Ended> {
@@ -225,9 +225,10 @@ impl<'a> Engine<'a> {
         let told = if step.told { self.history.told(size) } else { String::new() };
         let answer = prompt::answer_tokens(step.form, self.material.unit_tokens()).min(ANSWER_TOKENS);
         let fixed = crate::model::tokens::count(&tail) + crate::model::tokens::count(&told) + 120 + u64::from(answer);
-        let most = if size == Size::Large { PACK_TOKENS } else { SMALL_PACK_TOKENS };
+        let most = self.case.retuned.context(if size == Size::Large { PACK_TOKENS } else { SMALL_PACK_TOKENS });
         let budget = outlook.room.saturating_sub(fixed).min(most).max(LEAST_PACK_TOKENS);
-        let (pack, _) = self.material.pack(self.strategy.parts(size), budget, size);
+        let parts = self.strategy.parts(size, self.case.retuned.wide);
+        let (pack, _) = self.material.pack(parts, budget, size);
         let messages = vec![Message::system(prompt::SYSTEM), Message::user(format!("{pack}{told}{tail}"))];
         let mut turn = Turn {
             answer_tokens: answer,
@@ -299,9 +300,15 @@ impl<'a> Engine<'a> {
     }
 
     /// At temperature 0 the answer is kept for whoever asks the same; a warmer turn is asked for its luck, which is another
-    /// one in every run (and the same one again with the same seed).
+    /// one in every run and round (and the same one again with the same seed).
     fn sample(&self, temperature_milli: u16) -> u64 {
-        if temperature_milli == 0 { 0 } else { self.case.seed.wrapping_mul(1000).wrapping_add(self.findings.tried) }
+        if temperature_milli == 0 {
+            return 0;
+        }
+        /// More than any plan asks.
+        const OF_A_ROUND: u64 = 100;
+        let nth = self.case.retuned.round.wrapping_mul(OF_A_ROUND).wrapping_add(self.findings.tried);
+        self.case.seed.wrapping_mul(1000).wrapping_add(nth)
     }
 
     /// Tries every reading of the answer, and proposes the first that turns everything green. True: proposed.

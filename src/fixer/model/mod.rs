@@ -14,6 +14,7 @@ pub mod pack;
 pub mod plan;
 pub mod prompt;
 pub mod regression;
+pub mod retune;
 pub mod stepwise;
 pub mod tools;
 pub mod trial;
@@ -51,13 +52,17 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    /// What all strategies show first, then its own.
-    fn parts(&self, size: Size) -> impl Iterator<Item = Part> + use<> {
+    /// What all strategies show first, then its own; `wide`: then everything there is.
+    fn parts(&self, size: Size, wide: bool) -> impl Iterator<Item = Part> + use<> {
         let units = match size {
+            _ if wide => Part::Units(4),
             Size::Small => Part::Units(2),
             Size::Large => Part::Units(3),
         };
-        [units, Part::Failing, Part::Tests].into_iter().chain(self.more.iter().copied())
+        const ALL: [Part; 4] = [Part::Signatures, Part::Change, Part::Callers, Part::Rules];
+        let more = self.more;
+        let rest = ALL.into_iter().filter(move |part| wide && !more.contains(part));
+        [units, Part::Failing, Part::Tests].into_iter().chain(more.iter().copied()).chain(rest)
     }
 }
 
@@ -73,6 +78,9 @@ impl Fixer for ModelFixer {
         self.0.about
     }
     fn asks_models(&self) -> bool {
+        true
+    }
+    fn is_tunable(&self) -> bool {
         true
     }
     fn propose<'a>(&'a self, case: &'a Case, desk: &'a Desk) -> BoxFuture<'a, Result<Findings>> {
@@ -98,6 +106,9 @@ async fn search(strategy: &'static Strategy, case: &Case, desk: &Desk) -> Result
         return Ok(nothing("no model configured"));
     }
     let tuning = case.models.tuning(strategy.name).await;
+    let Some((tuning, offers)) = case.retuned.left(tuning, offers) else {
+        return Ok(nothing("no other model can be asked"));
+    };
     let named = |name: &String| tuning.models.is_empty() || tuning.models.contains(name);
     if strategy.only_free && !offers.iter().any(|o| o.tier != Tier::Paid && named(&o.name)) {
         return Ok(nothing("it takes too many turns for models with a price"));

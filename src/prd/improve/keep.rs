@@ -1,9 +1,7 @@
 //! What a pass brought: reviews to their sections, the better revision of each, the document's scores, and rewrites whose
 //! critique was written for what is there.
 
-use super::turns::TOKENS;
-use super::{Desk, Pass, Rewrite, Section, Stall, TRIES_MOST, WORSE, hash, is_prose};
-use crate::model::Trouble;
+use super::{Desk, Pass, Rewrite, Section, Stall, TRIES_MOST, WORSE, hash};
 use crate::prd::finding::Dimension;
 use crate::prd::gate::{Gate, Passed};
 use crate::prd::guard;
@@ -12,6 +10,7 @@ use crate::prd::outcome::End;
 use crate::prd::review::{self, Reviewed};
 use crate::prd::{Lint, Severity};
 use crate::trajectory::LoopEvent;
+use crate::turns::Over;
 
 impl Desk<'_> {
     /// Puts reviews to their sections. An end when nobody reviewed anything.
@@ -33,11 +32,10 @@ impl Desk<'_> {
             self.replayed += u32::from(info.replayed);
             self.turn_infos.push(info.clone());
         }
-        let over = pass.troubles.iter().find_map(|trouble| match trouble {
-            Trouble::Cancelled => Some(End::Cancelled),
-            Trouble::OutOfBudget { what } if what.starts_with(TOKENS) => Some(End::TokenCap),
-            Trouble::OutOfBudget { .. } => Some(End::MoneyCap),
-            _ => None,
+        let over = pass.troubles.iter().find_map(Over::of).map(|over| match over {
+            Over::Cancelled => End::Cancelled,
+            Over::Tokens => End::TokenCap,
+            Over::Money => End::MoneyCap,
         });
         self.over = self.over.or(over);
         if self.cancel.is_cancelled() {
@@ -68,8 +66,7 @@ impl Desk<'_> {
                     let from = section.hash.clone();
                     section.tries += 1;
                     section.refused = Some("it scored less than before".into());
-                    section.hash = hash(&best);
-                    section.text = best;
+                    section.put(best);
                     section.reviewed = Some(best_reviewed);
                     let (to, why) = (section.hash.clone(), "it scored less than before: put back".to_owned());
                     self.say(LoopEvent::Revised { round: round + 1, section: at, from, to, taken: false, why });
@@ -87,9 +84,8 @@ impl Desk<'_> {
             let Some(at) = most.filter(|at| growth(&self.sections[*at]) > 0) else { return };
             let section = &mut self.sections[at];
             let from = section.hash.clone();
-            section.text.clone_from(&section.found.0);
+            section.put(section.found.0.clone());
             section.reviewed.clone_from(&section.found.1);
-            section.hash = hash(&section.text);
             section.best = None;
             section.tries += 1;
             let why = "the document would grow beyond 1.3 times what it was".to_owned();
@@ -191,7 +187,7 @@ impl Desk<'_> {
             return exhausted.then_some(End::Stalled(Stall::AllRefused));
         }
         // what is there now was there before, and everything about it is known
-        let known = self.sections.iter().all(|s| s.reviewed.is_some() || !is_prose(&s.text));
+        let known = self.sections.iter().all(|s| s.reviewed.is_some() || !s.prose);
         let new = self.seen.insert(hash(&self.text()));
         (!new && known).then_some(End::Stalled(Stall::FlipFlop))
     }
@@ -205,8 +201,7 @@ impl Desk<'_> {
         if !section.tried.insert(new_hash.clone()) {
             return Err("this revision was tried before".into());
         }
-        section.text = checked.text;
-        section.hash = new_hash.clone();
+        section.put(checked.text);
         section.reviewed = self.known.get(&new_hash).cloned();
         section.revisions += 1;
         section.refused = None;

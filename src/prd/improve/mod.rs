@@ -23,7 +23,7 @@ use crate::supervise::stall::Rule;
 use crate::supervise::{self, Book, Change, Oversight};
 use crate::trajectory::{Event, Loop, LoopEvent, Recorder};
 use crate::turns::purse::Purse;
-use crate::turns::{Member, Turns};
+use crate::turns::{Member, Paying, Turns};
 
 /// How far the loop goes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -77,8 +77,8 @@ pub type Known = std::collections::BTreeMap<String, Reviewed>;
 pub struct Task<'t> {
     /// The document.
     pub text: &'t str,
-    /// Whether the target of a relative link is there.
-    pub exists: &'t (dyn Fn(&str) -> bool + Send + Sync),
+    /// Lints a revision of it: [`crate::prd::lint`] with what is known of the place of its links.
+    pub lint: &'t (dyn Fn(&str) -> Lint + Send + Sync),
     /// How far.
     pub rules: &'t Rules,
     /// Who.
@@ -105,6 +105,8 @@ const CHANGES_MOST: usize = 2;
 struct Section {
     text: String,
     hash: String,
+    /// There is something in it that can be judged.
+    prose: bool,
     reviewed: Option<Reviewed>,
     /// As it was found, with its first review.
     found: (String, Option<Reviewed>),
@@ -116,6 +118,14 @@ struct Section {
     /// Why the last try was not taken.
     refused: Option<String>,
     revisions: u32,
+}
+
+impl Section {
+    /// Another text takes the place of the one that is there.
+    fn put(&mut self, text: String) {
+        (self.hash, self.prose) = (hash(&text), is_prose(&text));
+        self.text = text;
+    }
 }
 
 /// SHA-256 of a text.
@@ -192,6 +202,7 @@ pub async fn improve(
         let found = (text.clone(), reviewed.clone());
         Section {
             hash,
+            prose: is_prose(&text),
             text,
             reviewed,
             found,
@@ -233,6 +244,10 @@ impl Desk<'_> {
         self.recorder.record(Event::Loop(event));
     }
 
+    fn paying(&self) -> Paying<'_> {
+        Paying { turns: self.turns, purse: &self.purse, cancel: self.cancel }
+    }
+
     fn left(&self) -> Duration {
         Duration::from_millis(self.task.rules.time_limit_ms).saturating_sub(self.began.elapsed())
     }
@@ -242,7 +257,7 @@ impl Desk<'_> {
     }
 
     fn lint(&self, text: &str) -> Lint {
-        crate::prd::lint(text, &|to| (self.task.exists)(to))
+        (self.task.lint)(text)
     }
 
     async fn work(&mut self) -> End {
@@ -379,11 +394,9 @@ impl Desk<'_> {
             Stall::FlipFlop => Rule::PingPong,
             Stall::NothingToRewrite | Stall::AllRefused => Rule::CostWithoutProgress,
         };
-        let Some(advice) = supervise::watch::advise(&steps, rule, &mut self.book, oversight.asks, &can).await else {
-            return Some(End::Stalled(stall));
-        };
-        self.say(advice.diagnosed(Loop::Prd));
-        self.say(advice.tried(true));
+        let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;
+        said.events(Loop::Prd).into_iter().for_each(|event| self.say(event));
+        let Some(advice) = said.advice else { return Some(End::Stalled(stall)) };
         let change = advice.diagnosis.change;
         self.advice.push(advice);
         match change {
@@ -406,13 +419,15 @@ impl Desk<'_> {
         // what was rewritten and never reviewed is not handed over
         for at in 0..self.sections.len() {
             let section = &mut self.sections[at];
-            if section.reviewed.is_some() || !is_prose(&section.text) {
+            if section.reviewed.is_some() || !section.prose {
                 continue;
             }
             let found = (section.found.0.clone(), section.found.1.clone());
             let (text, reviewed) = section.best.as_ref().map_or(found, |(text, _, r)| (text.clone(), Some(r.clone())));
-            let (from, to) = (section.hash.clone(), hash(&text));
-            (section.text, section.reviewed, section.hash) = (text, reviewed, to.clone());
+            let from = section.hash.clone();
+            section.put(text);
+            section.reviewed = reviewed;
+            let to = section.hash.clone();
             if from != to {
                 let why = "nobody reviewed it: put back".to_owned();
                 self.say(LoopEvent::Revised { round, section: at, from, to, taken: false, why });
@@ -421,7 +436,7 @@ impl Desk<'_> {
         self.shrink(round);
         let good = end == End::Passed;
         if good {
-            self.advice.iter().for_each(|advice| self.say(advice.resolved()));
+            supervise::watch::resolved(&self.advice).into_iter().for_each(|event| self.say(event));
         }
         let rounds = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
         self.say(LoopEvent::Ended { of: Loop::Prd, why: end.name(), good, rounds });

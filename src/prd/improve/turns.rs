@@ -8,8 +8,7 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use tokio::sync::mpsc;
 
-use super::{Desk, Pass, Rewrite, Section, TRIES_MOST, WORSE, hash, is_prose};
-use crate::model::trouble::Consequence;
+use super::{Desk, Pass, Rewrite, Section, TRIES_MOST, WORSE, hash};
 use crate::model::{Role, Trouble};
 use crate::prd::finding::Dimension;
 use crate::prd::guard;
@@ -18,10 +17,7 @@ use crate::prd::review::{self, Review, Reviewed};
 use crate::prd::writer::{self, Critique};
 use crate::prd::{Lint, Severity};
 use crate::trajectory::Loop;
-use crate::turns::{Answer, Question};
-
-/// How the purse says that it is the tokens that are over, not the money.
-pub(super) const TOKENS: &str = "tokens: ";
+use crate::turns::Question;
 
 impl Desk<'_> {
     /// Reviews what has no review yet, in order, and rewrites what fails, while the next is being reviewed.
@@ -34,7 +30,7 @@ impl Desk<'_> {
                     break;
                 }
                 let mut reviewed = section.reviewed.clone();
-                if reviewed.is_none() && is_prose(&section.text) {
+                if reviewed.is_none() && section.prose {
                     let (new, told, failed) = self.review(round, at, section).await;
                     infos.extend(told);
                     troubles.extend(failed);
@@ -121,7 +117,7 @@ impl Desk<'_> {
                 evidence: None,
             };
             let text = &section.text;
-            async move { (n, self.used(question, |reply| review::read(reply, text)).await) }
+            async move { (n, self.paying().used(question, |reply| review::read(reply, text)).await) }
         });
         let (mut reviews, mut infos, mut troubles) = (Vec::<Review>::new(), Vec::new(), Vec::new());
         for (n, result) in join_all(asked).await {
@@ -171,7 +167,7 @@ impl Desk<'_> {
             evidence: None,
         };
         let whole = self.text();
-        match self.used(question, |reply| writer::read(reply, &text)).await {
+        match self.paying().used(question, |reply| writer::read(reply, &text)).await {
             Ok((new, answer)) => {
                 let info = TurnInfo::of("writer", &answer);
                 let result = guard::check(&text, &new, &whole).map_err(|refused| refused.to_string());
@@ -182,41 +178,6 @@ impl Desk<'_> {
                 let result = Err(trouble.to_string());
                 (Rewrite { section: at, from, by: String::new(), result }, vec![info], vec![trouble])
             }
-        }
-    }
-
-    /// Asks and reads, once more when the reply can't be read.
-    async fn used<T>(
-        &self,
-        mut question: Question,
-        read: impl Fn(&str) -> Result<T, Trouble>,
-    ) -> Result<(T, Answer), Trouble> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let worst = question.worst_tokens();
-            if !self.purse.reserve(worst) {
-                return Err(Trouble::OutOfBudget { what: format!("{TOKENS}{} are left", self.purse.left()) });
-            }
-            let result = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => Err(Trouble::Cancelled),
-                result = self.turns.ask(&question) => result,
-            };
-            let trouble = match result {
-                Ok(answer) => {
-                    self.purse.settle(worst, answer.prompt_tokens + answer.answer_tokens);
-                    match read(&answer.content) {
-                        Ok(value) => return Ok((value, answer)),
-                        Err(trouble) => trouble,
-                    }
-                }
-                Err(trouble) => trouble,
-            };
-            if trouble.consequence() != Consequence::BadAnswer || tries == 2 {
-                return Err(trouble);
-            }
-            question = question.once_more(&trouble.to_string());
         }
     }
 }

@@ -8,6 +8,7 @@ use super::synthetic::{CAUSES, Chance};
 use super::*;
 use crate::supervise::diagnosis::Change;
 use crate::supervise::watch::advise;
+use crate::trajectory::{Loop, LoopEvent};
 
 /// Replies by a script, and keeps what it was asked.
 struct Scripted {
@@ -63,8 +64,9 @@ async fn a_paid_model_is_asked_once_and_only_when_the_free_one_s_change_was_trie
     let everything = |_: Change| true;
     let mut said = Vec::new();
     for _ in 0..6 {
-        let advice = advise(&steps, stall::Rule::ReseededObjections, &mut book, Some(&asks), &everything).await;
-        said.push(advice.map(|a| (a.tier, a.diagnosis.change)));
+        let now = advise(&steps, Some(stall::Rule::ReseededObjections), &mut book, Some(&asks), &everything).await;
+        assert!(now.left.is_empty(), "{now:?}");
+        said.push(now.advice.map(|a| (a.tier, a.diagnosis.change)));
     }
     assert_eq!(
         said[..4],
@@ -91,7 +93,7 @@ async fn without_a_tried_change_of_a_free_model_no_money_is_spent() {
         let asks = Scripted::new(move |_| reply.clone());
         let mut book = Book::default();
         for _ in 0..5 {
-            advise(&steps, stall::Rule::ReseededObjections, &mut book, Some(&asks), &can).await;
+            advise(&steps, Some(stall::Rule::ReseededObjections), &mut book, Some(&asks), &can).await;
         }
         assert_eq!(asks.tiers(), [Tier::Free], "what can't be made, or was made before, was not tried");
     }
@@ -161,4 +163,61 @@ fn the_same_answer_of_a_model_again_and_again_is_seen_by_its_hash() {
     };
     assert_eq!(of(["a1b2", "a1b2", "a1b2"]), [stall::Rule::RepeatedTurns]);
     assert_eq!(of(["a1b2", "c3d4", "e5f6"]), []);
+}
+
+#[tokio::test]
+async fn what_can_not_be_made_is_told_and_without_a_stall_nobody_says_anything() {
+    let asks = Scripted::new(|_| Ok(opinion("widen_context")));
+    let said = advise(&stuck(), None, &mut Book::default(), Some(&asks), &|_| false).await;
+    let told: Vec<_> = said.left.iter().map(|a| (a.tier, a.diagnosis.change)).collect();
+    assert_eq!(told, [(Tier::Rules, Change::RewordRubric), (Tier::Free, Change::WidenContext)]);
+    assert_eq!(said.advice, None);
+    let events = said.events(Loop::Heal);
+    let applied = |event: &LoopEvent| matches!(event, LoopEvent::Tried { applied: true, .. });
+    assert!(events.len() == 4 && !events.iter().any(applied), "{events:?}");
+    // nothing is stuck: nobody is asked, unless the loop itself says that it gets nowhere
+    let quiet = Scripted::new(|_| Ok(opinion("widen_context")));
+    let steps = &stuck()[..1];
+    assert_eq!(advise(steps, None, &mut Book::default(), Some(&quiet), &|_| true).await, Said::default());
+    let seen = Some(stall::Rule::CostWithoutProgress);
+    let said = advise(steps, seen, &mut Book::default(), Some(&quiet), &|_| true).await;
+    assert_eq!((said.advice.unwrap().tier, quiet.tiers()), (Tier::Rules, vec![]));
+}
+
+#[test]
+fn of_several_changes_for_one_stall_the_last_one_is_said_to_have_resolved_it() {
+    let diagnosis = look(&stuck()).diagnosis.unwrap();
+    let advice =
+        |fingerprint: &str, tier| Advice { fingerprint: fingerprint.into(), tier, diagnosis: diagnosis.clone() };
+    let made = [advice("a", Tier::Rules), advice("b", Tier::Rules), advice("a", Tier::Free)];
+    let told: Vec<_> = watch::resolved(&made)
+        .into_iter()
+        .filter_map(|event| match event {
+            LoopEvent::Resolved { fingerprint, tier, .. } => Some(format!("{fingerprint} {tier}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["b rules", "a free"]);
+}
+
+#[test]
+fn who_says_the_same_again_and_again_is_told_apart_from_who_does_not() {
+    let turns = [("a", "one way"), ("b", "one way"), ("a", "one way"), ("b", "another path"), ("a", "one way")];
+    let steps: Vec<Step> = turns.iter().map(|(actor, text)| turn(actor, text)).collect();
+    assert_eq!(stall::repeating(&steps, 3), ["a"].into());
+    assert_eq!(stall::repeating(&steps, 4), [].into());
+}
+
+#[test]
+fn the_supervisor_s_own_turns_are_no_steps_of_the_loop_that_it_looks_at() {
+    let turn = |n: u64, of: &str| {
+        serde_json::json!({
+            "v": 1, "run": "r", "step": n, "time": "2026-11-22T11:00:00Z", "event": "loop", "what": "turn", "loop": of,
+            "actor": "seat 1", "round": 1, "key": "k", "outcome": "answered", "model": "own/a", "answered_by": "a",
+            "family": "a", "words": "abcd", "content": "x", "prompt_tokens": 5, "answer_tokens": 5, "nano_dollars": 0,
+            "cached": false, "replayed": false, "ms": 1,
+        })
+    };
+    let count = |of: &str| steps_of(&Log { cause: None, lines: vec![turn(1, of)] }).len();
+    assert_eq!((count("council"), count("supervise")), (1, 0));
 }

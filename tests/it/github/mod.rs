@@ -8,6 +8,7 @@ mod fake;
 mod install;
 mod moved;
 mod openapi;
+mod revise;
 mod two_jobs;
 
 use std::time::Duration;

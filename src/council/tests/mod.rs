@@ -1,4 +1,7 @@
-//! Tests of the council: fuzzed scripts end inside their caps, converging ones are not stopped, stalling ones are.
+//! Tests of the council: a debate and its ways to end; fuzzed and planned ones beside it.
+
+mod fuzz;
+mod planned;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use super::*;
 use crate::model::Trouble;
 use crate::supervise::{Asks, Oversight, Step, Tier, read as steps_of};
 use crate::trajectory::log::{Line, Reading};
-use crate::trajectory::{Entry, Event, LoopEvent, Recorder, Sink};
+use crate::trajectory::{Entry, Event, Kept, LoopEvent, Recorder};
 use crate::turns::script::{Says, Script, member};
 use crate::turns::seats::Table;
 use crate::turns::{Past, Question, Turns};
@@ -28,27 +31,9 @@ fn script(rule: impl Fn(&Question) -> Says + Send + Sync + 'static) -> Script {
     Script::new(&[SEATS[0], SEATS[1], SEATS[2], CRITICS[0], CRITICS[1]], rule)
 }
 
-/// Keeps what is recorded.
-#[derive(Clone, Default)]
-struct Kept(Arc<std::sync::Mutex<Vec<Entry>>>);
-
-impl Sink for Kept {
-    fn take(&mut self, entry: &Entry) {
-        self.0.lock().unwrap().push(entry.clone());
-    }
-}
-
-impl Kept {
-    fn recorder(&self) -> Recorder {
-        Recorder::new("r", vec![Box::new(self.clone())])
-    }
-    fn entries(&self) -> Vec<Entry> {
-        self.0.lock().unwrap().clone()
-    }
-    fn steps(&self) -> Vec<Step> {
-        let lines = self.entries().into_iter().map(|e| Line::Entry(Box::new(e))).collect();
-        steps_of::steps(&Reading { lines, damaged: 0 })
-    }
+fn steps(kept: &Kept) -> Vec<Step> {
+    let lines = kept.entries().into_iter().map(|e| Line::Entry(Box::new(e))).collect();
+    steps_of::steps(&Reading { lines, damaged: 0 })
 }
 
 async fn held(brief: &Brief, turns: &dyn Turns) -> Record {
@@ -272,7 +257,7 @@ async fn a_stalled_council_makes_the_suggested_change_and_ends_resolved_only_whe
             }
         });
         let kept = Kept::default();
-        let steps = || kept.steps();
+        let steps = || steps(&kept);
         let opinion = Opinion("no object at all");
         let oversight = Oversight { steps: &steps, asks: Some(&opinion) };
         let rules = Rules { rounds: 12, ..Rules::default() };
@@ -321,224 +306,6 @@ impl Chance {
         let word = |c: &mut Self| (0..3).map(|_| SYLLABLES[c.below(SYLLABLES.len())]).collect::<String>();
         (0..n).map(|_| word(self)).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// Anything that a model may do.
-fn anything(seed: u64, q: &Question) -> Says {
-    let mut chance = Chance::of(&[&seed, &q.actor, &q.round, &q.messages.len(), &q.model.as_deref().unwrap_or("")]);
-    let reply = if q.actor == "critic" {
-        let text = &q.messages[1].content;
-        let list: Vec<_> = (0..chance.below(9))
-            .map(|_| {
-                let letter = (b'A' + chance.below(5) as u8) as char;
-                let from = text.char_indices().map(|(i, _)| i).nth(chance.below(text.len() / 2)).unwrap_or(0);
-                let quote: String = if chance.percent(70) {
-                    text[from..].split_whitespace().take(4).collect::<Vec<_>>().join(" ")
-                } else {
-                    chance.words(3)
-                };
-                let why = if chance.percent(30) { "the same old thing again".into() } else { chance.words(6) };
-                (letter, ["minor", "major", "blocker", "?"][chance.below(4)], quote, why)
-            })
-            .collect();
-        let list: Vec<_> = list.iter().map(|(l, s, q, w)| (*l, *s, q.as_str(), w.clone())).collect();
-        objections(&list)
-    } else {
-        let verdicts = ["accepted", "rebutted", "partly", "maybe"];
-        let responses: Vec<_> = ids(q).into_iter().map(|id| (id, verdicts[chance.below(4)], "a reason")).collect();
-        json(&chance.words(2), &chance.words(20), &responses)
-    };
-    match chance.below(20) {
-        0 => Says::Text(String::new()),
-        1 => Says::Text(reply[..reply.char_indices().nth(reply.chars().count() / 2).map_or(0, |(i, _)| i)].to_owned()),
-        2 => Says::Text(format!("<think>{}</think>```json\n{reply}\n```", chance.words(5))),
-        3 => Says::Text(format!("<think>{}", chance.words(5))),
-        4 => Says::Text(chance.words(30)),
-        5 => Says::Text("{\"a\": [[[[{}]]]]}".into()),
-        6 => Says::As(["apple-9b", "zinnia-9b", "birch-1"][chance.below(3)], reply),
-        7 => Says::Trouble(
-            [
-                Trouble::Gone,
-                Trouble::TimedOut,
-                Trouble::RateLimited { after: None },
-                Trouble::Truncated,
-                Trouble::OutOfBudget { what: "money".into() },
-            ][chance.below(5)]
-            .clone(),
-        ),
-        _ => Says::Text(reply),
-    }
-}
-
-#[test]
-#[allow(clippy::print_stderr, reason = "the measured numbers are what a person wants to see")]
-fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let mut ends: std::collections::BTreeMap<String, usize> = Default::default();
-    runtime.block_on(async {
-        for seed in 0..10_000_u64 {
-            let mut chance = Chance(seed);
-            let rules = Rules {
-                rounds: 1 + chance.below(6) as u32,
-                free_rounds: chance.below(9) as u32,
-                tokens: 1000 + 1000 * chance.below(80) as u64,
-                answer_tokens: 400,
-                seed,
-                ..Rules::default()
-            };
-            let turns = script(move |q| anything(seed, q));
-            let brief = brief(rules.clone());
-            let record = held(&brief, &turns).await;
-            let rounds = record.rounds.len();
-            assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize, "{seed}: {rounds} rounds");
-            assert!(record.tokens <= rules.tokens, "{seed}: {} of {} tokens", record.tokens, rules.tokens);
-            assert!(record.objections.len() <= rounds * ledger::RAISED_MOST, "{seed}");
-            assert!(record.rounds.iter().all(|r| r.dropped.len() <= 50), "{seed}");
-            assert!(turns.questions().len() <= (rounds + 2) * 12, "{seed}: {} turns", turns.questions().len());
-            *ends.entry(record.end.name()).or_default() += 1;
-        }
-    });
-    eprintln!("ends of 10,000 fuzzed councils: {ends:?}");
-    assert!(ends.len() >= 7, "the fuzz reaches few endings: {ends:?}");
-}
-
-/// How the critic and the seats behave in a round.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Mood {
-    Converging,
-    Same,
-    Reseeding,
-    Plateau,
-    FlipFlop,
-}
-
-/// A debate with a plan: converging until `onset`, then in the mood `then`.
-fn planned(seed: u64, onset: u32, then: Mood) -> Script {
-    script(move |q| {
-        let mood = if q.round < onset { Mood::Converging } else { then };
-        let mut chance = Chance::of(&[&seed, &q.actor, &q.round]);
-        // seven rounds of a hundred are idle although the debate converges
-        let idle = |round: u32| Chance::of(&[&seed, &"idle", &round]).percent(7);
-        if q.actor == "critic" {
-            let left = |round: u32| {
-                let start = 1 + Chance::of(&[&seed, &"start"]).below(5);
-                let mut n = start;
-                for r in 2..=round {
-                    if !idle(r) {
-                        n = Chance::of(&[&seed, &"left", &r]).below(n.max(1) * 6 / 10 + 1).min(n.saturating_sub(1));
-                    }
-                }
-                n
-            };
-            let letter = |c: &mut Chance| (b'A' + c.below(3) as u8) as char;
-            // the letter behind which one and the same seat stands
-            let text = &q.messages[1].content;
-            let fixed_letter = || {
-                let at = text.find("of seat 1:").expect("seat 1 has answered");
-                text[..at].rsplit("## Answer ").next().unwrap().chars().next().unwrap()
-            };
-            let list: Vec<_> = match mood {
-                Mood::Converging => {
-                    // what follows a stall's onset has at least one objection before it
-                    let n = if onset < u32::MAX { left(q.round).max(1) } else { left(q.round) };
-                    (0..n)
-                        .map(|_| {
-                            let severity = ["minor", "major", "major", "blocker"][chance.below(4)];
-                            (letter(&mut chance), severity, "claim stands", chance.words(8))
-                        })
-                        .collect()
-                }
-                Mood::Same => {
-                    let mut fixed = Chance::of(&[&seed, &"same"]);
-                    let letter = fixed_letter();
-                    let mut words: Vec<String> = fixed.words(10).split(' ').map(str::to_owned).collect();
-                    // in other words: another order, one of ten replaced
-                    let n = words.len();
-                    words.swap(chance.below(n), chance.below(n));
-                    words[chance.below(n)] = chance.words(1);
-                    vec![(letter, "major", "claim stands", words.join(" "))]
-                }
-                Mood::Reseeding => (0..1 + chance.below(3))
-                    .map(|_| (letter(&mut chance), "minor", "claim stands", chance.words(7)))
-                    .collect(),
-                Mood::Plateau => {
-                    let n = 1 + chance.below(2);
-                    (0..n).map(|_| (letter(&mut chance), "major", "claim stands", chance.words(8))).collect()
-                }
-                Mood::FlipFlop => {
-                    let n = 1 + chance.below(2);
-                    (0..n).map(|_| (fixed_letter(), "major", "claim stands", chance.words(8))).collect()
-                }
-            };
-            return Says::Text(objections(&list));
-        }
-        let ids = ids(q);
-        let verdict = |c: &mut Chance| match mood {
-            Mood::Converging if idle(q.round) => "rebutted",
-            Mood::Converging => ["accepted", "accepted", "partly", "rebutted"][c.below(4)],
-            Mood::Reseeding => ["accepted", "rebutted"][c.below(2)],
-            Mood::Same => ["rebutted", "accepted", "maybe"][Chance::of(&[&seed, &"says"]).below(3)],
-            Mood::Plateau => "rebutted",
-            Mood::FlipFlop => "accepted",
-        };
-        let responses: Vec<_> = ids.into_iter().map(|id| (id, verdict(&mut chance), "a reason")).collect();
-        let changes = responses.iter().any(|(_, v, _)| *v == "accepted" || *v == "partly");
-        let text = match mood {
-            // accepted in words only
-            Mood::Same => "unchanged words of old".to_owned(),
-            Mood::FlipFlop => Chance::of(&[&seed, &q.actor, &"flip", &(q.round % 2)]).words(30),
-            // now and then somebody goes back to what it said before, for good reasons
-            _ if changes && q.round > 2 && chance.percent(1) => {
-                Chance::of(&[&seed, &q.actor, &"text", &(q.round - 2)]).words(12)
-            }
-            _ if changes => Chance::of(&[&seed, &q.actor, &"text", &q.round]).words(12),
-            _ => "unchanged words of old".to_owned(),
-        };
-        Says::Text(json("a", &format!("The claim stands of {}: {text}", q.actor), &responses))
-    })
-}
-
-fn rules_of_plans() -> Rules {
-    Rules { rounds: 14, free_rounds: 14, tokens: 10_000_000, ..Rules::default() }
-}
-
-#[test]
-#[allow(
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    reason = "the measured numbers are what a person wants to see"
-)]
-fn converging_debates_are_hardly_ever_stopped_and_stalling_ones_within_two_rounds() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async {
-        const N: u64 = 1000;
-        let (mut stopped, mut by) = (0, std::collections::BTreeMap::<String, usize>::new());
-        for seed in 0..N {
-            let record = held(&brief(rules_of_plans()), &planned(7_000_000 + seed, u32::MAX, Mood::Converging)).await;
-            stopped += usize::from(record.end != End::Agreed);
-            *by.entry(record.end.name()).or_default() += 1;
-        }
-        let false_stops = stopped as f64 / N as f64;
-        let (mut in_time, mut late) = (0, std::collections::BTreeMap::<(String, String), usize>::new());
-        const MOODS: [Mood; 4] = [Mood::Same, Mood::Reseeding, Mood::Plateau, Mood::FlipFlop];
-        for seed in 0..N {
-            let mood = MOODS[(seed % 4) as usize];
-            let onset = 1 + Chance::of(&[&seed, &"onset"]).below(4) as u32;
-            let record = held(&brief(rules_of_plans()), &planned(9_000_000 + seed, onset, mood)).await;
-            let rounds = record.rounds.len() as u32;
-            // the critic begins at the end of round `onset`; who goes there and back does so from the next one on
-            let onset = if mood == Mood::FlipFlop { onset + 1 } else { onset };
-            if matches!(record.end, End::Stalled(_)) && rounds <= onset + 2 {
-                in_time += 1;
-            } else {
-                *late.entry((format!("{mood:?}"), format!("{} +{}", record.end.name(), i64::from(rounds) - i64::from(onset)))).or_default() += 1;
-            }
-        }
-        let stopped_in_time = in_time as f64 / N as f64;
-        eprintln!("falsely stopped {false_stops:.4} ({by:?}); stalls stopped within two rounds {stopped_in_time:.4}; others: {late:?}");
-        assert!(false_stops <= 0.02, "{false_stops}");
-        assert!(stopped_in_time >= 0.95, "{stopped_in_time}");
-    });
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Ten thousand councils whose models do anything: every one ends inside its caps, with a named reason.
+
+use super::*;
+
+/// Anything that a model may do.
+fn anything(seed: u64, q: &Question) -> Says {
+    let mut chance = Chance::of(&[&seed, &q.actor, &q.round, &q.messages.len(), &q.model.as_deref().unwrap_or("")]);
+    let reply = if q.actor == "critic" {
+        let text = &q.messages[1].content;
+        let list: Vec<_> = (0..chance.below(9))
+            .map(|_| {
+                let letter = (b'A' + chance.below(5) as u8) as char;
+                let from = text.char_indices().map(|(i, _)| i).nth(chance.below(text.len() / 2)).unwrap_or(0);
+                let quote: String = if chance.percent(70) {
+                    text[from..].split_whitespace().take(4).collect::<Vec<_>>().join(" ")
+                } else {
+                    chance.words(3)
+                };
+                let why = if chance.percent(30) { "the same old thing again".into() } else { chance.words(6) };
+                (letter, ["minor", "major", "blocker", "?"][chance.below(4)], quote, why)
+            })
+            .collect();
+        let list: Vec<_> = list.iter().map(|(l, s, q, w)| (*l, *s, q.as_str(), w.clone())).collect();
+        objections(&list)
+    } else {
+        let verdicts = ["accepted", "rebutted", "partly", "maybe"];
+        let responses: Vec<_> = ids(q).into_iter().map(|id| (id, verdicts[chance.below(4)], "a reason")).collect();
+        json(&chance.words(2), &chance.words(20), &responses)
+    };
+    match chance.below(20) {
+        0 => Says::Text(String::new()),
+        1 => Says::Text(reply[..reply.char_indices().nth(reply.chars().count() / 2).map_or(0, |(i, _)| i)].to_owned()),
+        2 => Says::Text(format!("<think>{}</think>```json\n{reply}\n```", chance.words(5))),
+        3 => Says::Text(format!("<think>{}", chance.words(5))),
+        4 => Says::Text(chance.words(30)),
+        5 => Says::Text("{\"a\": [[[[{}]]]]}".into()),
+        6 => Says::As(["apple-9b", "zinnia-9b", "birch-1"][chance.below(3)], reply),
+        7 => Says::Trouble(
+            [
+                Trouble::Gone,
+                Trouble::TimedOut,
+                Trouble::RateLimited { after: None },
+                Trouble::Truncated,
+                Trouble::OutOfBudget { what: "money".into() },
+            ][chance.below(5)]
+            .clone(),
+        ),
+        _ => Says::Text(reply),
+    }
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "the measured numbers are what a person wants to see")]
+fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut ends: std::collections::BTreeMap<String, usize> = Default::default();
+    runtime.block_on(async {
+        for seed in 0..10_000_u64 {
+            let mut chance = Chance(seed);
+            let rules = Rules {
+                rounds: 1 + chance.below(6) as u32,
+                free_rounds: chance.below(9) as u32,
+                tokens: 1000 + 1000 * chance.below(80) as u64,
+                answer_tokens: 400,
+                seed,
+                ..Rules::default()
+            };
+            let turns = script(move |q| anything(seed, q));
+            let brief = brief(rules.clone());
+            let record = held(&brief, &turns).await;
+            let rounds = record.rounds.len();
+            assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize, "{seed}: {rounds} rounds");
+            assert!(record.tokens <= rules.tokens, "{seed}: {} of {} tokens", record.tokens, rules.tokens);
+            assert!(record.objections.len() <= rounds * ledger::RAISED_MOST, "{seed}");
+            assert!(record.rounds.iter().all(|r| r.dropped.len() <= 50), "{seed}");
+            assert!(turns.questions().len() <= (rounds + 2) * 12, "{seed}: {} turns", turns.questions().len());
+            *ends.entry(record.end.name()).or_default() += 1;
+        }
+    });
+    eprintln!("ends of 10,000 fuzzed councils: {ends:?}");
+    assert!(ends.len() >= 7, "the fuzz reaches few endings: {ends:?}");
+}

@@ -1,0 +1,166 @@
+//! Reviewers and writers who do anything: every loop ends inside its caps, with a named reason, and damages nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use tokio_util::sync::CancellationToken;
+
+use super::improve::{Known, Rules, Staff, Task, hash, improve, sections};
+use super::improve_tests::{linted, section, staff};
+use super::*;
+use crate::model::{Money, Trouble};
+use crate::trajectory::{Entry, Event, LoopEvent, Recorder, Sink};
+use crate::turns::Question;
+use crate::turns::script::{Says, Script};
+
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// Anything that reviewers and writers may do.
+fn anything(seed: u64, q: &Question) -> Says {
+    let salt = q
+        .actor
+        .bytes()
+        .fold(u64::from(q.round) * 31 + q.messages.len() as u64, |h, b| h.wrapping_mul(131).wrapping_add(u64::from(b)));
+    let mut chance = Chance(seed ^ salt.wrapping_mul(0x9e37));
+    let text = section(q);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let quote = |chance: &mut Chance| {
+        let from = chance.below(words.len());
+        words[from..(from + 3).min(words.len())].join(" ")
+    };
+    let reply = if q.actor.starts_with("reviewer") {
+        let mut problems = String::new();
+        let mut score = String::new();
+        for dimension in ["clarity", "completeness", "testability"] {
+            let quote = serde_json::Value::from(quote(&mut chance));
+            let comma = if problems.is_empty() { "" } else { "," };
+            problems += &format!(r#"{comma}{{"dimension":"{dimension}","quote":{quote},"why":"why"}}"#);
+            score += &format!(r#""{dimension}":{},"#, chance.below(101) as f64 / 100.0);
+        }
+        format!(r#"{{{score}"problems":[{problems}]}}"#)
+    } else {
+        match chance.below(8) {
+            0 => text.clone(),
+            1 => text.replace("shall", "should"),
+            2 => format!("{text}\n\n## More\n\nInvented."),
+            3 => text.replace("REQ-", "R-"),
+            4 => text.repeat(3),
+            5 => text.lines().take(2).collect::<Vec<_>>().join("\n"),
+            6 => text.replace("fast", &format!("ready within {} ms", 10 * chance.below(50))),
+            _ => format!("{}\n", text.replace(" be ", [" stay ", " be ", " get "][chance.below(3)])),
+        }
+    };
+    match chance.below(24) {
+        0 => Says::Text(String::new()),
+        1 => Says::Text(reply[..reply.char_indices().nth(reply.chars().count() / 2).map_or(0, |(i, _)| i)].to_owned()),
+        2 => Says::Text(format!("<think>well {{}}</think>```json\n{reply}\n```")),
+        3 => Says::Text("<think>and so".into()),
+        4 => Says::Text("It is all fine, I think.".into()),
+        5 => Says::As(["s/apple-1", "s/zinnia-1"][chance.below(2)], reply),
+        6 => Says::Trouble([Trouble::Gone, Trouble::TimedOut, Trouble::Truncated][chance.below(3)].clone()),
+        7 if chance.below(6) == 0 => Says::Trouble(Trouble::OutOfBudget { what: "money".into() }),
+        _ => Says::Text(reply),
+    }
+}
+
+/// The rules are a function of the text: ten thousand loops lint each text that comes up in them once.
+#[derive(Default)]
+struct Linted(Mutex<HashMap<String, Lint>>);
+
+impl Linted {
+    fn of(&self, text: &str) -> Lint {
+        let mut known = self.0.lock().unwrap();
+        if let Some(lint) = known.get(text) {
+            return lint.clone();
+        }
+        let lint = linted(text);
+        known.insert(text.to_owned(), lint.clone());
+        lint
+    }
+}
+
+/// Follows the sections from revision to revision.
+struct Followed {
+    seed: u64,
+    /// Hashes of what is there now.
+    now: Vec<String>,
+}
+
+impl Sink for Followed {
+    fn take(&mut self, entry: &Entry) {
+        if let Event::Loop(LoopEvent::Revised { section, from, to, .. }) = &entry.event
+            && from != to
+        {
+            assert_eq!(*from, self.now[*section], "{}: a critique of another revision was applied", self.seed);
+            self.now[*section].clone_from(to);
+        }
+    }
+}
+
+/// What most of them work on …
+const SHORT: &str = "# T\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n";
+/// … and every sixteenth, so that sections wait for one another.
+const LONG: &str = "# T\n\n## Requirements\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n\n## Out of scope\n\nVideo shall be left out.\n";
+const OF_LONG: u64 = 16;
+
+/// One loop, and everything that has to hold of it.
+async fn one(seed: u64, staff: &Staff, linted: &Linted) -> String {
+    let text = if seed % OF_LONG == 0 { LONG } else { SHORT };
+    let mut chance = Chance(seed);
+    let rules = Rules {
+        rounds: chance.below(4) as u32,
+        free_rounds: chance.below(4) as u32,
+        tokens: 1000 + 1500 * chance.below(60) as u64,
+        writers: 1 + chance.below(3),
+        ..Rules::default()
+    };
+    let turns = Script {
+        members: staff.reviewers.iter().chain(&staff.writers).cloned().collect(),
+        rule: Box::new(move |q| anything(seed, q)),
+        asked: Mutex::default(),
+        keeps: false,
+        cost: Money(1000),
+    };
+    let now = sections(text).iter().map(|s| hash(s)).collect();
+    let recorder = Recorder::new("r", vec![Box::new(Followed { seed, now })]);
+    let lint = |text: &str| linted.of(text);
+    let task = Task { text, lint: &lint, rules: &rules, staff, known: Known::new(), passed: None };
+    let outcome = improve(&task, &turns, &recorder, &CancellationToken::new(), None).await;
+    let rounds = outcome.history.len();
+    assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize + 1, "{seed}: {rounds} rounds");
+    let tokens: u64 = outcome.staff.iter().map(|s| s.tokens).sum();
+    assert!(tokens <= rules.tokens, "{seed}: {tokens} of {}", rules.tokens);
+    assert!(guard::fits(text, &outcome.text), "{seed}: {}", outcome.text);
+    for kept in ["REQ-1", "# T", "## Requirements", "## Out of scope"] {
+        assert_eq!(outcome.text.contains(kept), text.contains(kept), "{seed}: {kept} in {}", outcome.text);
+    }
+    outcome.end.name()
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "the measured numbers are what a person wants to see")]
+fn ten_thousand_fuzzed_reviewers_and_writers_end_inside_their_caps_with_a_named_reason_and_damage_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (staff, linted) = (staff(), Linted::default());
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    runtime.block_on(async {
+        for seed in 0..10_000 {
+            *ends.entry(one(seed, &staff, &linted).await).or_default() += 1;
+        }
+    });
+    eprintln!("ends of 10,000 fuzzed PRD loops: {ends:?}; {} texts", linted.0.lock().unwrap().len());
+    assert!(ends.len() >= 6, "{ends:?}");
+}
