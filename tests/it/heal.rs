@@ -103,7 +103,7 @@ fn a_bug_in_java_with_nothing_but_make_and_tap_is_healed() {
     if !has("javac") || !has("make") {
         return;
     }
-    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "40s"]);
+    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "60s"]);
 }
 
 #[test]
