@@ -71,12 +71,15 @@ pub enum RaceEnd {
     Cancelled,
 }
 
+/// Do the fixers of these names get nowhere?
+pub type Stuck<'s> = dyn Fn(&BTreeSet<&'static str>) -> bool + Send + Sync + 's;
+
 /// When a race is over although nobody has won.
 pub struct Until<'u> {
     /// Its time ran out.
     pub time: Duration,
     /// Do these fixers, which ask models and are the only ones left, get nowhere? None: nobody looks.
-    pub stuck: Option<&'u (dyn Fn(&BTreeSet<&'static str>) -> bool + Send + Sync)>,
+    pub stuck: Option<&'u Stuck<'u>>,
 }
 
 /// Who is still at work.

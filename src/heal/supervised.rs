@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::fixer::model::retune::Retuned;
 use crate::heal::change::{Next, Room};
-use crate::heal::race::{RaceEnd, Until, Winner};
+use crate::heal::race::{RaceEnd, Stuck, Until, Winner};
 use crate::heal::{Healing, triage};
 use crate::judge::Docket;
 use crate::model::catalog::Tier as ModelTier;
@@ -193,8 +193,7 @@ impl<'a> Healing<'a> {
     }
 
     /// Sees from now on whether fixers only repeat themselves; none when there is nothing else that they could do then.
-    #[allow(clippy::type_complexity, reason = "a boxed closure, named nowhere else")]
-    pub(super) fn stuck(&self) -> Option<Box<dyn Fn(&BTreeSet<&'static str>) -> bool + Send + Sync + 'a>> {
+    pub(super) fn stuck(&self) -> Option<Box<Stuck<'a>>> {
         let oversight = self.oversight.filter(|_| self.overseen.made.len() < CHANGES_MOST)?;
         let before = (oversight.steps)().len();
         Some(Box::new(move |at_work| {

@@ -109,9 +109,9 @@ pub fn check(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
     if new == old {
         return Err(Refused::Unchanged);
     }
-    let (before, after, around) = (Document::new(old), Document::new(&new), Document::new(whole));
+    let (before, after) = (Document::new(old), Document::new(&new));
     headings(&before, &after)?;
-    ids(&before, &after, &around)?;
+    ids(&before, &after, whole)?;
     links(&before, &after)?;
     tables(&before, &after)?;
     if code(old) != code(&new) {
@@ -145,11 +145,10 @@ fn headings(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> 
     Err(Refused::Headings { what: what.unwrap_or_else(|| "their order".into()) })
 }
 
-fn ids(before: &Document<'_>, after: &Document<'_>, around: &Document<'_>) -> Result<(), Refused> {
-    let all = |d: &Document<'_>| -> BTreeSet<String> {
-        crate::prd::identifiers::ids(d.text).map(|(_, id)| id.to_owned()).collect()
-    };
-    let (old, new, known) = (all(before), all(after), all(around));
+fn ids(before: &Document<'_>, after: &Document<'_>, whole: &str) -> Result<(), Refused> {
+    let all =
+        |text: &str| -> BTreeSet<String> { crate::prd::identifiers::ids(text).map(|(_, id)| id.to_owned()).collect() };
+    let (old, new, known) = (all(before.text), all(after.text), all(whole));
     let lost: Vec<String> = old.difference(&new).cloned().collect();
     // an id that is only mentioned may go; one that is defined here may not
     let defined: BTreeSet<&str> = before.defined();

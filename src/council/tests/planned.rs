@@ -14,6 +14,14 @@ enum Mood {
     FlipFlop,
 }
 
+/// What the seat said in its last answer, behind the claim.
+fn said_before(q: &Question) -> Option<String> {
+    q.messages.iter().rev().find_map(|message| {
+        let said: serde_json::Value = serde_json::from_str(&message.content).ok()?;
+        said["answer"].as_str()?.split_once(": ").map(|(_, text)| text.to_owned())
+    })
+}
+
 /// A debate with a plan: converging until `onset`, then in the mood `then`.
 fn planned(seed: u64, onset: u32, then: Mood) -> Script {
     script(move |q| {
@@ -94,7 +102,8 @@ fn planned(seed: u64, onset: u32, then: Mood) -> Script {
                 Chance::of(&[&seed, &q.actor, &"text", &(q.round - 2)]).words(12)
             }
             _ if changes => Chance::of(&[&seed, &q.actor, &"text", &q.round]).words(12),
-            _ => "unchanged words of old".to_owned(),
+            // who changes nothing says what it said
+            _ => said_before(q).unwrap_or_else(|| "unchanged words of old".to_owned()),
         };
         Says::Text(json("a", &format!("The claim stands of {}: {text}", q.actor), &responses))
     })

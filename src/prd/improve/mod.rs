@@ -135,13 +135,20 @@ pub fn hash(text: &str) -> String {
 
 /// Is there something in the section that can be judged?
 fn is_prose(text: &str) -> bool {
+    if text.trim().is_empty() {
+        return false;
+    }
     let document = Document::new(text);
     document.blocks.iter().any(|block| block.kind != Kind::Heading) || !document.cells.is_empty()
 }
 
 /// The document's sections, as they stand there; put together again they are the document.
 pub fn sections(text: &str) -> Vec<String> {
-    Document::new(text).sections.iter().map(|s| text[s.range.clone()].to_owned()).collect()
+    parts(&Document::new(text))
+}
+
+fn parts(document: &Document<'_>) -> Vec<String> {
+    document.sections.iter().map(|s| document.text[s.range.clone()].to_owned()).collect()
 }
 
 struct Desk<'d> {
@@ -195,7 +202,8 @@ pub async fn improve(
     cancel: &CancellationToken,
     oversight: Option<&Oversight<'_>>,
 ) -> Outcome {
-    let title = Document::new(task.text).sections.iter().map(|s| s.title.clone()).find(|t| !t.is_empty());
+    let document = Document::new(task.text);
+    let title = document.sections.iter().map(|s| s.title.clone()).find(|t| !t.is_empty());
     let section = |text: String| {
         let hash = hash(&text);
         let reviewed = task.known.get(&hash).cloned();
@@ -222,7 +230,7 @@ pub async fn improve(
         purse: Purse::new(task.rules.tokens),
         began: Instant::now(),
         title: title.unwrap_or_default(),
-        sections: sections(task.text).into_iter().map(section).collect(),
+        sections: parts(&document).into_iter().map(section).collect(),
         history: Vec::new(),
         assumptions: Vec::new(),
         seen: [hash(task.text)].into(),

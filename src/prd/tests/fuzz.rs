@@ -117,11 +117,10 @@ const LONG: &str = "# T\n\n## Requirements\n\n- REQ-1: The chat shall be fast. A
 const OF_LONG: u64 = 16;
 
 /// One loop, and everything that has to hold of it.
-async fn one(seed: u64, staff: &Staff, linted: &Linted) -> String {
-    let text = if seed % OF_LONG == 0 { LONG } else { SHORT };
+async fn one(seed: u64, staff: &Staff, linted: &Linted, (text, found): &(&str, Vec<String>)) -> String {
     let mut chance = Chance(seed);
     let rules = Rules {
-        rounds: chance.below(4) as u32,
+        rounds: chance.below(3) as u32,
         free_rounds: chance.below(4) as u32,
         tokens: 1000 + 1500 * chance.below(60) as u64,
         writers: 1 + chance.below(3),
@@ -134,7 +133,7 @@ async fn one(seed: u64, staff: &Staff, linted: &Linted) -> String {
         keeps: false,
         cost: Money(1000),
     };
-    let now = sections(text).iter().map(|s| hash(s)).collect();
+    let now = found.clone();
     let recorder = Recorder::new("r", vec![Box::new(Followed { seed, now })]);
     let lint = |text: &str| linted.of(text);
     let task = Task { text, lint: &lint, rules: &rules, staff, known: Known::new(), passed: None };
@@ -155,10 +154,12 @@ async fn one(seed: u64, staff: &Staff, linted: &Linted) -> String {
 fn ten_thousand_fuzzed_reviewers_and_writers_end_inside_their_caps_with_a_named_reason_and_damage_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (staff, linted) = (staff(), Linted::default());
+    let documents = [SHORT, LONG].map(|text| (text, sections(text).iter().map(|s| hash(s)).collect::<Vec<_>>()));
     let mut ends: BTreeMap<String, usize> = BTreeMap::new();
     runtime.block_on(async {
-        for seed in 0..10_000 {
-            *ends.entry(one(seed, &staff, &linted).await).or_default() += 1;
+        for seed in 0..10_000_u64 {
+            let document = &documents[usize::from(seed.is_multiple_of(OF_LONG))];
+            *ends.entry(one(seed, &staff, &linted, document).await).or_default() += 1;
         }
     });
     eprintln!("ends of 10,000 fuzzed PRD loops: {ends:?}; {} texts", linted.0.lock().unwrap().len());

@@ -31,7 +31,9 @@ fn template(path: &str) -> Option<(&'static str, &'static Map<String, Value>)> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let fits = |template: &str| {
         let wanted: Vec<&str> = template.trim_start_matches('/').split('/').collect();
-        wanted.len() == parts.len()
+        // a file's path is one parameter, whatever slashes are in it
+        let rest = wanted.last() == Some(&"{path}") && parts.len() > wanted.len();
+        (wanted.len() == parts.len() || rest)
             && wanted.iter().zip(&parts).all(|(w, p)| w.starts_with('{') && !p.is_empty() || w == p)
     };
     let all = DESCRIPTION["paths"].as_object().unwrap().iter().filter(|(template, _)| fits(template));
