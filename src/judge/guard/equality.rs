@@ -218,10 +218,11 @@ fn in_type_question(view: &View<'_>, node: Node<'_>, top: Node<'_>) -> bool {
         let text = view.text(parent);
         let call = matches!(parent.kind(), "call" | "call_expression");
         let asks = parent.child_by_field_name("operator").is_some_and(|o| view.text(o) == "instanceof");
-        if call && ["isinstance(", "type(", "issubclass("].iter().any(|q| text.starts_with(q))
-            || call && ["size_of_val(", "type_name_of_val("].iter().any(|q| text.contains(q))
-            || parent.kind() == "instanceof_expression"
-            || parent.kind() == "binary_expression" && asks
+        let by_name = || {
+            ["isinstance(", "type(", "issubclass("].iter().any(|q| text.starts_with(q))
+                || ["size_of_val(", "type_name_of_val("].iter().any(|q| text.contains(q))
+        };
+        if call && by_name() || parent.kind() == "instanceof_expression" || parent.kind() == "binary_expression" && asks
         {
             return true;
         }
