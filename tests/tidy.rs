@@ -254,7 +254,7 @@ fn the_readme_lists_exactly_the_outputs_of_the_action_and_the_commands_of_commen
         after.split(&format!("<!-- /{mark} -->")).next().unwrap().to_owned()
     };
     assert_eq!(between("action-outputs"), expected);
-    assert_eq!(between("orders").trim_start(), kaizen_ci::github::order::table());
+    assert_eq!(between("orders").trim_start(), kaizen_ci::cli::action::asked::table());
 }
 
 #[test]

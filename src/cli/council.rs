@@ -131,26 +131,6 @@ impl Council {
         overrides.push(Override { key: "time_limit", text: self.time_limit.clone() });
         overrides
     }
-
-    /// As somebody asks in a comment.
-    pub fn of(question: &str, rounds: Option<u32>, free: bool) -> Self {
-        Self {
-            question: vec![question.to_owned()],
-            context: Vec::new(),
-            seats: "3".into(),
-            critic: None,
-            rounds: rounds.unwrap_or(3),
-            tokens: Rules::default().tokens,
-            time_limit: "30m".into(),
-            models: None,
-            free,
-            resume: None,
-            out: None,
-            json: false,
-            markdown: true,
-            quiet: true,
-        }
-    }
 }
 
 /// Holds it.

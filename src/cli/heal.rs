@@ -14,7 +14,6 @@ use crate::config::{Loaded, Override};
 use crate::console::{Progress, ending, prompt};
 use crate::error::{Context as _, Exit, Kind, Result};
 use crate::fixer::{command, registry};
-use crate::github::order::Thrift;
 use crate::heal::{self, Ending, Outcome, Request};
 use crate::model::Models;
 use crate::repo::{Repository, Store};
@@ -28,6 +27,9 @@ use crate::turns::Past;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Heal {
+    /// Fixers that race (default: all)
+    #[arg(value_name = "FIXER", conflicts_with = "fixers", help_heading = options::HOW)]
+    pub words: Vec<String>,
     /// Which suite.
     #[command(flatten)]
     pub suites: Suites,
@@ -35,15 +37,15 @@ pub struct Heal {
     #[arg(long, value_name = "BRANCH", help_heading = options::WHAT)]
     pub base: Option<String>,
 
-    /// Fixers that race, separated by commas (default: all)
+    /// The same, separated by commas
     #[arg(long, value_name = "A,B", help_heading = options::HOW)]
     pub fixers: Option<String>,
     /// Language models that may be asked, separated by commas: local, free, paid, provider/model, off
     #[arg(long, value_name = "A,B", help_heading = options::HOW)]
     pub models: Option<String>,
-    /// What it may cost: in the same words as in a comment.
-    #[command(flatten, next_help_heading = options::HOW)]
-    pub thrift: Thrift,
+    /// Only models that cost nothing, enforced where requests leave the process
+    #[arg(long, help_heading = options::HOW)]
+    pub free: bool,
     /// How far to go: 1 fixers, 2 also revert the culprit, 3 also a report for a person
     #[arg(long, value_name = "N", help_heading = options::HOW)]
     pub max_tier: Option<String>,
@@ -85,6 +87,7 @@ const EXAMPLES: &str = "\
 Examples:
   kaizen-ci heal                          find the test command, heal, show the diff, ask
   kaizen-ci heal --cmd 'pytest -q tests'  with this command
+  kaizen-ci heal undo mutate              only these fixers
   kaizen-ci heal --suite api --apply      one suite of several; apply a verified heal
   kaizen-ci heal --json --dry-run         for a script: exit code 10 means that a heal exists
 
@@ -105,7 +108,10 @@ impl Heal {
         for (key, text) in texts {
             out.extend(text.iter().map(|text| Override { key, text: text.clone() }));
         }
-        out.extend(options::flag("free", self.thrift.free));
+        if !self.words.is_empty() {
+            out.push(Override { key: "fixers", text: self.words.join(",") });
+        }
+        out.extend(options::flag("free", self.free));
         out.extend(options::flag("allow_test_changes", self.allow_test_changes));
         out
     }

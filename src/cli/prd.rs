@@ -28,7 +28,7 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 )]
 pub struct Prd {
     /// The document, in Markdown
-    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Rules alone, no model
     #[arg(long, conflicts_with_all = ["write", "resume", "writer"], help_heading = HOW)]
@@ -84,28 +84,6 @@ impl Prd {
         let mut overrides = loops::overrides(self.models.as_ref(), self.free);
         overrides.push(Override { key: "time_limit", text: self.time_limit.clone() });
         overrides
-    }
-
-    /// As somebody asks in a comment.
-    pub fn of(file: &Path, rounds: Option<u32>, free: bool) -> Self {
-        Self {
-            file: Some(file.to_owned()),
-            lint_only: false,
-            threshold: 0.8,
-            rounds: rounds.unwrap_or(3),
-            tokens: 300_000,
-            writer: None,
-            time_limit: "1h".into(),
-            models: None,
-            free,
-            resume: None,
-            write: false,
-            baseline: None,
-            json: false,
-            sarif: false,
-            markdown: true,
-            quiet: true,
-        }
     }
 }
 

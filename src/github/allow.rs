@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::order::Order;
+use super::order::{Order, Word};
 
 /// What somebody may do in a repository, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +106,8 @@ pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option
         return Err(Denied::Bot);
     }
     let role = role.ok_or(Denied::Unknown)?;
-    let least = policy.least.iter().find(|(name, _)| name == order.name()).map_or(Role::Write, |(_, least)| *least);
+    let least =
+        policy.least.iter().find(|(name, _)| name == order.word.name()).map_or(Role::Write, |(_, least)| *least);
     match role >= least {
         true => Ok(()),
         false => Err(Denied::Role { needs: word(least), has: word(role) }),
@@ -119,8 +120,10 @@ pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option
 /// # Errors
 /// Says why not.
 pub fn may_run(order: &Order, fork: bool, head: &str) -> Result<(), Denied> {
-    let Order::Heal(heal) = order else { return Ok(()) };
-    match heal.sha() {
+    if order.word != Word::Heal {
+        return Ok(());
+    }
+    match order.sha.as_deref() {
         Some(sha) if sha != head => Err(Denied::OtherSha),
         None if fork => Err(Denied::ForkNeedsSha),
         Some(_) | None => Ok(()),
@@ -129,11 +132,10 @@ pub fn may_run(order: &Order, fork: bool, head: &str) -> Result<(), Denied> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::order::Heal;
     use super::*;
 
-    fn heal(words: &[&str]) -> Order {
-        Order::Heal(Heal { words: words.iter().map(|w| (*w).to_owned()).collect(), ..Heal::default() })
+    fn heal(sha: Option<&str>) -> Order {
+        Order { sha: sha.map(str::to_owned), ..Order::bare(Word::Heal) }
     }
 
     #[test]
@@ -149,14 +151,14 @@ mod tests {
             (None, false, false),
             (Some(Role::Admin), true, false),
         ] {
-            assert_eq!(may(&policy, &heal(&[]), "mona", bot, role).is_ok(), fine, "{role:?} {bot}");
+            assert_eq!(may(&policy, &heal(None), "mona", bot, role).is_ok(), fine, "{role:?} {bot}");
         }
         let listed = Policy { bots: vec!["helper[bot]".into()], ..Policy::default() };
-        assert!(may(&listed, &heal(&[]), "helper[bot]", true, Some(Role::Write)).is_ok());
-        assert!(may(&listed, &heal(&[]), "evil[bot]", true, Some(Role::Write)).is_err());
-        assert!(may(&policy, &Order::Help, "mona", false, Some(Role::Read)).is_ok());
+        assert!(may(&listed, &heal(None), "helper[bot]", true, Some(Role::Write)).is_ok());
+        assert!(may(&listed, &heal(None), "evil[bot]", true, Some(Role::Write)).is_err());
+        assert!(may(&policy, &Order::bare(Word::Help), "mona", false, Some(Role::Read)).is_ok());
         let strict = Policy { least: vec![("status".into(), Role::Admin)], bots: Vec::new() };
-        assert!(may(&strict, &Order::Status, "mona", false, Some(Role::Maintain)).is_err());
+        assert!(may(&strict, &Order::bare(Word::Status), "mona", false, Some(Role::Maintain)).is_err());
     }
 
     #[test]
@@ -176,10 +178,10 @@ mod tests {
     #[test]
     fn code_of_a_fork_runs_only_at_the_commit_that_was_named_and_is_still_there() {
         let (one, two) = ("1".repeat(40), "2".repeat(40));
-        assert_eq!(may_run(&heal(&[]), false, &one), Ok(()));
-        assert_eq!(may_run(&heal(&[]), true, &one), Err(Denied::ForkNeedsSha));
-        assert_eq!(may_run(&heal(&[&one]), true, &one), Ok(()));
-        assert_eq!(may_run(&heal(&[&one]), true, &two), Err(Denied::OtherSha));
-        assert_eq!(may_run(&heal(&[&one]), false, &two), Err(Denied::OtherSha));
+        assert_eq!(may_run(&heal(None), false, &one), Ok(()));
+        assert_eq!(may_run(&heal(None), true, &one), Err(Denied::ForkNeedsSha));
+        assert_eq!(may_run(&heal(Some(&one)), true, &one), Ok(()));
+        assert_eq!(may_run(&heal(Some(&one)), true, &two), Err(Denied::OtherSha));
+        assert_eq!(may_run(&heal(Some(&one)), false, &two), Err(Denied::OtherSha));
     }
 }

@@ -32,7 +32,7 @@ pub struct Found {
 }
 
 impl Found {
-    fn of(value: &Value) -> Option<Self> {
+    pub(super) fn of(value: &Value) -> Option<Self> {
         Some(Self {
             number: value.get("number")?.as_u64()?,
             url: value.get("html_url").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -143,7 +143,9 @@ impl Client {
     /// When GitHub does not answer.
     pub async fn find_issue(&self, fingerprint: &str) -> Result<Option<Found>, Trouble> {
         let all = self.our_issues("all").await?;
-        Ok(all.into_iter().find(|found| body::is_marked(&found.body, "fingerprint", fingerprint)))
+        // the oldest that is open, else the newest
+        let ours = all.into_iter().filter(|found| body::is_marked(&found.body, "fingerprint", fingerprint));
+        Ok(ours.min_by_key(|found| if found.open { (0, found.number) } else { (1, u64::MAX - found.number) }))
     }
 
     /// Our issues in this state (`open`, `closed`, `all`).
@@ -155,61 +157,6 @@ impl Client {
         let me = self.own_login().await;
         let ours = |value: &&Value| value.get("pull_request").is_none() && is_by_us(value, me);
         Ok(all.iter().filter(ours).filter_map(Found::of).collect())
-    }
-
-    /// One issue per fingerprint: made, or updated and opened again.
-    ///
-    /// # Errors
-    /// When GitHub refuses.
-    pub async fn put_issue(&self, fingerprint: &str, title: &str, text: &str) -> Result<Found, Trouble> {
-        if let Some(found) = self.find_issue(fingerprint).await? {
-            let route = self.route(&format!("/issues/{}", found.number));
-            let change = json!({ "title": title, "body": text, "state": "open" });
-            self.write("PATCH", &route, &change, || async { Ok(None) }).await?;
-            return Ok(found);
-        }
-        let route = self.route("/issues");
-        let new = json!({ "title": title, "body": text, "labels": [LABEL] });
-        let look = || async {
-            let found = self.find_issue(fingerprint).await?;
-            Ok(found.map(|f| json!({"number": f.number, "html_url": f.url, "state": "open", "body": f.body})))
-        };
-        let answer = self.write("POST", &route, &new, look).await?;
-        Found::of(&answer.body).ok_or_else(|| strange("POST", &route))
-    }
-
-    /// Closes our issue of this fingerprint, with a word why. None when there is none open.
-    ///
-    /// # Errors
-    /// When GitHub refuses.
-    pub async fn close_issue(&self, fingerprint: &str, why: &str) -> Result<Option<u64>, Trouble> {
-        let Some(found) = self.find_issue(fingerprint).await?.filter(|found| found.open) else { return Ok(None) };
-        self.close(&found, fingerprint, why).await?;
-        Ok(Some(found.number))
-    }
-
-    async fn close(&self, found: &Found, fingerprint: &str, why: &str) -> Result<(), Trouble> {
-        let text = format!("{}\n{why}\n", body::marker("green", fingerprint));
-        self.put_comment(found.number, "green", fingerprint, &text).await?;
-        let route = self.route(&format!("/issues/{}", found.number));
-        let change = json!({ "state": "closed", "state_reason": "completed" });
-        self.write("PATCH", &route, &change, || async { Ok(None) }).await.map(drop)
-    }
-
-    /// Closes all our open issues of this place (a branch and the tests that are run on it): everything there is green.
-    ///
-    /// # Errors
-    /// When GitHub refuses.
-    pub async fn close_place(&self, place: &str, why: &str) -> Result<Vec<u64>, Trouble> {
-        let mut closed = Vec::new();
-        for found in self.our_issues("open").await? {
-            let Some(fingerprint) = body::marked_value(&found.body, "fingerprint") else { continue };
-            if body::marked_value(&found.body, "place").as_deref() == Some(place) {
-                self.close(&found, &fingerprint, why).await?;
-                closed.push(found.number);
-            }
-        }
-        Ok(closed)
     }
 
     /// The pull requests that a commit is the tip of; also those of forks, which events do not name.
@@ -234,6 +181,10 @@ impl Client {
             Err(trouble) if trouble.status() == Some(404) => return Ok(None),
             Err(trouble) => return Err(trouble),
         };
+        if answer.get("type").and_then(Value::as_str) != Some("file") {
+            let message = format!("{path} is no plain file: a link, a folder or a submodule");
+            return Err(Trouble::Refused { method: "GET".into(), route, status: 200, message });
+        }
         let text = answer.get("content").and_then(Value::as_str).and_then(super::base64::decode);
         text.and_then(|bytes| String::from_utf8(bytes).ok()).map(Some).ok_or_else(|| strange("GET", &route))
     }
@@ -263,33 +214,6 @@ impl Client {
             ours && name.starts_with(super::event::OWN_BRANCHES)
         };
         Ok(all.iter().filter(own).filter_map(Found::of).collect())
-    }
-
-    /// A draft pull request from our branch: made, or its text updated.
-    ///
-    /// # Errors
-    /// When GitHub refuses (also when Actions may not make pull requests: status 403 or 422).
-    pub async fn put_pull(
-        &self,
-        branch: &str,
-        base: &str,
-        title: &str,
-        text: &str,
-        draft: bool,
-    ) -> Result<Found, Trouble> {
-        if let Some(found) = self.find_pull(branch).await? {
-            let route = self.route(&format!("/pulls/{}", found.number));
-            self.write("PATCH", &route, &json!({ "title": title, "body": text }), || async { Ok(None) }).await?;
-            return Ok(found);
-        }
-        let route = self.route("/pulls");
-        let new = json!({ "title": title, "body": text, "head": branch, "base": base, "draft": draft });
-        let look = || async {
-            let found = self.find_pull(branch).await?;
-            Ok(found.map(|f| json!({"number": f.number, "html_url": f.url, "state": "open", "body": f.body})))
-        };
-        let answer = self.write("POST", &route, &new, look).await?;
-        Found::of(&answer.body).ok_or_else(|| strange("POST", &route))
     }
 
     /// The default branch.

@@ -1,5 +1,6 @@
 //! Titles and bodies of pull requests, issues and comments, made from the run's document; with markers, below the limits.
 
+use super::places::Place;
 use crate::mask::Mask;
 use crate::model::money::Money;
 use crate::report::escape::{code, one_line};
@@ -27,9 +28,14 @@ pub fn is_marked(body: &str, what: &str, value: &str) -> bool {
 
 /// The value of a marker among the first lines, which are all markers where we wrote them.
 pub fn marked_value(body: &str, what: &str) -> Option<String> {
+    marked_values(body, what).into_iter().next()
+}
+
+/// The same, where there may be several.
+pub fn marked_values(body: &str, what: &str) -> Vec<String> {
     let (start, end) = (format!("<!-- kaizen-ci:{what}="), " -->");
     let ours = body.lines().take_while(|line| line.starts_with("<!-- kaizen-ci:"));
-    ours.filter_map(|line| line.trim().strip_prefix(&start)?.strip_suffix(end)).map(str::to_owned).next()
+    ours.filter_map(|line| line.trim().strip_prefix(&start)?.strip_suffix(end)).map(str::to_owned).collect()
 }
 
 /// Does `body` begin with a marker of ours?
@@ -59,8 +65,8 @@ pub struct Around {
     pub fingerprint: String,
     /// The fingerprint in full, for the memory of the next run.
     pub print: String,
-    /// Where it was red: a branch and the tests that are run on it, as one number. Everything of a place turns green together.
-    pub place: String,
+    /// Where it was red: a branch and the tests that are run on it by one job. Everything of a place turns green together.
+    pub place: Place,
     /// The run of the workflow, for a link.
     pub run_url: Option<String>,
     /// The receipt, as JSON.
@@ -99,7 +105,12 @@ fn red_words(document: &Document) -> String {
 /// Titles are shown as text, but names and numbers in them notify people.
 fn plain_title(text: &str) -> String {
     let text = one_line(&super::clean::without_hidden(text), TITLE_MOST_CHARS);
-    text.replace('@', "@\u{200b}").replace('#', "#\u{200b}")
+    let mut text = text.replace('@', "@\u{200b}").replace('#', "#\u{200b}");
+    // the other way to write the number of an issue
+    for word in ["GH-", "gh-", "Gh-", "gH-"] {
+        text = text.replace(word, &word.replace('-', "\u{200b}-"));
+    }
+    text
 }
 
 /// The body of a heal's pull request.
@@ -168,9 +179,9 @@ pub fn folded(title: &str, body: &str) -> String {
 
 fn finish(text: &str, tail: &str, around: &Around, mask: &Mask) -> String {
     let mut out = format!("{}\n", marker("fingerprint", &around.fingerprint));
-    for (what, value) in [("place", &around.place), ("print", &around.print)] {
+    for (what, value) in [("place", around.place.value()), ("print", around.print.clone())] {
         if !value.is_empty() {
-            out.push_str(&format!("{}\n", marker(what, value)));
+            out.push_str(&format!("{}\n", marker(what, &value)));
         }
     }
     let room = ROOM_CHARS.saturating_sub(tail.chars().count().min(ROOM_CHARS / 2));

@@ -6,6 +6,7 @@ use super::api::Found;
 use super::body::{self, Around};
 use super::client::{Client, Trouble};
 use super::names;
+use super::places;
 use super::pristine::{Pristine, Pushed, Rules};
 use crate::error::{Error, Result};
 use crate::mask::Mask;
@@ -139,7 +140,7 @@ impl Work<'_> {
         let fingerprint = &self.parcel.around.fingerprint;
         let text = with_note(&body::issue(self.parcel.document, &self.parcel.around, self.mask), note);
         if let Some(pull) = self.scene.pull {
-            self.client.put_comment(pull, "fingerprint", fingerprint, &text).await?;
+            self.client.put_report(pull, fingerprint, &text).await?;
             return Ok(Delivered::Comment { pull });
         }
         let title = self.mask.cover(&body::issue_title(self.parcel.document)).into_owned();
@@ -165,7 +166,11 @@ impl Work<'_> {
 
     async fn pull(&self, patch: &[u8], note: &str) -> Result<Delivered> {
         let (pristine, commit, title) = self.commit(patch)?;
-        let branch = self.place_branch(&pristine, &commit)?;
+        let plain = self.plain_branch();
+        if let Some(other) = self.other_heal(&pristine, &commit, &plain).await? {
+            return self.beside(&other).await;
+        }
+        let branch = self.place_branch(&pristine, &commit, &plain)?;
         let base = match self.scene.branch.is_empty() {
             true => self.client.default_branch().await?,
             false => self.scene.branch.clone(),
@@ -178,21 +183,47 @@ impl Work<'_> {
         }
     }
 
+    fn plain_branch(&self) -> String {
+        format!("kaizen/heal-{}", self.parcel.around.fingerprint)
+    }
+
+    /// The open pull request of another heal for the same failure of the same commit: another job was quicker.
+    async fn other_heal(&self, pristine: &Pristine, commit: &str, branch: &str) -> Result<Option<Found>> {
+        let Some(tip) = pristine.tip(branch)? else { return Ok(None) };
+        pristine.fetch(&tip)?;
+        let same_head = pristine.parent(&tip)?.as_deref() == Some(self.scene.head.as_str());
+        match same_head && pristine.tree(&tip)? != pristine.tree(commit)? {
+            true => Ok(self.client.find_pull(branch).await?),
+            false => Ok(None),
+        }
+    }
+
+    /// Our heal as a comment under that of another job: two pull requests would be one too many.
+    async fn beside(&self, other: &Found) -> Result<Delivered> {
+        let around = &self.parcel.around;
+        let note =
+            format!("**Another heal of the same failure**, found in {}.", places::names(&[around.place.clone()]));
+        let text = body::issue(self.parcel.document, around, self.mask);
+        let rest: String = text.split_inclusive('\n').skip_while(|line| line.starts_with("<!-- kaizen-ci:")).collect();
+        let text = format!("{}\n{note}\n\n{rest}", body::marker("other", &around.place.id));
+        self.client.put_comment(other.number, "other", &around.place.id, &text).await?;
+        Ok(Delivered::Comment { pull: other.number })
+    }
+
     /// Puts the commit on a branch of ours. One that is there with the same tree is as good; any other is left alone, and
     /// the commit gets a branch beside it.
-    fn place_branch(&self, pristine: &Pristine, commit: &str) -> Result<String> {
-        let plain = format!("kaizen/heal-{}", self.parcel.around.fingerprint);
+    fn place_branch(&self, pristine: &Pristine, commit: &str, plain: &str) -> Result<String> {
         let beside = format!("{plain}-{}", self.scene.head.chars().take(7).collect::<String>());
-        for branch in [&plain, &beside] {
+        for branch in [plain, beside.as_str()] {
             if let Some(tip) = pristine.tip(branch)? {
                 pristine.fetch(&tip)?;
                 if pristine.tree(&tip)? == pristine.tree(commit)? {
-                    return Ok(branch.clone());
+                    return Ok(branch.to_owned());
                 }
                 continue;
             }
             if pristine.push(commit, branch, None)? == Pushed::Done {
-                return Ok(branch.clone());
+                return Ok(branch.to_owned());
             }
         }
         Err(Error::repository(format!("`{beside}` is taken by another commit; nothing was pushed over it"))
@@ -256,7 +287,7 @@ impl Work<'_> {
 
     /// What is said when a heal could not be pushed, with the one command that applies it.
     fn left_behind(&self, why: &str) -> String {
-        let branch = format!("kaizen/heal-{}", self.parcel.around.fingerprint);
+        let branch = self.plain_branch();
         format!(
             "**Not pushed: {why}.** The heal is on a branch of its own; to take it over by hand:\n\n```sh\ngit fetch origin \
              {branch} && git cherry-pick FETCH_HEAD\n```"

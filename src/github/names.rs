@@ -63,6 +63,34 @@ pub fn sha(text: &str) -> Result<&str, BadName> {
     }
 }
 
+/// A path of a file, from the top of a repository: plain in an address and on a disk, and nothing that git or this program
+/// keeps for itself.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn path(text: &str) -> Result<String, BadName> {
+    let no = |why| Err(bad("path", text, why));
+    let bare = text.strip_prefix("./").unwrap_or(text);
+    if bare.is_empty() || bare.len() > BRANCH_MOST_BYTES {
+        return no("it is empty, or too long");
+    }
+    if bare.starts_with('/') {
+        return no("paths begin at the top of the repository, without `/`");
+    }
+    if !bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b)) {
+        return no("it has other characters than letters, digits, `.`, `_`, `-` and `/`");
+    }
+    for part in bare.split('/') {
+        if matches!(part, "" | "." | "..") {
+            return no("it leads somewhere else than it says");
+        }
+        if part.eq_ignore_ascii_case(".git") || part.starts_with('-') {
+            return no("it is none of a file that people write");
+        }
+    }
+    Ok(bare.to_owned())
+}
+
 /// A fingerprint as `failure::fingerprint` makes them, cut to what fits into names.
 ///
 /// # Errors
@@ -151,6 +179,33 @@ mod tests {
         assert!(login("../admin").is_err() && login("a/b").is_err() && login("[bot]").is_err());
         assert_eq!(fingerprint("v1:00AAbbccddeeff0011").unwrap(), "00aabbccddee");
         assert!(fingerprint("../../x").is_err());
+    }
+
+    #[test]
+    fn a_path_stays_in_the_repository_and_in_its_place_of_an_address() {
+        for (text, expected) in [
+            ("docs/prd.md", Some("docs/prd.md")),
+            ("./docs/prd.md", Some("docs/prd.md")),
+            (".github/prd.md", Some(".github/prd.md")),
+            ("../x.md", None),
+            ("a/../x.md", None),
+            ("/etc/passwd", None),
+            (".git/config", None),
+            ("a/.GIT/config", None),
+            ("a//b", None),
+            ("a/", None),
+            ("-x", None),
+            ("a?ref=main", None),
+            ("a#b", None),
+            ("a%2e%2e/b", None),
+            ("a\\b", None),
+            ("a b", None),
+            ("$(x)", None),
+            ("a\u{202e}b", None),
+            ("", None),
+        ] {
+            assert_eq!(path(text).ok().as_deref(), expected, "{text}");
+        }
     }
 
     proptest! {

@@ -1,9 +1,10 @@
-//! What people ask for in comments: `/kaizen heal`, `/kaizen council …`; parsed by the same library and rules as the command line.
-
-use clap::{Args, Parser, Subcommand};
+//! What people ask for in comments: which lines are meant for us, and which command they name. What follows the command is
+//! read by the command line's own parser, which lives above this room: a [`Reader`].
 
 use super::clean;
 use super::names;
+use super::spoken::{self, Line};
+use crate::report::escape::code;
 
 /// How a line that is meant for us begins.
 pub const CALL: &str = "/kaizen";
@@ -14,118 +15,90 @@ pub const MOST_ORDERS: usize = 5;
 /// Longer lines are no order.
 const LINE_MOST_CHARS: usize = 4000;
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "/kaizen",
-    bin_name = "/kaizen",
-    no_binary_name = true,
-    disable_help_flag = true,
-    disable_help_subcommand = true,
-    disable_version_flag = true
-)]
-struct Line {
-    #[command(subcommand)]
-    order: Order,
-}
-
-/// One order.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum Order {
-    /// Find out why the tests are red, heal them, prove it
-    Heal(Heal),
-    /// Ask the council a question
-    Council(Council),
-    /// Work through a product requirements document
-    Prd(Prd),
-    /// Say from the logs why the tests are red; run nothing
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// Find out why the tests are red, heal them, prove it.
+    Heal,
+    /// Ask the council a question.
+    Council,
+    /// Work through a product requirements document.
+    Prd,
+    /// Say from the logs why the tests are red; run nothing.
     Diagnose,
-    /// Say what is going on
+    /// Say what is going on.
     Status,
-    /// Stop what is going on
+    /// Stop what is going on.
     Stop,
-    /// List the commands
+    /// List the commands.
     Help,
 }
 
-/// What is said in the same words in a comment and on the command line: both take it from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
-pub struct Thrift {
-    /// Only models that cost nothing, enforced where requests leave the process
-    #[arg(long)]
-    pub free: bool,
-}
+impl Word {
+    /// All of them, in the order of the table.
+    pub const ALL: [Word; 7] =
+        [Word::Heal, Word::Council, Word::Prd, Word::Diagnose, Word::Status, Word::Stop, Word::Help];
 
-/// `--rounds N`, in a comment and on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
-pub struct Rounds {
-    /// How many rounds at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
-    pub rounds: Option<u8>,
-}
-
-/// `/kaizen heal [strategy…] [sha]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-pub struct Heal {
-    /// Fixers that race (default: all), and the commit to work on
-    #[arg(value_name = "STRATEGY|SHA")]
-    pub words: Vec<String>,
-    /// What it may cost.
-    #[command(flatten)]
-    pub thrift: Thrift,
-}
-
-impl Heal {
-    /// The full commit that was named, if one was.
-    pub fn sha(&self) -> Option<&str> {
-        self.words.iter().map(String::as_str).find(|word| names::sha(word).is_ok())
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Word::Heal => "heal",
+            Word::Council => "council",
+            Word::Prd => "prd",
+            Word::Diagnose => "diagnose",
+            Word::Status => "status",
+            Word::Stop => "stop",
+            Word::Help => "help",
+        }
     }
-    /// The strategies that were named.
-    pub fn strategies(&self) -> Vec<&str> {
-        self.words.iter().map(String::as_str).filter(|word| names::sha(word).is_err()).collect()
+
+    /// What it does.
+    pub fn about(self) -> &'static str {
+        match self {
+            Word::Heal => "find out why the tests are red, heal them, prove it",
+            Word::Council => "ask the council a question",
+            Word::Prd => "work through a product requirements document",
+            Word::Diagnose => "say from the logs why the tests are red; run nothing",
+            Word::Status => "say what is going on",
+            Word::Stop => "stop what is going on",
+            Word::Help => "list the commands",
+        }
+    }
+
+    /// The word that is written so, in capitals or not.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.name().eq_ignore_ascii_case(text))
     }
 }
 
-/// `/kaizen council <question>`
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Council {
-    /// The question
-    #[arg(required = true, value_name = "QUESTION")]
-    pub question: Vec<String>,
-    /// What it may cost.
-    #[command(flatten)]
-    pub thrift: Thrift,
-    /// How long it may go on.
-    #[command(flatten)]
-    pub rounds: Rounds,
-}
-
-/// `/kaizen prd [path]`
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Prd {
-    /// The document (default: the issue's text)
-    #[arg(value_name = "PATH")]
-    pub path: Option<String>,
-    /// What it may cost.
-    #[command(flatten)]
-    pub thrift: Thrift,
-    /// How long it may go on.
-    #[command(flatten)]
-    pub rounds: Rounds,
+/// One order. Everything in it was checked by a [`Reader`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What is asked for.
+    pub word: Word,
+    /// The commit that was named, in full.
+    pub sha: Option<String>,
+    /// What else was said, as arguments of the command line's parser.
+    pub rest: Vec<String>,
 }
 
 impl Order {
-    /// Its word.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Order::Heal(_) => "heal",
-            Order::Council(_) => "council",
-            Order::Prd(_) => "prd",
-            Order::Diagnose => "diagnose",
-            Order::Status => "status",
-            Order::Stop => "stop",
-            Order::Help => "help",
-        }
+    /// An order without anything behind its word.
+    pub fn bare(word: Word) -> Self {
+        Self { word, sha: None, rest: Vec::new() }
     }
+}
+
+/// Reads what follows a command: the command line's own parser.
+pub trait Reader: Sync {
+    /// The order that `rest` makes of `word`.
+    ///
+    /// # Errors
+    /// What is wrong with it and what was probably meant, in Markdown in which nothing of `rest` is markup.
+    fn read(&self, word: Word, rest: &[String]) -> Result<Order, String>;
+
+    /// How it is written: `heal [strategy…] [--free]`.
+    fn usage(&self, word: Word) -> String;
 }
 
 /// A line that is meant for us.
@@ -143,209 +116,195 @@ pub enum Said {
 }
 
 /// What `body` (a comment) asks for, in order. Quoted text, code and hidden text are left alone.
-pub fn read(body: &str, strategies: &[&str]) -> Vec<Said> {
-    let body = clean::without_hidden(&clean::without_comments(body));
-    spoken(&body)
-        .into_iter()
-        .filter_map(|line| called(line))
-        .map(|line| one(line, strategies))
-        .take(MOST_ORDERS)
-        .collect()
-}
-
-/// The lines that somebody says, not quotes: no quoted text, no fenced or indented code.
-fn spoken(body: &str) -> Vec<&str> {
-    let mut fence: Option<(char, usize)> = None;
-    let mut lines = Vec::new();
-    for line in body.lines() {
-        let indent = line.len() - line.trim_start_matches(' ').len();
-        let text = line.trim_start();
-        let first = text.chars().next().unwrap_or(' ');
-        let run = text.chars().take_while(|c| *c == first).count();
-        match fence {
-            Some((sign, length)) if first == sign && run >= length && text.trim_end().chars().all(|c| c == sign) => {
-                fence = None;
-            }
-            Some(_) => {}
-            None if matches!(first, '`' | '~') && run >= 3 => fence = Some((first, run)),
-            None if indent < 4 && !line.starts_with('\t') && first != '>' => lines.push(text),
-            None => {}
-        }
+pub fn read(body: &str, reader: &dyn Reader) -> Vec<Said> {
+    let body = clean::without_hidden(body).replace("\r\n", "\n").replace('\r', "\n");
+    let mut said: Vec<Said> =
+        spoken::lines(&body).into_iter().filter_map(|line| one(line, reader)).take(MOST_ORDERS + 1).collect();
+    if said.len() > MOST_ORDERS {
+        said.truncate(MOST_ORDERS);
+        let answer = format!("Only the first {MOST_ORDERS} commands of a comment are carried out: write another one.");
+        said.push(Said::Unclear { line: CALL.into(), answer });
     }
-    lines
+    said
 }
 
-/// What follows our name at the beginning of a line.
-fn called(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix(CALL)?;
-    let ours = rest.is_empty() || rest.starts_with(char::is_whitespace);
-    (ours && line.chars().count() <= LINE_MOST_CHARS).then(|| rest.trim())
+/// How the first word of a line calls us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    /// By our name.
+    Ours,
+    /// By something that looks like it: probably us.
+    Alike,
 }
 
-fn one(rest: &str, strategies: &[&str]) -> Said {
-    if rest.is_empty() {
-        return Said::Order(Order::Help);
-    }
-    let unclear = |answer: String| Said::Unclear { line: format!("{CALL} {rest}"), answer };
-    match Line::try_parse_from(rest.split_whitespace()) {
-        Ok(Line { order: Order::Heal(heal) }) => match wrong_word(&heal, strategies) {
-            Some(answer) => unclear(answer),
-            None => Said::Order(Order::Heal(heal)),
-        },
-        Ok(Line { order }) => Said::Order(order),
-        Err(error) => unclear(answer(rest, &error)),
+/// Letters and signs that look like those of our name.
+fn folded(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).unwrap_or(c),
+        '∕' | '⁄' | '⧸' | '╱' => '/',
+        'к' | 'К' | 'κ' | 'Κ' => 'k',
+        'а' | 'А' | 'α' | 'Α' => 'a',
+        'і' | 'І' | 'ι' | 'Ι' | 'ı' => 'i',
+        'ᴢ' | 'ζ' | 'Ζ' => 'z',
+        'е' | 'Е' | 'ε' | 'Ε' => 'e',
+        'ո' | 'η' | 'Ν' => 'n',
+        other => other,
     }
 }
 
-fn wrong_word(heal: &Heal, strategies: &[&str]) -> Option<String> {
-    let shas = heal.words.len() - heal.strategies().len();
-    if shas > 1 {
-        return Some("Name one commit, not several.".into());
+fn call(first: &str) -> Option<Call> {
+    if first.eq_ignore_ascii_case(CALL) {
+        return Some(Call::Ours);
     }
-    let wrong = heal.strategies().into_iter().find(|word| !strategies.contains(word))?;
-    if wrong.len() >= 7 && wrong.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Some(
-            "Name the commit in full, all forty digits: a short name can be made to fit another commit.".into(),
-        );
-    }
-    Some(format!("There is no such strategy.{} There are: {}.", meant(wrong, strategies), strategies.join(", ")))
+    // a long word is no misspelt name
+    let plain: String = first.chars().take(40).map(folded).collect::<String>().to_ascii_lowercase();
+    let plain = plain.trim_end_matches([':', ',', '.', ';', '!', '?']);
+    let tail = plain.strip_prefix(CALL)?;
+    let alike = matches!(tail, "" | "-ci" | "_ci" | "ci") || Word::named(tail).is_some();
+    alike.then_some(Call::Alike)
 }
 
-fn meant(word: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|k| (strsim::jaro_winkler(word, k), k)).filter(|(score, _)| *score > 0.75);
+fn one(line: Line<'_>, reader: &dyn Reader) -> Option<Said> {
+    let (first, rest) = line.text.split_once(char::is_whitespace).unwrap_or((line.text, ""));
+    let call = call(first)?;
+    let shown = line.text.chars().take(LINE_MOST_CHARS).collect();
+    let unclear = |answer: String| Some(Said::Unclear { line: shown, answer });
+    if line.in_quote {
+        return unclear("This line is part of the quote above it: put an empty line between them.".into());
+    }
+    if call == Call::Alike {
+        return unclear(format!("Commands begin with `{CALL}` and a space, in plain letters: nothing was done."));
+    }
+    if line.text.chars().count() > LINE_MOST_CHARS {
+        return unclear(format!("A command has at most {LINE_MOST_CHARS} characters: nothing was done."));
+    }
+    let rest = without_comments(rest);
+    let mut words = rest.split_whitespace().map(str::to_owned);
+    let Some(named) = words.next() else { return Some(Said::Order(Order::bare(Word::Help))) };
+    let Some(word) = Word::named(&named) else {
+        let known: Vec<&str> = Word::ALL.into_iter().map(Word::name).collect();
+        return unclear(format!("There is no command {}.{}", quoted(&named), meant(&named, &known)));
+    };
+    match reader.read(word, &words.collect::<Vec<_>>()) {
+        Ok(order) => Some(Said::Order(order)),
+        Err(answer) => unclear(answer),
+    }
+}
+
+/// What is seen of a line: without comments that end in it.
+fn without_comments(line: &str) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    while let Some((before, (_, after))) =
+        rest.split_once("<!--").and_then(|(before, behind)| Some((before, behind.split_once("-->")?)))
+    {
+        out.push_str(before);
+        rest = after;
+    }
+    out + rest
+}
+
+/// A word of somebody's as code, cut short.
+pub fn quoted(word: &str) -> String {
+    const SHOWN_CHARS: usize = 60;
+    code(&word.chars().take(SHOWN_CHARS).collect::<String>())
+}
+
+/// The known word that is nearest to `word`, as a question; nothing when none is near.
+pub fn meant(word: &str, known: &[&str]) -> String {
+    let word = word.to_lowercase();
+    let near = known.iter().map(|k| (strsim::jaro_winkler(&word, k), k)).filter(|(score, _)| *score > 0.75);
     near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, k)| format!(" Did you mean `{k}`?")).unwrap_or_default()
 }
 
-fn answer(rest: &str, error: &clap::Error) -> String {
-    use clap::error::ErrorKind as K;
-    let word = rest.split_whitespace().next().unwrap_or_default();
-    let known: Vec<&str> = words().collect();
-    match error.kind() {
-        K::InvalidSubcommand => format!("There is no such command.{}", meant(word, &known)),
-        K::MissingRequiredArgument => format!("`{CALL} {word}` needs something more: {}", usage(word)),
-        K::UnknownArgument => format!("There is no such option here. {}", usage(word)),
-        K::InvalidValue | K::ValueValidation => format!("That value does not fit. {}", usage(word)),
-        _ => usage(word),
-    }
-}
-
-fn usage(word: &str) -> String {
-    let row = USAGE.iter().find(|(usage, _)| usage.split_whitespace().next() == Some(word));
-    row.map_or_else(String::new, |(usage, about)| format!("`{CALL} {usage}`: {about}"))
-}
-
-/// Every command with its arguments and what it does.
-pub const USAGE: &[(&str, &str)] = &[
-    ("heal [strategy…] [sha] [--free]", "find out why the tests are red, heal them, prove it"),
-    ("council <question> [--free] [--rounds N]", "ask the council a question"),
-    ("prd [path] [--free] [--rounds N]", "work through a product requirements document"),
-    ("diagnose", "say from the logs why the tests are red; run nothing"),
-    ("status", "say what is going on"),
-    ("stop", "stop what is going on"),
-    ("help", "list the commands"),
-];
-
-/// The word of every command.
-pub fn words() -> impl Iterator<Item = &'static str> {
-    USAGE.iter().filter_map(|(usage, _)| usage.split_whitespace().next())
+/// Is this a full commit name, in capitals or not? Then in small letters.
+pub fn commit(word: &str) -> Option<String> {
+    let small = word.to_ascii_lowercase();
+    names::sha(&small).is_ok().then_some(small)
 }
 
 /// The table of commands, for the answer to `/kaizen help` and the README.
-pub fn table() -> String {
+pub fn table(reader: &dyn Reader) -> String {
     let mut out = String::from("| command | what it does |\n|---|---|\n");
-    for (usage, about) in USAGE {
-        out.push_str(&format!("| `{CALL} {usage}` | {about} |\n"));
+    for word in Word::ALL {
+        out.push_str(&format!("| `{CALL} {}` | {} |\n", reader.usage(word), word.about()));
     }
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-    use proptest::prelude::*;
-
     use super::*;
 
-    const FIXERS: &[&str] = &["suggest", "undo", "mutate"];
-    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+    /// Takes everything as it is.
+    struct Any;
 
-    fn heal(words: &[&str], free: bool) -> Said {
-        let words = words.iter().map(|w| (*w).to_owned()).collect();
-        Said::Order(Order::Heal(Heal { words, thrift: Thrift { free } }))
+    impl Reader for Any {
+        fn read(&self, word: Word, rest: &[String]) -> Result<Order, String> {
+            Ok(Order { rest: rest.to_vec(), ..Order::bare(word) })
+        }
+        fn usage(&self, word: Word) -> String {
+            word.name().into()
+        }
+    }
+
+    fn words(body: &str) -> Vec<String> {
+        let name = |said: Said| match said {
+            Said::Order(order) => format!("{} {}", order.word.name(), order.rest.join(" ")).trim().to_owned(),
+            Said::Unclear { answer, .. } => format!("? {answer}"),
+        };
+        read(body, &Any).into_iter().map(name).collect()
     }
 
     #[test]
-    fn orders_are_read_with_their_words_and_options() {
-        let question = vec!["Should".into(), "we?".into()];
-        let council = Council { question, thrift: Thrift { free: true }, rounds: Rounds { rounds: Some(2) } };
+    fn lines_that_begin_with_our_name_are_orders_however_they_end() {
         for (body, expected) in [
-            ("/kaizen heal", vec![heal(&[], false)]),
-            ("/kaizen heal undo mutate --free", vec![heal(&["undo", "mutate"], true)]),
-            (&format!("please\n\n/kaizen heal {SHA}\n\nthanks"), vec![heal(&[SHA], false)]),
-            ("/kaizen council --rounds 2 Should we? --free", vec![Said::Order(Order::Council(council))]),
-            ("/kaizen", vec![Said::Order(Order::Help)]),
-            ("/kaizen status\r\n/kaizen stop", vec![Said::Order(Order::Status), Said::Order(Order::Stop)]),
-            ("  /kaizen diagnose  ", vec![Said::Order(Order::Diagnose)]),
+            ("/kaizen heal", &["heal"][..]),
+            ("please\r\n\r\n/kaizen heal undo\r\n\r\nthanks", &["heal undo"]),
+            ("/kaizen status\r/kaizen stop", &["status", "stop"]),
+            ("/kaizen", &["help"]),
+            ("/Kaizen Heal", &["heal"]),
+            ("  /kaizen\u{a0}diagnose  ", &["diagnose"]),
+            // what is seen is what counts
+            ("/kai\u{200b}zen he\u{2060}al", &["heal"]),
+            ("text\u{2028}/kaizen heal", &[]),
+            ("write /kaizen heal to start", &[]),
+            ("/kaizen/README.md", &[]),
+            ("/kaizens heal", &[]),
+            ("", &[]),
         ] {
-            assert_eq!(read(body, FIXERS), expected, "{body}");
+            assert_eq!(words(body), expected, "{body:?}");
         }
     }
 
     #[test]
-    fn quoted_text_code_and_hidden_text_order_nothing() {
+    fn what_looks_like_our_name_is_answered_and_not_obeyed() {
         for body in [
-            "> /kaizen heal",
-            "```\n/kaizen heal\n```",
-            "~~~sh\n/kaizen heal\n```\n/kaizen stop\n~~~",
-            "````\n```\n/kaizen heal\n````",
-            "    /kaizen heal",
-            "\t/kaizen heal",
-            "`/kaizen heal`",
-            "write /kaizen heal to start",
-            "/kaizenheal",
+            "／kaizen heal",
+            "/кaizen heal",
+            "/kaizen: heal",
             "/kaizen-ci heal",
-            "<!-- \n/kaizen heal\n-->",
-            "<!--\n/kaizen heal",
-            "```\n/kaizen heal never closed",
-            "",
+            "/kaizenheal",
+            "/ｋａｉｚｅｎ heal",
+            "> quoted\n/kaizen heal",
         ] {
-            assert_eq!(read(body, FIXERS), Vec::new(), "{body:?}");
+            let said = words(body);
+            assert!(said.len() == 1 && said[0].starts_with("? "), "{body}: {said:?}");
         }
+        assert_eq!(words("/kaizen hael"), ["? There is no command `hael`. Did you mean `heal`?"]);
+        assert!(words(&format!("/kaizen council {}", "a ".repeat(3000)))[0].contains("at most 4000"));
     }
 
     #[test]
-    fn typos_get_an_answer_that_helps() {
-        for (body, part) in [
-            ("/kaizen hael", "Did you mean `heal`?"),
-            ("/kaizen heal unod", "Did you mean `undo`?"),
-            ("/kaizen heal 0123abc", "in full"),
-            ("/kaizen council", "<question>"),
-            ("/kaizen council why --rounds 99", "does not fit"),
-            ("/kaizen status --now", "no such option"),
-            (&format!("/kaizen heal {SHA} {}", SHA.replace('0', "a")), "one commit"),
-        ] {
-            let said = read(body, FIXERS);
-            let [Said::Unclear { answer, .. }] = said.as_slice() else { panic!("{body}: {said:?}") };
-            assert!(answer.contains(part), "{body}: {answer}");
-        }
+    fn more_orders_than_anybody_writes_by_hand_are_told_and_not_carried_out() {
+        let said = words(&"/kaizen status\n\n".repeat(40));
+        assert_eq!(said.len(), MOST_ORDERS + 1);
+        assert!(said[MOST_ORDERS].contains("Only the first 5"), "{said:?}");
     }
 
     #[test]
-    fn the_table_of_commands_is_what_the_parser_knows() {
-        let known: Vec<String> = Line::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let told: Vec<&str> = USAGE.iter().map(|(usage, _)| usage.split_whitespace().next().unwrap()).collect();
-        assert_eq!(known, told);
-    }
-
-    proptest! {
-        #[test]
-        fn no_comment_makes_the_reader_panic_or_order_too_much(body in "(/kaizen [a-z \\-#@<>`\u{202e}]{0,20}\\n|\\PC{0,20}\\n){0,12}") {
-            prop_assert!(read(&body, FIXERS).len() <= MOST_ORDERS);
-        }
-        #[test]
-        fn a_quoted_comment_orders_nothing(body in "\\PC{0,20}(\\n\\PC{0,20}){0,4}") {
-            let quoted: String = format!("{body}\n/kaizen heal").lines().map(|l| format!("> {l}\n")).collect();
-            prop_assert_eq!(read(&quoted, FIXERS), Vec::new());
+    fn every_word_is_found_by_its_name() {
+        for word in Word::ALL {
+            assert_eq!(Word::named(word.name()), Some(word));
         }
     }
 }

@@ -245,6 +245,17 @@ impl Pristine {
         self.git().args(["rev-parse".to_owned(), format!("{commit}^{{tree}}")]).text()
     }
 
+    /// The first parent of a commit that is here, also where history was cut off; none of a first commit.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub fn parent(&self, commit: &str) -> Result<Option<String>> {
+        let commit = names::sha(commit).map_err(|e| Error::usage(e.to_string()))?;
+        let text = self.git().args(["cat-file", "commit", commit]).text()?;
+        let heads = text.lines().take_while(|line| !line.is_empty());
+        Ok(heads.filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).next())
+    }
+
     /// Where it is, for tests.
     pub fn path(&self) -> &Path {
         self.dir.path()

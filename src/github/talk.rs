@@ -1,6 +1,6 @@
 //! A comment with orders: who may, what is done, one answer that is edited as the work goes on, and never two.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 
@@ -10,7 +10,7 @@ use super::body;
 use super::clean;
 use super::client::{Client, Trouble};
 use super::event::{Comment, Place, Pull};
-use super::order::{self, Order, Said};
+use super::order::{self, Order, Reader, Said, Word};
 use crate::mask::Mask;
 
 /// What an order came to.
@@ -28,16 +28,16 @@ pub trait CommandRunner: Sync {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done>;
 }
 
-/// Who carries out which order, by the order's word. What nobody was given for answers [`not_configured`].
+/// Who carries out which order, by its word. What nobody was given for answers [`not_configured`].
 #[derive(Default)]
 pub struct Runners<'a> {
-    by_word: Vec<(&'static str, Box<dyn CommandRunner + 'a>)>,
+    by_word: Vec<(Word, Box<dyn CommandRunner + 'a>)>,
 }
 
 impl<'a> Runners<'a> {
-    /// Plugs one in: `.with("council", …)`.
+    /// Plugs one in: `.with(Word::Council, …)`.
     #[must_use]
-    pub fn with(mut self, word: &'static str, runner: impl CommandRunner + 'a) -> Self {
+    pub fn with(mut self, word: Word, runner: impl CommandRunner + 'a) -> Self {
         self.by_word.push((word, Box::new(runner)));
         self
     }
@@ -45,7 +45,7 @@ impl<'a> Runners<'a> {
 
 impl CommandRunner for Runners<'_> {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
-        match self.by_word.iter().find(|(word, _)| *word == order.name()) {
+        match self.by_word.iter().find(|(word, _)| *word == order.word) {
             Some((_, runner)) => runner.run(order, pull, progress),
             None => Box::pin(async move { not_configured(order) }),
         }
@@ -60,6 +60,8 @@ pub struct Progress<'a> {
     before: String,
     /// Our answer, once it is there.
     answer: AtomicU64,
+    /// Another job ends this order.
+    later: AtomicBool,
 }
 
 /// The reaction that `stop` leaves under an answer that is being worked on.
@@ -85,13 +87,16 @@ impl<'a> Progress<'a> {
     /// Has somebody who may said `/kaizen stop` meanwhile? The stopping job leaves a reaction of ours under the answer:
     /// those of others don't count.
     pub async fn is_stopped(&self) -> bool {
-        let answer = self.answer.load(Ordering::Relaxed);
-        if answer == 0 {
-            return false;
+        match self.answer.load(Ordering::Relaxed) {
+            0 => false,
+            answer => has_stop(self.client, answer).await,
         }
-        let route = self.client.route(&format!("/issues/comments/{answer}/reactions?content={STOP}"));
-        let me = self.client.own_login().await;
-        self.client.list(&route, 100).await.is_ok_and(|all| all.iter().any(|reaction| is_by_us(reaction, me)))
+    }
+
+    /// Leaves the answer open: another job carries out this order, and ends it with [`finish`]. What is said until then.
+    pub fn hand_on(&self) -> Done {
+        self.later.store(true, Ordering::Relaxed);
+        Done { text: format!("{LATER}\nWorking on it in another job …\n{LATER}"), good: true }
     }
 
     /// Asks everything that is being worked on under the same issue or pull request to stop; how many that are.
@@ -111,6 +116,52 @@ impl<'a> Progress<'a> {
             self.client.react(Place::Conversation, *id, STOP).await?;
         }
         Ok(ids.len())
+    }
+}
+
+async fn has_stop(client: &Client, answer: u64) -> bool {
+    let route = client.route(&format!("/issues/comments/{answer}/reactions?content={STOP}"));
+    let me = client.own_login().await;
+    client.list(&route, 100).await.is_ok_and(|all| all.iter().any(|reaction| is_by_us(reaction, me)))
+}
+
+/// The same for a job that the order was handed on to.
+pub async fn is_stopped(client: &Client, comment: &Comment) -> bool {
+    match client.find_comment(comment.number, "comment", &comment.id.to_string()).await {
+        Ok(Some((answer, _))) => has_stop(client, answer).await,
+        Ok(None) | Err(_) => false,
+    }
+}
+
+/// Around what stands in an answer until another job has ended it. Nothing that others wrote has it: it is escaped there.
+const LATER: &str = "<!-- later -->";
+
+/// Ends an answer that was left open: puts in what came of the order that was handed on.
+///
+/// # Errors
+/// When GitHub does not take it.
+pub async fn finish(client: &Client, comment: &Comment, done: &Done, mask: &Mask) -> Result<(), Trouble> {
+    let id = comment.id.to_string();
+    let before = client.find_comment(comment.number, "comment", &id).await?.map(|(_, text)| text).unwrap_or_default();
+    if before.lines().nth(1) == Some(ENDED) {
+        return Ok(());
+    }
+    let said: String = before.split_inclusive('\n').skip(2).collect();
+    let now = mask.cover(done.text.trim_end());
+    let text = match said.split(LATER).collect::<Vec<_>>().as_slice() {
+        [before, _, after] => format!("{before}{now}{after}"),
+        // it was too long for one comment, or somebody took it away
+        _ => format!("{said}\n{now}\n"),
+    };
+    client.put_comment(comment.number, "comment", &id, &format!("{}{text}", mark(comment, ENDED))).await?;
+    react(client, comment, if done.good { "rocket" } else { "confused" }).await;
+    Ok(())
+}
+
+/// A reaction is a courtesy: without it the answer still comes.
+async fn react(client: &Client, comment: &Comment, reaction: &str) {
+    if let Err(trouble) = client.react(comment.place, comment.id, reaction).await {
+        tracing::warn!(%trouble, "no reaction");
     }
 }
 
@@ -137,12 +188,14 @@ pub enum Heard {
     Answered,
     /// It was answered: something was refused, unclear or failed.
     Refused,
+    /// It was answered, but for an order that another job carries out.
+    HandedOn,
 }
 
 /// The answer of a loop that is not plugged in.
 pub fn not_configured(order: &Order) -> Done {
     Done {
-        text: format!("`{}` is not configured here: nothing is set up that could answer it.", order.name()),
+        text: format!("`{}` is not configured here: nothing is set up that could answer it.", order.word.name()),
         good: false,
     }
 }
@@ -155,14 +208,14 @@ pub async fn hear(
     client: &Client,
     comment: &Comment,
     policy: &Policy,
-    strategies: &[&str],
+    reader: &dyn Reader,
     runner: &dyn CommandRunner,
     mask: &Mask,
 ) -> Result<Heard, Trouble> {
     if body::is_ours(&comment.body) {
         return Ok(Heard::Ours);
     }
-    let said = order::read(&comment.body, strategies);
+    let said = order::read(&comment.body, reader);
     if said.is_empty() {
         return Ok(Heard::Nothing);
     }
@@ -175,9 +228,9 @@ pub async fn hear(
     if before.is_some_and(|(_, text)| text.lines().nth(1) == Some(ENDED)) {
         return Ok(Heard::Before);
     }
-    let talk = Talk { client, comment, policy, runner, mask };
-    talk.react("eyes").await;
-    let (text, good) = talk.answer_all(&said).await?;
+    let talk = Talk { client, comment, policy, reader, runner, mask };
+    react(client, comment, "eyes").await;
+    let (text, good, later) = talk.answer_all(&said).await?;
     let parts = body::split(&text, body::BODY_MOST_CHARS - 2000);
     for (n, part) in parts.iter().enumerate().skip(1) {
         let value = format!("{id}.{n}");
@@ -185,8 +238,12 @@ pub async fn hear(
         client.put_comment(comment.number, "more", &value, &more).await?;
     }
     let first = parts.first().map(String::as_str).unwrap_or_default();
-    client.put_comment(comment.number, "comment", &id, &format!("{}{first}", mark(comment, ENDED))).await?;
-    talk.react(if good { "rocket" } else { "confused" }).await;
+    let state = if later { WORKING } else { ENDED };
+    client.put_comment(comment.number, "comment", &id, &format!("{}{first}", mark(comment, state))).await?;
+    if later {
+        return Ok(Heard::HandedOn);
+    }
+    react(client, comment, if good { "rocket" } else { "confused" }).await;
     Ok(if good { Heard::Answered } else { Heard::Refused })
 }
 
@@ -194,34 +251,29 @@ struct Talk<'a> {
     client: &'a Client,
     comment: &'a Comment,
     policy: &'a Policy,
+    reader: &'a dyn Reader,
     runner: &'a dyn CommandRunner,
     mask: &'a Mask,
 }
 
 impl Talk<'_> {
-    /// A reaction is a courtesy: without it the answer still comes.
-    async fn react(&self, reaction: &str) {
-        if let Err(trouble) = self.client.react(self.comment.place, self.comment.id, reaction).await {
-            tracing::warn!(%trouble, "no reaction");
-        }
-    }
-
-    async fn answer_all(&self, said: &[Said]) -> Result<(String, bool), Trouble> {
+    /// The answer, whether all of it is good, and whether a part of it comes later.
+    async fn answer_all(&self, said: &[Said]) -> Result<(String, bool, bool), Trouble> {
         let role = self.client.role(&self.comment.author).await;
         let pull = match self.comment.on_pull {
             true => Some(self.client.pull(self.comment.number).await?),
             false => None,
         };
-        let (mut text, mut all_good) = (String::new(), true);
+        let (mut text, mut all_good, mut later) = (String::new(), true, false);
         for one in said {
             let (line, done) =
                 match one {
                     Said::Unclear { line, answer } => {
-                        let done = Done { text: format!("{answer}\n\n{}", order::table()), good: false };
+                        let done = Done { text: format!("{answer}\n\n{}", order::table(self.reader)), good: false };
                         (line.clone(), done)
                     }
                     Said::Order(order) => {
-                        let line = format!("{} {}", order::CALL, order.name());
+                        let line = format!("{} {}", order::CALL, order.word.name());
                         let fork = pull.as_ref().is_some_and(|pull| pull.fork);
                         let head = pull.as_ref().map(|pull| pull.head.as_str()).unwrap_or_default();
                         let may = allow::may(self.policy, order, &self.comment.author, self.comment.bot, role)
@@ -229,7 +281,9 @@ impl Talk<'_> {
                                 Some(_) => allow::may_run(order, fork, head),
                                 None => Ok(()),
                             });
-                        (line, self.one(order, may, pull.as_ref(), &text).await)
+                        let (done, is_later) = self.one(order, may, pull.as_ref(), &text).await;
+                        later |= is_later;
+                        (line, done)
                     }
                 };
             all_good &= done.good;
@@ -237,19 +291,21 @@ impl Talk<'_> {
                 crate::report::escape::code(&clean::without_hidden(&line).chars().take(200).collect::<String>());
             text.push_str(&format!("{asked}\n\n{}\n\n", done.text.trim_end()));
         }
-        Ok((self.mask.cover(&text).into_owned(), all_good))
+        Ok((self.mask.cover(&text).into_owned(), all_good, later))
     }
 
-    async fn one(&self, order: &Order, may: Result<(), Denied>, pull: Option<&Pull>, before: &str) -> Done {
+    async fn one(&self, order: &Order, may: Result<(), Denied>, pull: Option<&Pull>, before: &str) -> (Done, bool) {
         if let Err(denied) = may {
-            return Done { text: format!("Sorry: {denied}."), good: false };
+            return (Done { text: format!("Sorry: {denied}."), good: false }, false);
         }
-        if *order == Order::Help {
-            return Done { text: order::table(), good: true };
+        if order.word == Word::Help {
+            return (Done { text: order::table(self.reader), good: true }, false);
         }
         let (client, comment, mask) = (self.client, self.comment, self.mask);
-        let progress = Progress { client, comment, mask, before: before.to_owned(), answer: AtomicU64::new(0) };
-        progress.say(&format!("Working on `{}` …", order.name())).await;
-        self.runner.run(order, pull, &progress).await
+        let (before, answer, later) = (before.to_owned(), AtomicU64::new(0), AtomicBool::new(false));
+        let progress = Progress { client, comment, mask, before, answer, later };
+        progress.say(&format!("Working on `{}` …", order.word.name())).await;
+        let done = self.runner.run(order, pull, &progress).await;
+        (done, progress.later.load(Ordering::Relaxed))
     }
 }

@@ -1,7 +1,7 @@
 //! What a run asked of models: from events into the document, and in words for people.
 
 use super::document::{Document, ModelUse, Routing};
-use super::escape::{code, one_line};
+use super::escape::{code, markdown, one_line};
 use super::numbers::{count, seconds};
 use crate::trajectory::Event;
 
@@ -81,7 +81,7 @@ pub(super) fn table(document: &Document) -> String {
         out.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             code(&m.model),
-            m.tier,
+            markdown(&m.tier),
             m.turns,
             m.cached,
             m.failed,

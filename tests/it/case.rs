@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kaizen_ci::failure;
 use kaizen_ci::fixer::{Candidate, Case, Desk, Findings, Fixer};
-use kaizen_ci::lab::{Lab, Limits, Patience};
+use kaizen_ci::lab::{Confinement, Lab, Limits, Patience};
 use kaizen_ci::repo::carry::Carry;
 use kaizen_ci::repo::{Repository, Sha, Store};
 use kaizen_ci::suite::protected::Protected;
@@ -42,12 +42,17 @@ const LIMITS: Limits =
 impl Bench {
     /// The case of `project` as it is now, which was green at `green`.
     pub async fn new(project: &Project, suite: Suite, green: Option<&str>) -> Self {
+        Self::confined(project, suite, green, Confinement::NONE).await
+    }
+
+    /// The same behind a fence.
+    pub async fn confined(project: &Project, suite: Suite, green: Option<&str>, confinement: Confinement) -> Self {
         kaizen_ci::process::set_supervisor(env!("CARGO_BIN_EXE_kaizen-ci"));
         let temp = tempfile::Builder::new().prefix("kaizen-case").tempdir().unwrap();
         let repository = Repository::discover(&project.root()).unwrap();
         let store = Store::create(&repository, temp.path()).unwrap();
         let snapshot = store.snapshot().unwrap();
-        let lab = Lab::new(store, Carry::default(), Vec::new(), 2);
+        let lab = Lab::confined(store, Carry::default(), Vec::new(), 2, confinement);
         let green = green.map(|sha| Sha(sha.to_owned()));
         let workspace = lab.workspace(&snapshot, "red").await.unwrap();
         let red = lab.run(&workspace, &suite, &Selection::All, LIMITS, &CancellationToken::new()).await.unwrap();

@@ -6,6 +6,7 @@ mod cache;
 mod case;
 mod cli;
 mod council;
+mod fence;
 mod github;
 mod heal;
 mod judge;

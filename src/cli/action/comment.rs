@@ -1,36 +1,35 @@
 //! `kaizen-ci action comment`: the job that a comment starts: who may, what is asked for, and one answer.
 
+use std::sync::{Mutex, PoisonError};
+
 use clap::Args;
 
+use crate::cli::action::asked::CommandLine;
 use crate::cli::action::job::Job;
+use crate::cli::action::options::{Delivery, Healing};
 use crate::cli::action::{loops, orders, output, policy};
 use crate::cli::context::Context;
-use crate::cli::options::Suites;
 use crate::config::FILE;
-use crate::error::{Exit, Result};
-use crate::fixer::registry;
-use crate::github::deliver::Deliver;
+use crate::error::{Error, Exit, Result};
 use crate::github::event::{self, Trigger};
+use crate::github::order::Word;
 use crate::github::talk::{self, Heard, Runners};
 
 /// Options of `action comment`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci action comment    in a job that `issue_comment` or `pull_request_review_comment` starts"
+    after_help = "Examples:\n  kaizen-ci action comment --hand-on    heals are left to a job with a token that only reads\n  kaizen-ci action comment    in a job that `issue_comment` or `pull_request_review_comment` starts"
 )]
 pub struct Comment {
-    /// Which suite.
+    /// How a heal is found.
     #[command(flatten)]
-    pub suites: Suites,
-    /// How a heal is handed over
-    #[arg(long, value_enum, default_value = "pr")]
-    pub deliver: Deliver,
-    /// Make pull requests that are ready for review, not drafts
+    pub healing: Healing,
+    /// How it is handed over.
+    #[command(flatten)]
+    pub delivery: Delivery,
+    /// Run nothing from the repository: what `heal` needs is set as the output `order`, for `run` and `publish` in other jobs
     #[arg(long)]
-    pub ready: bool,
-    /// Wall time for a heal (90s, 10m, 1h30m)
-    #[arg(long, value_name = "TIME")]
-    pub time_limit: Option<String>,
+    pub hand_on: bool,
 }
 
 /// Answers the comment.
@@ -56,18 +55,18 @@ pub fn run(context: &Context, args: &Comment) -> Result<Exit> {
     })?;
     let loaded = policy::read(text.as_deref(), &[])?;
     let who = policy::orders(&loaded)?;
-    let strategies: Vec<&str> = registry::all().iter().map(|fixer| fixer.name()).collect();
-    let desk = orders::Desk { context, job: &job, args, text: text.as_deref() };
+    let reader = CommandLine::new();
+    let desk = orders::Desk { context, job: &job, args, text: text.as_deref(), errand: Mutex::default() };
     let runners = Runners::default()
-        .with("heal", orders::Heal(&desk))
-        .with("diagnose", orders::Diagnose(&desk))
-        .with("status", orders::Status(&desk))
-        .with("stop", orders::Stop)
-        .with("council", loops::Council(&desk))
-        .with("prd", loops::Prd(&desk));
+        .with(Word::Heal, orders::Heal(&desk))
+        .with(Word::Diagnose, orders::Diagnose(&desk))
+        .with(Word::Status, orders::Status(&desk))
+        .with(Word::Stop, orders::Stop)
+        .with(Word::Council, loops::Council(&desk))
+        .with(Word::Prd, loops::Prd(&desk));
     let (mask, comment) = (&job.mask, &comment);
     let heard = output::quietly(context, || {
-        context.wait(|_| async move { Ok(talk::hear(client, comment, &who, &strategies, &runners, mask).await?) })
+        context.wait(|_| async move { Ok(talk::hear(client, comment, &who, &reader, &runners, mask).await?) })
     })?;
     let (name, said) = match heard {
         Heard::Nothing => ("nothing_to_do", "nobody spoke to kaizen-ci"),
@@ -75,8 +74,12 @@ pub fn run(context: &Context, args: &Comment) -> Result<Exit> {
         Heard::Changed => ("nothing_to_do", "the comment says something else now, or is gone"),
         Heard::Before => ("nothing_to_do", "the comment was answered before"),
         Heard::Answered => ("answered", "answered"),
+        Heard::HandedOn => ("handed_on", "answered, but for a heal: it is handed on to another job"),
         Heard::Refused => ("refused", "answered: something was refused, unclear or did not work"),
     };
+    if let Some(errand) = desk.errand.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        output::set("order", &errand.text().map_err(Error::internal)?)?;
+    }
     output::set("outcome", name)?;
     context.terminal.out(&format!("{said}\n"));
     Ok(Exit::Ok)

@@ -1,12 +1,14 @@
 //! One heal inside of the Action: run it, and gather everything that a delivery needs.
 
-use crate::cli::action::policy;
+use crate::cli::action::options::Healing;
+use crate::cli::action::tree::Tree;
+use crate::cli::action::{asked, policy};
 use crate::cli::context::Context;
 use crate::cli::heal::{self, Heal};
-use crate::cli::options::Suites;
 use crate::config::Loaded;
 use crate::error::{Context as _, Exit, Result};
 use crate::github::client::Client;
+use crate::github::order::Word;
 use crate::github::{body, names};
 use crate::judge::receipt::Receipt;
 use crate::repo::Repository;
@@ -27,26 +29,15 @@ pub struct Found {
     pub dirty: bool,
 }
 
-/// The options of a heal in a job: nothing is asked, nothing is applied.
-pub fn asked(suites: &Suites, time_limit: Option<&str>) -> Heal {
-    Heal {
-        suites: suites.clone(),
-        base: None,
-        fixers: None,
-        models: None,
-        thrift: crate::github::order::Thrift::default(),
-        max_tier: None,
-        time_limit: time_limit.map(str::to_owned),
-        repeat: None,
-        seed: None,
-        allow_test_changes: false,
-        explain: false,
-        force: false,
-        apply: false,
-        dry_run: true,
-        json: false,
-        quiet: true,
-    }
+/// The options of a heal in a job: those that were asked for, by the command line's own parser; nothing is asked, nothing
+/// is applied.
+///
+/// # Errors
+/// When `rest` was not read before.
+pub fn asked(healing: &Healing, rest: &[String]) -> Result<Heal> {
+    let heal: Heal = asked::options(Word::Heal, rest)?;
+    let (suites, time_limit) = (healing.suites.clone(), healing.time_limit.clone());
+    Ok(Heal { suites, time_limit, dry_run: true, quiet: true, ..heal })
 }
 
 /// Heals.
@@ -63,6 +54,22 @@ pub fn heal(context: &Context, repository: &Repository, loaded: &Loaded, asked: 
     };
     let dirty = receipt.as_ref().is_some_and(|receipt| receipt.snapshot.patch_sha256.is_some());
     Ok(Found { exit, document, patch, receipt: receipt.map(|receipt| receipt.text()), dirty })
+}
+
+/// Heals a commit in a folder of its own, with the build folders of the clone that this job has.
+///
+/// # Errors
+/// As [`heal`], or when GitHub does not have the commit.
+pub fn in_tree(context: &Context, client: &Client, head: &str, loaded: &Loaded, asked: &Heal) -> Result<(Tree, Found)> {
+    let tree = Tree::checkout(client, head, asked.base.as_deref())?;
+    if let Ok(here) = context.repository() {
+        tree.furnish(&here, &loaded.config)?;
+    }
+    if let Err(trouble) = remember(context, client, &tree.repository) {
+        tracing::warn!(%trouble, "what issues say of earlier attempts is not known");
+    }
+    let found = heal(context, &tree.repository, loaded, asked)?;
+    Ok((tree, found))
 }
 
 /// What is around a document when it is delivered; none when it has no failure to speak of.

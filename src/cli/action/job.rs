@@ -6,9 +6,10 @@ use crate::cli::action::output;
 use crate::cli::context::Context;
 use crate::error::{Context as _, Error, Result};
 use crate::github::body::Ci;
-use crate::github::client::{Client, Place, Token};
+use crate::github::client::{self, Client, Token};
 use crate::github::names::Slug;
 use crate::github::pace::Pace;
+use crate::github::places::Place;
 use crate::mask::Mask;
 use crate::process::environment;
 
@@ -28,6 +29,8 @@ pub struct Job {
     pub mask: Mask,
     workflow: String,
     job: String,
+    /// Tells the jobs of a matrix apart.
+    matrix: Vec<String>,
 }
 
 /// A variable that has to be there.
@@ -51,7 +54,7 @@ impl Job {
         let slug = Slug::parse(&variable("GITHUB_REPOSITORY")?).map_err(|e| Error::usage(e.to_string()))?;
         let or = |name: &str, default: &str| variable(name).unwrap_or_else(|_| default.to_owned());
         let server = or("GITHUB_SERVER_URL", "https://github.com");
-        let place = Place { api: or("GITHUB_API_URL", "https://api.github.com"), server: server.clone() };
+        let place = client::Place { api: or("GITHUB_API_URL", "https://api.github.com"), server: server.clone() };
         let token =
             variable("GITHUB_TOKEN").map_err(|e| e.hint("pass `github-token: ${{ github.token }}` to the Action"))?;
         let run_url = variable("GITHUB_RUN_ID").ok().filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
@@ -60,16 +63,22 @@ impl Job {
         let mask = Mask::new(environment::secrets(std::env::vars_os()).into_iter().chain([token.clone()]));
         let client = Client::new(place, slug, Token::new(token), Pace::default())?;
         let (workflow, job) = (or("GITHUB_WORKFLOW", ""), or("GITHUB_JOB", ""));
-        Ok(Self { event, payload, client, run_url, ci, mask, workflow, job })
+        let system = [or("RUNNER_OS", ""), or("RUNNER_ARCH", "")];
+        let matrix = matrix(&or("INPUT_MATRIX", ""), &system);
+        Ok(Self { event, payload, client, run_url, ci, mask, workflow, job, matrix })
     }
 
     /// The place that something is red at: this branch, and the tests that this job runs (or that the workflow
     /// `elsewhere` runs).
-    pub fn place(&self, branch: &str, elsewhere: Option<&str>, suite: &str) -> String {
-        match elsewhere {
-            Some(workflow) => place(&[branch, workflow]),
-            None => place(&[branch, &self.workflow, &self.job, suite]),
-        }
+    pub fn place(&self, branch: &str, elsewhere: Option<&str>, suite: &str) -> Place {
+        let Some(workflow) = elsewhere else {
+            let matrix = self.matrix.join("\0");
+            let id = place(&[branch, &self.workflow, &self.job, &matrix, suite]);
+            let values = self.matrix.iter().filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+            let words: Vec<&str> = std::iter::once(self.job.as_str()).chain(values).collect();
+            return Place::new(&id, &words.join(" "));
+        };
+        Place::new(&place(&[branch, workflow]), workflow)
     }
 
     /// There is nothing for us to do, which is said and is no failure.
@@ -90,6 +99,24 @@ fn place(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hex::encode(&hash.finalize()[..6])
+}
+
+/// What tells the jobs of a matrix apart, as `name=value` in order: the values that the Action was given as JSON, else the
+/// system that the runner is on.
+fn matrix(given: &str, system: &[String]) -> Vec<String> {
+    let value: serde_json::Value = serde_json::from_str(given).unwrap_or_default();
+    let mut pairs: Vec<String> = match value.as_object().filter(|map| !map.is_empty()) {
+        Some(map) => map
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name}={text}"),
+                None => format!("{name}={value}"),
+            })
+            .collect(),
+        None => system.iter().filter(|name| !name.is_empty()).map(|name| format!("={name}")).collect(),
+    };
+    pairs.sort();
+    pairs
 }
 
 /// Pull requests that were made with the workflow's own token wait for an approval; those of an app's or a person's token
@@ -118,6 +145,22 @@ mod tests {
             ("github_pat_x", None, Ci::Runs),
         ] {
             assert_eq!(ci(token, own), expected, "{token} {own:?}");
+        }
+    }
+
+    #[test]
+    fn jobs_of_a_matrix_are_told_apart_by_its_values_and_without_one_by_the_system() {
+        let system = ["Linux".to_owned(), "X64".to_owned()];
+        let of = |given: &str| matrix(given, &system);
+        assert_eq!(of(r#"{"python": "3.12", "os": "ubuntu-24.04"}"#), ["os=ubuntu-24.04", "python=3.12"]);
+        assert_eq!(
+            of(r#"{"os": "ubuntu-24.04", "python": "3.12"}"#),
+            of(r#"{"python": "3.12", "os": "ubuntu-24.04"}"#)
+        );
+        assert_ne!(of(r#"{"python": "3.13"}"#), of(r#"{"python": "3.12"}"#));
+        assert_eq!(of(r#"{"n": 3, "deep": {"a": [1]}}"#), [r#"deep={"a":[1]}"#, "n=3"]);
+        for none in ["null", "", "{}", "[1]", "no json"] {
+            assert_eq!(of(none), ["=Linux", "=X64"], "{none}");
         }
     }
 

@@ -1,18 +1,18 @@
 //! `/kaizen council` and `/kaizen prd`: the loops with models, asked for in a comment.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 
 use crate::cli::action::orders::Desk;
-use crate::cli::action::policy;
+use crate::cli::action::{asked, policy};
 use crate::cli::council::{self, Council as Asked};
 use crate::cli::prd::Prd as Reviewed;
 use crate::cli::prd_review;
 use crate::council::pack::Piece;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Pull;
-use crate::github::order::{self, Order};
+use crate::github::order::{Order, Word};
 use crate::github::revise::{self, Revision};
 use crate::github::talk::{CommandRunner, Done, Progress, not_configured};
 use crate::github::{clean, names};
@@ -29,19 +29,13 @@ pub struct Prd<'a>(pub &'a Desk<'a>);
 
 impl CommandRunner for Council<'_> {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, _: &'a Progress<'a>) -> BoxFuture<'a, Done> {
-        Box::pin(async move {
-            let Order::Council(asked) = order else { return not_configured(order) };
-            said(order, self.0.council(asked, pull).await)
-        })
+        Box::pin(async move { said(order, self.0.council(order, pull).await) })
     }
 }
 
 impl CommandRunner for Prd<'_> {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
-        Box::pin(async move {
-            let Order::Prd(asked) = order else { return not_configured(order) };
-            said(order, self.0.prd(asked, pull, progress.comment().number).await)
-        })
+        Box::pin(async move { said(order, self.0.prd(order, pull, progress.comment().number).await) })
     }
 }
 
@@ -65,7 +59,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 }
 
 impl Desk<'_> {
-    async fn council(&self, asked: &order::Council, pull: Option<&Pull>) -> Result<(String, Exit)> {
+    async fn council(&self, order: &Order, pull: Option<&Pull>) -> Result<(String, Exit)> {
         let mut extra = Vec::new();
         if let Some(pull) = pull {
             let client = &self.job.client;
@@ -78,16 +72,18 @@ impl Desk<'_> {
             let text = clean::seen(&diff, &self.job.mask).chars().take(DIFF_MOST_CHARS).collect();
             extra.push(Piece { name: format!("the diff of pull request {}", pull.number), text });
         }
-        let question = clean::seen(&asked.question.join(" "), &self.job.mask);
-        let args = Asked::of(&question, asked.rounds.rounds.map(u32::from), asked.thrift.free);
+        let asked: Asked = asked::options(Word::Council, &order.rest)?;
+        let question = vec![clean::seen(&asked.question.join(" "), &self.job.mask)];
+        let args = Asked { question, markdown: true, quiet: true, ..asked };
         let (context, repository) = (self.context.clone(), self.context.repository()?);
         let config = policy::read(self.text, &args.overrides())?.config;
         apart(move || council::answer(&context, &repository, &config, &args, extra)).await
     }
 
-    async fn prd(&self, asked: &order::Prd, pull: Option<&Pull>, number: u64) -> Result<(String, Exit)> {
+    async fn prd(&self, order: &Order, pull: Option<&Pull>, number: u64) -> Result<(String, Exit)> {
         let client = &self.job.client;
-        let (path, text) = match &asked.path {
+        let asked: Reviewed = asked::options(Word::Prd, &order.rest)?;
+        let (path, text) = match &asked.file {
             Some(path) => {
                 let path = inside(path)?;
                 let at = match pull {
@@ -107,7 +103,8 @@ impl Desk<'_> {
             }
         };
         let text = clean::seen(&text, &self.job.mask);
-        let args = Reviewed::of(&path, asked.rounds.rounds.map(u32::from), asked.thrift.free);
+        let in_pull = asked.file.is_some();
+        let args = Reviewed { file: Some(path.clone()), markdown: true, quiet: true, ..asked };
         let (context, repository) = (self.context.clone(), self.context.repository()?);
         let loaded = policy::read(self.text, &args.overrides())?;
         let (rules, config) = (policy::rules(&loaded), loaded.config);
@@ -115,11 +112,11 @@ impl Desk<'_> {
         let reviewed = text.clone();
         let (comment, revised, exit) =
             apart(move || prd_review::answer(&context, &repository, &config, &args, (&at, &text))).await?;
-        let of_pull = pull.filter(|_| asked.path.is_some() && revised != reviewed);
+        let of_pull = pull.filter(|_| in_pull && revised != reviewed);
         let Some(pull) = of_pull else { return Ok((comment, exit)) };
         let path = path.to_string_lossy();
         let revision = Revision { pull, path: &path, reviewed: &reviewed, revised: &revised, rules };
-        let handed = revise::hand_over(client, self.args.deliver, &revision, &self.job.mask).await.words();
+        let handed = revise::hand_over(client, self.args.delivery.deliver, &revision, &self.job.mask).await.words();
         // behind the answer itself, before its tables
         let comment = match comment.split_once("\n\n") {
             Some((answer, rest)) if !handed.is_empty() => format!("{answer}\n\n{handed}\n\n{rest}"),
@@ -129,31 +126,8 @@ impl Desk<'_> {
     }
 }
 
-/// A path inside of the repository that is safe in an address.
-fn inside(path: &str) -> Result<PathBuf> {
-    let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    match plain && names::branch(path).is_ok() && !path.contains(['#', '+', '@']) {
-        true => Ok(PathBuf::from(path)),
-        false => Err(Error::usage("that is no path of a file in the repository").hint("docs/prd.md")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_a_comment_stays_in_the_repository_and_in_its_place_of_the_address() {
-        for (path, fine) in [
-            ("docs/prd.md", true),
-            ("../x.md", false),
-            ("/etc/passwd", false),
-            ("a?ref=main", false),
-            ("a#b", false),
-            ("a%2e%2e/b", false),
-            ("", false),
-        ] {
-            assert_eq!(inside(path).is_ok(), fine, "{path}");
-        }
-    }
+/// A path inside of the repository that is safe in an address: looked at again where it is used.
+fn inside(path: &Path) -> Result<PathBuf> {
+    let path = names::path(&path.to_string_lossy()).map_err(|bad| Error::usage(bad.to_string()).hint("docs/prd.md"))?;
+    Ok(PathBuf::from(path))
 }

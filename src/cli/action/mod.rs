@@ -1,10 +1,13 @@
 //! `kaizen-ci action`: what the GitHub Action calls: heal what an event is about, publish what another job found, answer a
 //! comment.
 
+pub mod asked;
 mod comment;
+mod elsewhere;
 mod heal;
 mod job;
 mod loops;
+mod options;
 mod orders;
 mod output;
 mod policy;

@@ -15,8 +15,9 @@ use crate::cli::action::{policy, tree};
 use crate::cli::context::{Context, Watch};
 use crate::error::{Error, Result};
 use crate::github::deliver::{Delivered, Scene};
+use crate::github::errand::Errand;
 use crate::github::event::Pull;
-use crate::github::order::{self, Order};
+use crate::github::order::Order;
 use crate::github::pristine::Pristine;
 use crate::github::talk::{CommandRunner, Done, Progress};
 use crate::github::{clean, logs};
@@ -32,10 +33,12 @@ pub struct Desk<'a> {
     pub args: &'a Comment,
     /// `.kaizen.yml` of the branch that it is for.
     pub text: Option<&'a str>,
+    /// What is handed on to another job.
+    pub errand: Mutex<Option<Errand>>,
 }
 
 /// An error of ours as an answer: what, and what to do. Its words may come from elsewhere.
-fn failed(error: &Error) -> Done {
+pub(super) fn failed(error: &Error) -> Done {
     let hint = error.hint_text().map(|hint| format!(" {}", markdown(hint))).unwrap_or_default();
     Done { text: format!("That did not work: {}.{hint}", markdown(&error.to_string())), good: false }
 }
@@ -49,13 +52,8 @@ pub struct Heal<'a>(pub &'a Desk<'a>);
 
 impl CommandRunner for Heal<'_> {
     fn run<'a>(&'a self, order: &'a Order, pull: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
-        let Order::Heal(asked) = order else { return Box::pin(async move { done(Err(wrong())) }) };
-        Box::pin(async move { done(self.0.heal(asked, pull, progress).await) })
+        Box::pin(async move { done(self.0.heal(order, pull, progress).await) })
     }
-}
-
-fn wrong() -> Error {
-    Error::internal("an order came to the wrong runner")
 }
 
 /// The first look at how it goes, and all later ones: each costs a request or two of a thousand an hour.
@@ -66,32 +64,19 @@ const LOOK: Duration = Duration::from_secs(15);
 const SHOWN_LINES: usize = 12;
 
 impl Desk<'_> {
-    async fn heal(&self, asked: &order::Heal, pull: Option<&Pull>, progress: &Progress<'_>) -> Result<Done> {
-        let client = &self.job.client;
-        let (scene, base) = self.scene(asked, pull).await?;
-        let mut options = heal::asked(&self.args.suites, self.args.time_limit.as_deref());
-        let strategies = asked.strategies().join(",");
-        options.fixers = Some(strategies).filter(|names| !names.is_empty());
-        options.thrift = asked.thrift;
-        options.base = base.clone();
+    async fn heal(&self, order: &Order, pull: Option<&Pull>, progress: &Progress<'_>) -> Result<Done> {
+        let (scene, base) = self.scene(order, pull).await?;
+        if self.args.hand_on {
+            return self.hand_on(order, pull, scene, base, progress);
+        }
+        let mut options = heal::asked(&self.args.healing, &order.rest)?;
+        options.base = base;
         let loaded = policy::read(self.text, &options.overrides())?;
         let (lines, seen) = (Arc::new(Mutex::new(Vec::new())), progress.comment().id);
         let (context, cancel) = self.watched(&lines);
-        let (client_too, head) = (client.clone(), scene.head.clone());
-        let (config, from) = (loaded.config.clone(), self.context.clone());
-        let (loaded_too, watched) = (loaded.clone(), context.clone());
+        let (client, head, with) = (self.job.client.clone(), scene.head.clone(), loaded.clone());
         // git and the heal block, and have runtimes of their own
-        let work = move || -> Result<(tree::Tree, Found)> {
-            let tree = tree::Tree::checkout(&client_too, &head, base.as_deref())?;
-            if let Ok(here) = from.repository() {
-                tree.furnish(&here, &config)?;
-            }
-            if let Err(trouble) = heal::remember(&watched, &client_too, &tree.repository) {
-                tracing::warn!(%trouble, "what issues say of earlier attempts is not known");
-            }
-            let found = heal::heal(&watched, &tree.repository, &loaded_too, &options)?;
-            Ok((tree, found))
-        };
+        let work = move || heal::in_tree(&context, &client, &head, &with, &options);
         let (tell, mut result) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || drop(tell.send(work())));
         let mut wait = FIRST_LOOK;
@@ -113,6 +98,26 @@ impl Desk<'_> {
         self.deliver(&scene, tree, found, loaded).await
     }
 
+    /// Leaves it to a job that may run code.
+    fn hand_on(
+        &self,
+        order: &Order,
+        pull: Option<&Pull>,
+        scene: Scene,
+        base_head: Option<String>,
+        progress: &Progress<'_>,
+    ) -> Result<Done> {
+        let mut errand = self.errand.lock().unwrap_or_else(PoisonError::into_inner);
+        if errand.is_some() {
+            return Ok(Done { text: "One `heal` a comment: write another one.".into(), good: false });
+        }
+        let base = pull.map_or_else(|| scene.branch.clone(), |pull| pull.base.clone());
+        let Scene { head, branch, pull, fork } = scene;
+        let (comment, rest) = (progress.comment().id, order.rest.clone());
+        *errand = Some(Errand { comment, head, branch, pull, fork, base, base_head, rest });
+        Ok(progress.hand_on())
+    }
+
     /// Delivers in a thread of its own, for the same reason.
     async fn deliver(
         &self,
@@ -125,11 +130,11 @@ impl Desk<'_> {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let context = self.context;
-                let suite = self.args.suites.suite.as_deref();
+                let suite = self.args.healing.suites.suite.as_deref();
                 let judge = super::verify::Again { context, repository: &tree.repository, loaded: &loaded, suite };
                 let place = self.job.place(&scene.branch, None, "comment");
-                let (rules, draft) = (policy::rules(&loaded), !self.args.ready);
-                let how = How { deliver: self.args.deliver, draft, place, rules };
+                let (rules, draft) = (policy::rules(&loaded), !self.args.delivery.ready);
+                let how = How { deliver: self.args.delivery.deliver, draft, place, rules };
                 let delivered = run::deliver(context, self.job, scene, &found, how, Some(&judge));
                 drop(tell.send(delivered.map(|delivered| outcome(&delivered, &found))));
             });
@@ -138,7 +143,7 @@ impl Desk<'_> {
     }
 
     /// What is healed: the pull request's tip (or the commit that was named, which is its tip), else the default branch.
-    async fn scene(&self, asked: &order::Heal, pull: Option<&Pull>) -> Result<(Scene, Option<String>)> {
+    async fn scene(&self, order: &Order, pull: Option<&Pull>) -> Result<(Scene, Option<String>)> {
         let client = &self.job.client;
         if let Some(pull) = pull {
             let (number, fork) = (Some(pull.number), pull.fork);
@@ -148,7 +153,7 @@ impl Desk<'_> {
         let branch = client.default_branch().await?;
         let tip = Pristine::create(client)?.tip(&branch)?;
         let tip = tip.ok_or_else(|| Error::repository(format!("there is no branch `{branch}`")))?;
-        if asked.sha().is_some_and(|sha| sha != tip) {
+        if order.sha.as_ref().is_some_and(|sha| *sha != tip) {
             return Err(Error::usage("on an issue only the tip of the default branch is healed")
                 .hint("give the command under the pull request of that commit"));
         }
@@ -177,7 +182,7 @@ fn so_far(lines: &Mutex<Vec<String>>, stopping: bool) -> String {
 }
 
 /// The last word, which points to where all of it is.
-fn outcome(delivered: &Delivered, found: &Found) -> Done {
+pub(super) fn outcome(delivered: &Delivered, found: &Found) -> Done {
     let document = &found.document;
     let link = |what: &str, found: &crate::github::api::Found| format!("{what}: [#{}]({})", found.number, found.url);
     let place = match delivered {

@@ -5,6 +5,7 @@ use crate::config::{self, FILE, Loaded, Override};
 use crate::error::{Error, Result};
 use crate::github::allow::{Policy, Role};
 use crate::github::client::Client;
+use crate::github::order::Word;
 use crate::github::pristine::Rules;
 
 /// The configuration for a change that is to be merged into `base` (a branch); with no base, that of the commit which is
@@ -54,7 +55,7 @@ pub fn orders(loaded: &Loaded) -> Result<Policy> {
         };
         let (word, role) = row.split_once('=').ok_or_else(|| wrong("there is no `=` in it"))?;
         let (word, role) = (word.trim(), Role::named(role.trim()).ok_or_else(|| wrong("there is no such role"))?);
-        if !crate::github::order::words().any(|known| known == word) {
+        if !Word::ALL.iter().any(|known| known.name() == word) {
             return Err(wrong("there is no such command"));
         }
         policy.least.retain(|(known, _)| known != word);

@@ -7,11 +7,12 @@ use clap::Args;
 
 use crate::cli::action::heal::Found;
 use crate::cli::action::job::{Job, variable};
+use crate::cli::action::options::Delivery;
 use crate::cli::action::run::{self, How, Status};
-use crate::cli::action::{output, policy};
+use crate::cli::action::{elsewhere, output, policy};
 use crate::cli::context::Context;
 use crate::error::{Error, Exit, Result};
-use crate::github::deliver::{Deliver, Scene};
+use crate::github::deliver::Scene;
 use crate::github::event::{self, Trigger};
 use crate::github::{handover, names};
 use crate::report::Outcome;
@@ -25,15 +26,15 @@ pub struct Publish {
     /// The folder that was handed over
     #[arg(long, value_name = "DIR", default_value = "kaizen-handover")]
     pub from: PathBuf,
-    /// How a heal is handed over
-    #[arg(long, value_enum, default_value = "pr")]
-    pub deliver: Deliver,
-    /// Make pull requests that are ready for review, not drafts
-    #[arg(long)]
-    pub ready: bool,
+    /// How it is delivered.
+    #[command(flatten)]
+    pub delivery: Delivery,
     /// How the job that ran the tests ended (`needs.….result`); when they passed, our issues about them are closed
     #[arg(long, value_enum, default_value = "failure")]
     pub status: Status,
+    /// What a comment asks for: the output `order` of `action comment --hand-on`
+    #[arg(long, value_name = "JSON")]
+    pub order: Option<String>,
 }
 
 /// Publishes.
@@ -42,6 +43,12 @@ pub struct Publish {
 /// When what was handed over does not fit together, or GitHub refuses.
 pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
     let job = Job::here()?;
+    if let Some(order) = &args.order {
+        return match event::understand(&job.event, &job.payload) {
+            Ok(Trigger::Comment(comment)) => elsewhere::publish(context, &job, args, order, &comment),
+            Ok(_) | Err(_) => job.nothing(context, "an order is for jobs that a comment starts").map(|()| Exit::Ok),
+        };
+    }
     let (scene, base) = match scene(context, &job)? {
         Ok(scene) => scene,
         Err(why) => return job.nothing(context, &why).map(|()| Exit::Ok),
@@ -67,7 +74,7 @@ pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
         receipt: given.receipt,
         dirty: given.dirty,
     };
-    let how = How { deliver: args.deliver, draft: !args.ready, place, rules: policy::rules(&loaded) };
+    let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(&loaded) };
     let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
     output::tell(context, &delivered, &found.document)?;
     Ok(Exit::Ok)

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::action::heal::{self, Found};
 use crate::cli::action::job::Job;
-use crate::cli::action::{output, policy, tree, verify};
+use crate::cli::action::options::{Delivery, Healing};
+use crate::cli::action::{elsewhere, output, policy, tree, verify};
 use crate::cli::context::Context;
-use crate::cli::options::Suites;
 use crate::config::Loaded;
 use crate::error::{Error, Exit, Result};
 use crate::github::allow::Role;
@@ -17,6 +17,7 @@ use crate::github::deliver::{self, Deliver, Delivered, Parcel, Scene};
 use crate::github::event::{self, Trigger};
 use crate::github::handover::{self, HandOver};
 use crate::github::logs;
+use crate::github::places::Place;
 use crate::repo::Repository;
 use crate::report::Outcome;
 
@@ -37,21 +38,18 @@ pub enum Status {
     after_help = "Examples:\n  kaizen-ci action run\n  kaizen-ci action run --cmd 'pytest -q' --deliver push\n  kaizen-ci action run --hand-over found    deliver nothing: `action publish` in another job does"
 )]
 pub struct Run {
-    /// Which suite.
+    /// How a heal is found.
     #[command(flatten)]
-    pub suites: Suites,
-    /// How a heal is handed over
-    #[arg(long, value_enum, default_value = "pr")]
-    pub deliver: Deliver,
-    /// Make pull requests that are ready for review, not drafts
-    #[arg(long)]
-    pub ready: bool,
-    /// Wall time for the heal (90s, 10m, 1h30m)
-    #[arg(long, value_name = "TIME")]
-    pub time_limit: Option<String>,
+    pub healing: Healing,
+    /// How it is handed over.
+    #[command(flatten)]
+    pub delivery: Delivery,
     /// Write patch, report and receipt into this folder instead of delivering them
     #[arg(long, value_name = "DIR")]
     pub hand_over: Option<PathBuf>,
+    /// What a comment asks for: the output `order` of `action comment --hand-on`
+    #[arg(long, value_name = "JSON", requires = "hand_over")]
+    pub order: Option<String>,
     /// How the tests of this job ended (`job.status`); when they passed nothing is run, and our issues about them are closed
     #[arg(long, value_enum, default_value = "failure")]
     pub status: Status,
@@ -62,8 +60,8 @@ impl Run {
     fn suite_words(&self) -> String {
         format!(
             "{}\0{}",
-            self.suites.suite.as_deref().unwrap_or_default(),
-            self.suites.cmd.as_deref().unwrap_or_default()
+            self.healing.suites.suite.as_deref().unwrap_or_default(),
+            self.healing.suites.cmd.as_deref().unwrap_or_default()
         )
     }
 }
@@ -82,7 +80,7 @@ enum Plan {
     /// Heal.
     Heal(Target),
     /// Close the issues of a place.
-    Close { place: String, head: String },
+    Close { place: Place, head: String },
     /// Say what the logs say.
     Read { run: u64, head: String, pulls: Vec<u64> },
     /// Nothing, and why.
@@ -99,6 +97,11 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit> {
         Ok(trigger) => trigger,
         Err(refused) => return job.nothing(context, &refused.to_string()).map(|()| Exit::Ok),
     };
+    match (&args.order, &trigger) {
+        (Some(order), Trigger::Comment(comment)) => return elsewhere::heal(context, &job, args, order, comment),
+        (Some(_), _) => return job.nothing(context, "an order is for jobs that a comment starts").map(|()| Exit::Ok),
+        (None, _) => {}
+    }
     let repository = context.repository()?;
     let here = repository.head.as_ref().map(|sha| sha.0.clone()).unwrap_or_default();
     match plan(context, &job, args, &trigger, &here)? {
@@ -163,11 +166,12 @@ fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str)
 }
 
 /// Everything of a place is green: its issues are closed, with a word why.
-pub(super) fn close(context: &Context, job: &Job, place: &str, head: &str) -> Result<Exit> {
+pub(super) fn close(context: &Context, job: &Job, place: &Place, head: &str) -> Result<Exit> {
     let run = job.run_url.as_ref().map(|url| format!(" ([run]({url}))")).unwrap_or_default();
-    let why = format!("The tests are green at {head}{run}.");
+    let at = if place.job.is_empty() { String::new() } else { format!(" in `{}`", place.job) };
+    let why = format!("The tests are green at {head}{at}{run}.");
     let (client, why) = (&job.client, &why);
-    let closed = context.wait(|_| async move { Ok(client.close_place(place, why).await?) })?;
+    let closed = context.wait(|_| async move { Ok(client.close_place(&place.id, why).await?) })?;
     let said = match closed.len() {
         0 => "the tests are green, and no issue of ours is open about them".into(),
         _ => format!(
@@ -213,7 +217,7 @@ fn heal_it(
     let base_head = target.base.as_ref().map(|(_, sha)| sha.as_str());
     let shas: Vec<&str> = std::iter::once(scene.head.as_str()).chain(base_head).collect();
     let repository = tree::complete(client, repository, &shas)?;
-    let mut asked = heal::asked(&args.suites, args.time_limit.as_deref());
+    let mut asked = heal::asked(&args.healing, &[])?;
     asked.base = base_head.map(str::to_owned);
     let base = target.base.as_ref().map(|(branch, _)| branch.as_str());
     let loaded = heal::configuration(context, client, base, &repository, &asked)?;
@@ -279,8 +283,8 @@ fn deliver_it(
         close(context, job, &place, &target.scene.head)?;
         return Ok(Delivered::Nothing);
     }
-    let judge = verify::Again { context, repository, loaded, suite: args.suites.suite.as_deref() };
-    let how = How { deliver: args.deliver, draft: !args.ready, place, rules: policy::rules(loaded) };
+    let judge = verify::Again { context, repository, loaded, suite: args.healing.suites.suite.as_deref() };
+    let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(loaded) };
     deliver(context, job, &target.scene, found, how, Some(&judge))
 }
 
@@ -291,7 +295,7 @@ pub(super) struct How {
     /// Pull requests are drafts.
     pub draft: bool,
     /// Where it was red.
-    pub place: String,
+    pub place: Place,
     /// What no patch may change.
     pub rules: crate::github::pristine::Rules,
 }
@@ -307,7 +311,12 @@ pub(super) fn deliver(
 ) -> Result<Delivered> {
     let document = &found.document;
     let Some(fingerprint) = heal::fingerprint(document)? else { return Ok(Delivered::Nothing) };
-    if matches!(document.outcome, Outcome::Flaky | Outcome::LeftAlone | Outcome::Interrupted) {
+    if document.outcome == Outcome::LeftAlone {
+        let (client, place) = (&job.client, &how.place);
+        let known = context.wait(|_| async move { Ok(client.put_place(&fingerprint, place).await?) })?;
+        return Ok(known.map_or(Delivered::Nothing, Delivered::Issue));
+    }
+    if matches!(document.outcome, Outcome::Flaky | Outcome::Interrupted) {
         return Ok(Delivered::Nothing);
     }
     let around = Around {

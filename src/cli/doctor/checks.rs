@@ -12,7 +12,8 @@ use crate::cli::choice;
 use crate::cli::context::Context;
 use crate::config::{self, Config, Loaded, Origin, Setting};
 use crate::error::{Context as _, Result};
-use crate::process::{self, End, Spec, environment, sandbox};
+use crate::process::sandbox::{self, Fence};
+use crate::process::{self, End, Spec, environment};
 use crate::repo::{Git, Repository, git};
 use crate::report::numbers::{count, size};
 use crate::suite::{CommandLine, Runner, Suite};
@@ -35,7 +36,7 @@ pub fn all(context: &Context) -> Result<(Vec<Check>, Vec<Setting>)> {
         Err(error) => {
             let todo = error.hint_text().unwrap_or("run kaizen-ci inside a git repository").to_owned();
             checks.push(Check::new(Level::Bad, "repository", error.what()).todo(todo));
-            checks.extend([disk(), fences()]);
+            checks.extend([disk(), fences(context)]);
             return Ok((checks, Vec::new()));
         }
     };
@@ -47,7 +48,7 @@ pub fn all(context: &Context) -> Result<(Vec<Check>, Vec<Setting>)> {
     checks.push(languages(&repository));
     checks.extend(carried(&repository, &loaded.config)?);
     checks.extend(super::models::checks(context, &loaded.config)?);
-    checks.extend([disk(), supervision(context)?, fences()]);
+    checks.extend([disk(), supervision(context)?, fences(context)]);
     Ok((checks, loaded.settings))
 }
 
@@ -260,12 +261,34 @@ fn supervision(context: &Context) -> Result<Check> {
     })
 }
 
+/// Can a test read the environment of this process? Tried, in the way that tests are run.
+fn is_read(context: &Context, fence: &Fence) -> bool {
+    let read = format!("cat /proc/{}/environ > /dev/null 2>&1", std::process::id());
+    let argv = fence.around(vec!["sh".into(), "-c".into(), read.into()]);
+    let argv: Vec<String> = argv.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    matches!(try_out(context, &argv, Path::new("/"), &[]), Ok(End::Exited(0)))
+}
+
+/// What keeps tests from other processes, and whether something does.
+fn kept_out(context: &Context) -> (String, bool) {
+    let (open, behind) = (Fence::default(), Fence { guarded: true, ..Fence::default() });
+    let words = "no new privileges; their parents' memory and environment";
+    match (is_read(context, &open), is_read(context, &behind)) {
+        (false, _) => (format!("{words} can't be read"), true),
+        // root, most likely, whom only the fence takes the right from
+        (true, false) => (format!("{words} can be read, but not with `sandbox: true` or in GitHub Actions"), false),
+        (true, true) => (format!("{words} can be read"), false),
+    }
+}
+
 /// Which fences around the tests this machine can put up.
-fn fences() -> Check {
+fn fences(context: &Context) -> Check {
     let can = sandbox::can();
     let mut has = Vec::new();
+    let mut kept = true;
     if cfg!(target_os = "linux") {
-        has.push("their parents' memory and environment can't be read, no new privileges".to_owned());
+        let (words, is_kept) = kept_out(context);
+        (kept, has) = (is_kept, vec![words]);
     }
     has.extend(
         can.landlock.map(|abi| format!("files (Landlock ABI {abi}; `sandbox: true`, in GitHub Actions by itself)")),
@@ -276,7 +299,9 @@ fn fences() -> Check {
         false => format!("tests run with your rights; fences that work here: {}", has.join("; ")),
     };
     match can.landlock {
-        Some(_) => Check::new(Level::Good, "sandbox", found),
+        Some(_) if kept => Check::new(Level::Good, "sandbox", found),
+        Some(_) => Check::new(Level::Mind, "sandbox", found)
+            .todo("run as somebody else than root, or set `sandbox: true`, where the environment holds secrets"),
         None => Check::new(Level::Mind, "sandbox", found).todo("heal only code that you would run yourself"),
     }
 }

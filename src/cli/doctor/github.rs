@@ -154,6 +154,7 @@ fn workflows(folder: &Path) -> Vec<Check> {
 fn needs(command: &str, hands_over: bool) -> &'static [(&'static str, &'static str)] {
     match (command, hands_over) {
         ("run", true) => &[("contents", "read")],
+        ("listen", _) => &[("contents", "read"), ("pull-requests", "write"), ("issues", "write"), ("actions", "read")],
         ("comment", _) => {
             &[("contents", "write"), ("pull-requests", "write"), ("issues", "write"), ("actions", "read")]
         }
@@ -215,7 +216,8 @@ fn workflow(name: &str, value: &Yaml) -> Vec<Check> {
                 say(Level::Bad, found, "`persist-credentials: false` in actions/checkout".into());
             }
             let whole = with(step, "fetch-depth").and_then(|v| v.as_u64()) == Some(0);
-            if command == "run" && !whole {
+            // what a comment asks for is fetched into a folder of its own
+            if command == "run" && with(ours, "order").is_none() && !whole {
                 let found = format!("the checkout of `{job}` has no history; it is fetched again when it is needed");
                 say(Level::Mind, found, "`fetch-depth: 0` in actions/checkout".into());
             }
@@ -296,6 +298,11 @@ mod tests {
         let two = include_str!("../init/workflows/two-jobs.yml").replace("{{setup}}\n", "");
         let said = said(&two.replace("contents: read #", "contents: write #"));
         assert!(said.contains("runs the tests with a token that writes"), "{said}");
+        let comments =
+            include_str!("../init/workflows/comments.yml").replace("{{setup}}\n", "").replace("{{quoted}}", "x");
+        let wrong = comments.replace("contents: read # the code, and", "contents: write # the code, and");
+        let said = self::said(&wrong);
+        assert!(said.contains("`heal` runs the tests with a token that writes"), "{said}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::suite::{CommandLine, Runner, Suite, detect};
 pub enum Form {
     /// Two jobs: one runs the tests with a token that reads, one publishes with a token that writes
     TwoJobs,
-    /// Answers `/kaizen …` in comments
+    /// Answers `/kaizen …` in comments; a heal runs in a job with a token that reads
     Comments,
     /// A step behind the tests in the same job
     Step,

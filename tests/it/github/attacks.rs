@@ -1,4 +1,30 @@
-//! The attacks that were seen in the wild, one test each: it fails when the defence is taken out.
+//! The attacks that were seen in the wild. Each defence has a test that fails when that defence alone is taken out:
+//!
+//! | attack | defence | test |
+//! |---|---|---|
+//! | injected instructions | what a model or a log says changes no request | `hostile_text_in_titles_…` |
+//! | | text in reports is escaped | `reports::hostile_text_in_every_field_…`, `reports::annotations_…` |
+//! | bots that give orders | refused unless listed, also behind a workflow | `orders_are_obeyed_refused_or_ignored_…`, `bots_are_refused_…` |
+//! | a comment edited after it was read | only `created`, fetched again | `orders_are_obeyed_…`, `orders::an_edited_comment_…` |
+//! | a head moved meanwhile | the commit is pinned; a lease on the tip | `comments::code_of_a_fork_…`, `nobody_s_branch_is_pushed_over_…` |
+//! | code of a fork with secrets around | logs alone, or the commit that somebody who may has named | `code_of_a_fork_is_never_run_…`, `comments::code_of_a_fork_…` |
+//! | tests that read secrets | an environment without them | `tests_see_no_secret_…` |
+//! | | memory and environment of parents are closed | `fence::others_can_t_read_our_environment` |
+//! | | capabilities are taken, no new privileges | `fence::behind_a_fence_…` |
+//! | | a fence around files | `tests_write_nothing_outside_…`, `fence::what_a_candidate_imports_…` |
+//! | | no network, where that is asked for | `without_a_network_…` |
+//! | control files and commands of the runner | not in the environment; output between `::stop-commands::` | `tests_see_no_secret_…`, `what_tests_print_…` |
+//! | | random ends of outputs | `what_tests_print_…` |
+//! | hidden text | taken out before it is read or shown | `clean::tests`, `reports::…`, `orders::…` |
+//! | hostile patches | plain files only, none that steers | `two_jobs::a_patch_that_a_forged_receipt_…` |
+//! | forged heals | the receipt fits patch, commit and verdict | `forged::every_lie_…` |
+//! | a hand-over of something else | list, hashes, commit, plain files | `forged::every_lie_…`, `forged::files_that_are_not_…` |
+//! | | what is shown is what is pushed | `forged::what_is_shown_…` |
+//! | planted filters, hooks, helpers | git with a token runs in a fresh folder, blind to configuration | `filters_hooks_and_helpers_…` |
+//! | rules changed by who is judged | `.kaizen.yml` of the base branch | `a_pull_request_cant_change_…`, `comments::who_may_give_orders_…` |
+//! | storms and loops | our own marks and branches start nothing | `what_we_write_ourselves_…` |
+//! | | one answer each; a pause for what did not heal | `sixty_comments_…`, `two_jobs::a_failure_that_an_open_issue_…` |
+//! | names that are commands | branches, paths, commits are plain or refused | `a_name_of_a_branch_…`, `orders::…` |
 
 use std::path::{Path, PathBuf};
 
@@ -242,8 +268,16 @@ fn what_tests_print_is_no_command_for_the_runner() {
     let after = ran.said.split(&end).nth(1).unwrap();
     let loud: Vec<_> = after.lines().filter(|line| line.starts_with("::") && !line.starts_with("::warning ")).collect();
     assert!(loud.is_empty(), "{loud:?}");
+    // no value of an output can end itself and set another one
+    let ends = |ran: &Ran| -> Vec<String> {
+        ran.outputs.lines().filter_map(|line| line.split_once("<<").map(|(_, end)| end.to_owned())).collect()
+    };
     let again = heal(&fake, &project, number, &["--time-limit", "15s"]);
     assert!(!again.said.contains(&word), "the word can be guessed");
+    let all = [ends(&ran), ends(&again)].concat();
+    assert!(all.len() > 6 && all.iter().all(|end| end.len() > 30), "{all:?}");
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), all.len(), "an end can be guessed: {all:?}");
 }
 
 #[test]
@@ -298,10 +332,13 @@ fn a_pull_request_cant_change_the_rules_that_it_is_judged_by() {
 }
 
 #[test]
-fn an_order_that_was_edited_or_whose_branch_moved_is_none() {
-    // the comment: `orders_are_obeyed_refused_or_ignored…`; the branch: the lease, against a tip that is no longer there
+fn nobody_s_branch_is_pushed_over_whichever_way_it_moved() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    project.write("second.txt", "two\n");
+    project.commit("Second");
+    project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    let head = fake.git(&["rev-parse", "main"]);
     let client = super::client(&fake);
     let pristine = kaizen_ci::github::pristine::Pristine::create(&client).unwrap();
     pristine.fetch(&head).unwrap();
@@ -310,10 +347,20 @@ fn an_order_that_was_edited_or_whose_branch_moved_is_none() {
     project.write("more.txt", "theirs\n");
     project.commit("Theirs");
     project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
-    let theirs = fake.git(&["rev-parse", "main"]);
-    let pushed = pristine.push(&commit, "main", Some(&head)).unwrap();
-    assert_eq!(pushed, kaizen_ci::github::pristine::Pushed::Moved);
-    assert_eq!(fake.git(&["rev-parse", "main"]), theirs);
+    let moved = |branch: &str, expected: Option<&str>| {
+        let before = fake.git(&["rev-parse", branch]);
+        let pushed = pristine.push(&commit, branch, expected).unwrap();
+        assert_eq!(pushed, kaizen_ci::github::pristine::Pushed::Moved, "{branch}");
+        assert_eq!(fake.git(&["rev-parse", branch]), before);
+    };
+    // forward
+    moved("main", Some(&head));
+    // back: our commit lies on top of what somebody took away, and only the lease says so
+    fake.git(&["update-ref", "refs/heads/back", &first]);
+    moved("back", Some(&head));
+    // a branch that is to be new, and is there
+    fake.git(&["update-ref", "refs/heads/kaizen/heal-1", &head]);
+    moved("kaizen/heal-1", None);
 }
 
 #[test]

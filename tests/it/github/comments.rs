@@ -198,3 +198,85 @@ fn who_may_give_orders_is_read_from_the_base_branch_and_not_from_the_pull_reques
     scene.hear(&payload);
     assert!(scene.answer(id).contains("this needs the role admin"), "{}", scene.answer(id));
 }
+
+/// `listen`, then `run` with what it hands on; the folder that was handed over.
+fn handed_on(scene: &Scene, payload: &Value) -> (String, std::path::PathBuf) {
+    let ran = job(&scene.project, &scene.fake, "issue_comment", payload, &["comment", "--hand-on"]);
+    assert!(ran.ok && ran.outputs.contains("handed_on"), "{}\n{}", ran.said, ran.outputs);
+    let order = ran.outputs.split("order<<").nth(1).unwrap().lines().nth(1).unwrap().to_owned();
+    let before = writes(&scene.fake);
+    let folder = scene.project.tmp().join("../found");
+    let args = ["run", "--order", &order, "--hand-over", folder.to_str().unwrap()];
+    let ran = job(&scene.project, &scene.fake, "issue_comment", payload, &args);
+    assert!(ran.ok && ran.said.contains("handed over"), "{}", ran.said);
+    assert_eq!(writes(&scene.fake), before, "the job that runs code wrote something on GitHub");
+    (order, folder)
+}
+
+/// Requests that change something.
+fn writes(fake: &Fake) -> usize {
+    fake.state().requests.iter().filter(|request| !request.starts_with("GET")).count()
+}
+
+fn publish(scene: &Scene, payload: &Value, order: &str, folder: &std::path::Path, status: &str) -> Ran {
+    let nowhere = scene.project.tmp().join("../nowhere");
+    std::fs::create_dir_all(&nowhere).unwrap();
+    let (nowhere, folder) = (nowhere.to_str().unwrap().to_owned(), folder.to_str().unwrap());
+    let args = ["publish", "-C", &nowhere, "--order", order, "--from", folder, "--status", status];
+    job(&scene.project, &scene.fake, "issue_comment", payload, &args)
+}
+
+#[test]
+fn a_heal_is_handed_on_to_a_job_that_only_reads_and_published_in_the_same_answer() {
+    let scene = Scene::new(false);
+    let (id, payload) = scene.says("mona", "/kaizen status\n\n/kaizen heal undo --free\n\n/kaizen heal mutate");
+    let (order, folder) = handed_on(&scene, &payload);
+    let open = scene.answer(id);
+    assert!(open.contains("<!-- working -->") && open.contains("in another job"), "{open}");
+    assert!(open.contains("Open heals: none") && open.contains("One `heal` a comment"), "{open}");
+    assert!(order.contains(&scene.head) && order.contains("undo") && !order.contains("mutate"), "{order}");
+    // the order of another comment is none of this one's
+    let (_, other) = scene.says("mona", "/kaizen heal");
+    let ran = publish(&scene, &other, &order, &folder, "success");
+    assert!(!ran.ok && ran.said.contains("another comment"), "{}", ran.said);
+    let ran = publish(&scene, &payload, &order, &folder, "success");
+    assert!(ran.ok && ran.outputs.contains("/octo/shop/pull/"), "{}\n{}", ran.said, ran.outputs);
+    let answer = scene.answer(id);
+    assert!(answer.contains("<!-- ended -->") && answer.contains("/octo/shop/pull/"), "{answer}");
+    assert!(!answer.contains("in another job") && answer.contains("Open heals: none"), "{answer}");
+    assert!(answer.find("Open heals").unwrap() < answer.find("/octo/shop/pull/").unwrap(), "{answer}");
+    scene.fake.assert_as_described();
+    let state = scene.fake.state();
+    let ours = state.pulls.iter().find(|pull| pull["title"].as_str().unwrap().starts_with("Heal")).unwrap();
+    assert_eq!(ours["base"]["ref"], "feature");
+    assert!(state.reactions.contains(&(id, "rocket".into())), "{:?}", state.reactions);
+    let branch = ours["head"]["ref"].as_str().unwrap().to_owned();
+    drop(state);
+    assert_eq!(scene.fake.git(&["rev-parse", &format!("{branch}^")]), scene.head);
+    // a second start of the last job says nothing twice
+    assert!(publish(&scene, &payload, &order, &folder, "success").ok);
+    assert_eq!(scene.answer(id), answer);
+}
+
+#[test]
+fn an_answer_is_ended_also_when_the_job_that_heals_came_to_no_end_or_was_forged() {
+    let scene = Scene::new(true);
+    let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
+    let (order, folder) = handed_on(&scene, &payload);
+    assert!(order.contains("\"fork\":true"), "{order}");
+    // what it handed over was changed on its way
+    let list = std::fs::read_to_string(folder.join("handover.json")).unwrap();
+    std::fs::write(folder.join("handover.json"), list.replace(&scene.head, &"1".repeat(40))).unwrap();
+    let refs = scene.fake.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+    let ran = publish(&scene, &payload, &order, &folder, "success");
+    assert!(ran.ok, "{}", ran.said);
+    let answer = scene.answer(id);
+    assert!(answer.contains("<!-- ended -->") && answer.contains("nothing is published"), "{answer}");
+    assert!(scene.fake.state().reactions.contains(&(id, "confused".into())));
+    assert_eq!(scene.fake.git(&["for-each-ref", "--format=%(refname) %(objectname)"]), refs);
+    let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
+    let (order, _) = handed_on(&scene, &payload);
+    let ran = publish(&scene, &payload, &order, std::path::Path::new("/nowhere"), "failure");
+    assert!(ran.ok && scene.answer(id).contains("did not come to its end"), "{}", scene.answer(id));
+    scene.fake.assert_as_described();
+}

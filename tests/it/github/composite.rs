@@ -19,11 +19,15 @@ fn composite(project: &Project, fake: &Fake, head: &str, inputs: &[(&str, &str)]
         for (name, value) in step["env"].as_mapping().unwrap() {
             let value = value.as_str().unwrap();
             let inner = value.trim_start_matches("${{ ").trim_end_matches(" }}");
+            // as a runner has it for a job without a matrix
+            let default = |name: &str| match action["inputs"][name]["default"].as_str().unwrap_or_default() {
+                "${{ toJSON(matrix) }}" => "null".to_owned(),
+                text => text.to_owned(),
+            };
             let given = |name: &str| inputs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
             let filled = match inner.split_once('.').filter(|_| !inner.contains(' ')) {
                 Some(("inputs", "github-token")) => TOKEN.to_owned(),
-                Some(("inputs", name)) => given(name)
-                    .unwrap_or_else(|| action["inputs"][name]["default"].as_str().unwrap_or_default().to_owned()),
+                Some(("inputs", name)) => given(name).unwrap_or_else(|| default(name)),
                 Some(("steps", rest)) => outputs.get(rest).cloned().unwrap_or_default(),
                 Some(("runner", "temp")) => project.tmp().to_str().unwrap().to_owned(),
                 Some(("github", "action_path")) => env!("CARGO_MANIFEST_DIR").to_owned(),

@@ -296,6 +296,16 @@ fn contents(request: &Request, root: &std::path::Path) -> Option<(u16, Value)> {
     if !out.status.success() {
         return Some((404, json!({"message": "Not Found"})));
     }
+    // what leads out of the repository, and folders, come without contents
+    let mut tree = Command::new("git");
+    tree.current_dir(root.join("octo/shop.git")).args(["ls-tree", &at, "--", path]);
+    let row = String::from_utf8_lossy(&tree.output().unwrap().stdout).into_owned();
+    if row.starts_with("120000") {
+        return Some((200, json!({"type": "symlink", "path": path, "target": String::from_utf8_lossy(&out.stdout)})));
+    }
+    if row.starts_with("040000") {
+        return Some((200, json!([])));
+    }
     let text = kaizen_ci::github::base64::encode(&out.stdout);
     let lines: Vec<String> = text.as_bytes().chunks(60).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
     Some((200, json!({"type": "file", "encoding": "base64", "path": path, "content": lines.join("\n")})))
@@ -423,6 +433,9 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
         }
         ("POST", ["pulls"]) if !state.may_make_pulls => {
             (403, json!({"message": "GitHub Actions is not permitted to create or approve pull requests."}))
+        }
+        ("POST", ["pulls"]) if state.pulls.iter().any(|p| p["state"] == "open" && p["head"]["ref"] == body["head"]) => {
+            (422, json!({"message": "Validation Failed", "errors": [{"message": "A pull request already exists"}]}))
         }
         ("POST", ["pulls"]) => {
             let id = state.id();

@@ -5,20 +5,25 @@ mod comments;
 mod composite;
 mod deliver;
 mod fake;
+mod forged;
 mod install;
+mod matrix;
 mod moved;
 mod openapi;
+mod orders;
+mod reports;
 mod revise;
 mod two_jobs;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use kaizen_ci::cli::action::asked::CommandLine;
 use kaizen_ci::github::allow::Policy;
 use kaizen_ci::github::client::{Client, Place, Token};
 use kaizen_ci::github::event::{Comment, Place as Where, Pull};
 use kaizen_ci::github::names::Slug;
-use kaizen_ci::github::order::Order;
+use kaizen_ci::github::order::{Order, Word};
 use kaizen_ci::github::pace::Pace;
 use kaizen_ci::github::talk::{self, CommandRunner, Done, Heard, Progress};
 use kaizen_ci::mask::Mask;
@@ -83,6 +88,10 @@ fn in_job(
         // what is tested here is what becomes of a heal: the search would take both cores for longer than all the rest
         .env("KAIZEN_FIXERS", "suggest,undo")
         .env("GITHUB_TOKEN", TOKEN)
+        .env("GITHUB_ENV", project.tmp().join("../env"))
+        .env("GITHUB_PATH", project.tmp().join("../path"))
+        .env("ACTIONS_RUNTIME_TOKEN", "a-token-of-the-runner")
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "another-one")
         .env("GITHUB_OUTPUT", project.tmp().join("../outputs"))
         .env("GITHUB_STEP_SUMMARY", project.tmp().join("../summary.md"));
 }
@@ -97,12 +106,24 @@ struct Ran {
 
 /// Little time, where a test does not say how much: the search for rivals takes a part of what there is.
 fn hurry(args: &[&str]) -> &'static [&'static str] {
-    let heals = !args.iter().any(|arg| matches!(*arg, "publish" | "--time-limit"));
+    let heals = !args.iter().any(|arg| matches!(*arg, "publish" | "--time-limit" | "--hand-on"));
     if heals { &["--time-limit", "30s"] } else { &[] }
 }
 
 /// Runs `kaizen-ci action …` in a job for this event.
 fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value, args: &[&str]) -> Ran {
+    job_with(project, fake, event, payload, args, &[])
+}
+
+/// The same with more variables.
+fn job_with(
+    project: &Project,
+    fake: &Fake,
+    event: &str,
+    payload: &serde_json::Value,
+    args: &[&str],
+    env: &[(&str, &str)],
+) -> Ran {
     let read = |name: &str| std::fs::read_to_string(project.tmp().join("..").join(name)).unwrap_or_default();
     for name in ["outputs", "summary.md"] {
         let _ = std::fs::remove_file(project.tmp().join("..").join(name));
@@ -110,7 +131,7 @@ fn job(project: &Project, fake: &Fake, event: &str, payload: &serde_json::Value,
     let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
     command.arg("action").args(args).args(hurry(args));
     in_job(&mut command, project, fake, event, payload);
-    let out = command.output().unwrap();
+    let out = command.envs(env.iter().copied()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(!said.contains(TOKEN), "{said}");
     Ran { ok: out.status.success(), said, outputs: read("outputs"), summary: read("summary.md") }
@@ -194,15 +215,15 @@ fn what_does_not_heal_becomes_one_issue_that_is_opened_again() {
 }
 
 /// Answers everything with a word.
-struct Word;
+struct Echo;
 
-impl CommandRunner for Word {
+impl CommandRunner for Echo {
     fn run<'a>(&'a self, order: &'a Order, _: Option<&'a Pull>, progress: &'a Progress<'a>) -> BoxFuture<'a, Done> {
         Box::pin(async move {
             progress.say("half way").await;
-            match order {
-                Order::Council(_) | Order::Prd(_) => talk::not_configured(order),
-                _ => Done { text: format!("did {}", order.name()), good: true },
+            match order.word {
+                Word::Council | Word::Prd => talk::not_configured(order),
+                word => Done { text: format!("did {}", word.name()), good: true },
             }
         })
     }
@@ -216,8 +237,8 @@ fn heard(fake: &Fake, id: u64, author: &str, body: &str) -> Comment {
 
 fn hear(fake: &Fake, comment: &Comment) -> Heard {
     let (client, mask) = (client(fake), Mask::new([TOKEN]));
-    let policy = Policy::default();
-    let work = talk::hear(&client, comment, &policy, &["undo"], &Word, &mask);
+    let (policy, reader) = (Policy::default(), CommandLine::new());
+    let work = talk::hear(&client, comment, &policy, &reader, &Echo, &mask);
     tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap()
 }
 

@@ -9,7 +9,7 @@ use super::{job, pushed, red_shop};
 use crate::project::Project;
 
 /// A red push that was healed and handed over; the folder of what was handed over, and a place without any repository.
-fn handed_over(fake: &Fake, fixture: &str, args: &[&str]) -> (Project, String, PathBuf) {
+pub(super) fn handed_over(fake: &Fake, fixture: &str, args: &[&str]) -> (Project, String, PathBuf) {
     let (project, head) = red_shop(fake, fixture);
     let ran = job(&project, fake, "push", &pushed(&head), &[&["run", "--hand-over", "found"], args].concat());
     assert!(ran.ok && ran.said.contains("handed over"), "{}", ran.said);
@@ -114,8 +114,9 @@ fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (list, receipt) = (read("handover.json"), read("receipt.json"));
     let new = |path: &str, mode: &str| {
+        let text = if mode == "160000" { format!("Subproject commit {}", "1".repeat(40)) } else { "evil".into() };
         format!(
-            "diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+evil\n"
+            "diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{text}\n"
         )
     };
     for (path, mode) in [
@@ -127,7 +128,11 @@ fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to
         ("conftest.py", "100644"),
         ("tests/test_more.py", "100644"),
         (".kaizen.yml", "100644"),
+        (".GitHub/workflows/x.yml", "100644"),
+        (".GITMODULES", "100644"),
+        ("deep/.gitattributes", "100644"),
         ("link", "120000"),
+        ("module", "160000"),
         ("a\u{202e}b.py", "100644"),
     ] {
         let patch = new(path, mode);

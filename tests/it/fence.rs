@@ -1,0 +1,246 @@
+//! The fence around code under test, on this machine: privileges, other processes, what candidates of a search import.
+#![cfg(target_os = "linux")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kaizen_ci::fixer::mutate::probe::node::NodeProbe;
+use kaizen_ci::fixer::mutate::probe::python::PythonProbe;
+use kaizen_ci::fixer::mutate::probe::{Ask, Change, Probe};
+use kaizen_ci::lab::Confinement;
+use kaizen_ci::process::{self, sandbox};
+use kaizen_ci::suite::Runner;
+
+use crate::case::{Bench, pytest, suite};
+use crate::project::{Project, has};
+
+#[test]
+fn behind_a_fence_there_are_no_new_privileges_and_no_way_into_other_processes() {
+    process::set_supervisor(env!("CARGO_BIN_EXE_kaizen-ci"));
+    let fence = process::sandbox::Fence { guarded: true, ..Default::default() };
+    // without a supervisor, as a warm runner is started
+    let argv = fence.around(["cat", "/proc/self/status"].map(OsString::from).to_vec());
+    let said = std::process::Command::new(&argv[0]).args(&argv[1..]).output().unwrap();
+    let status = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(status.contains("NoNewPrivs:\t1\n"), "{status}{}", String::from_utf8_lossy(&said.stderr));
+    if nix::unistd::geteuid().is_root() {
+        let word = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+        let held = u64::from_str_radix(word, 16).unwrap();
+        // SYS_PTRACE, SYS_ADMIN: into the memory of others
+        assert_eq!(held & (1 << 19 | 1 << 21), 0, "{status}");
+    }
+}
+
+#[test]
+fn others_can_t_read_our_environment() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    // root may read everything: then somebody else is looked at by somebody else
+    let root = nix::unistd::geteuid().is_root();
+    let as_nobody = |program: &Path| {
+        let mut command = std::process::Command::new(program);
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        command
+    };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = dir.path().join("kaizen-ci");
+    std::fs::copy(env!("CARGO_BIN_EXE_kaizen-ci"), &program).unwrap();
+    let start = |program: &Path, args: &[&str]| {
+        let mut command = as_nobody(program);
+        command.args(args).current_dir("/").env_clear().env("SECRET_OF_OURS", "x").env("KAIZEN_SKIP", "1");
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let reads = |pid: u32, what: &str| {
+        let out = as_nobody(Path::new("cat")).arg(format!("/proc/{pid}/{what}")).output().unwrap();
+        String::from_utf8_lossy(&out.stdout).contains("SECRET_OF_OURS")
+    };
+    // it waits for the refs that git tells a hook
+    let (mut ours, mut plain) = (start(&program, &["hook", "run"]), start(Path::new("cat"), &[]));
+    let began = Instant::now();
+    while reads(ours.id(), "environ") && began.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(ours.try_wait().unwrap().is_none(), "it is gone already");
+    let seen = (reads(ours.id(), "environ"), reads(plain.id(), "environ"));
+    for child in [&mut ours, &mut plain] {
+        child.stdin = None;
+        let _ = child.wait();
+    }
+    assert_eq!(seen, (false, true), "of kaizen-ci, and of a program that does nothing about it");
+}
+
+/// A folder that is fenced off, with a file in it: outside of those for temporary files, which everybody may write.
+fn outside() -> Option<(tempfile::TempDir, PathBuf)> {
+    if sandbox::can().landlock.is_none() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return None;
+    }
+    let is_fenced = |folder: &Path| !["/tmp", "/var/tmp", "/dev/shm"].iter().any(|open| folder.starts_with(open));
+    let places = [Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))), std::env::var_os("HOME").map(PathBuf::from)];
+    let Some(place) = places.into_iter().flatten().find(|place| is_fenced(place)) else {
+        eprintln!("skipped: there is no folder outside of those for temporary files");
+        return None;
+    };
+    let folder = tempfile::Builder::new().prefix("kaizen-outside-").tempdir_in(place).unwrap();
+    let victim = folder.path().join("runner_file");
+    std::fs::write(&victim, "as it was\n").unwrap();
+    Some((folder, victim))
+}
+
+const FENCED: Confinement = Confinement { files: true, offline: false, guarded: true };
+
+/// What each import of the module said of itself, one line each.
+fn seen(at: &Path) -> Vec<String> {
+    std::fs::read_to_string(at).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Tries the module as it is and changed, asks for whole runs too, and stops.
+async fn try_out(probe: &dyn Probe, path: &str, text: &str) {
+    for ask in [Ask::Quick, Ask::Patient] {
+        let change = Change { path: path.into(), text: format!("{text}\n") };
+        let probed = probe.probe(0, &[change], ask).await.unwrap();
+        assert!(!probed.still_red.is_empty(), "{probed:?}");
+    }
+    probe.stop().await;
+}
+
+const SPY_PY: &str = "\
+import os, pathlib, sys
+
+def attempt(do):
+    try:
+        return str(do())
+    except OSError as error:
+        return error.strerror
+
+found = [
+    'warm' if any('warm_python' in str(a) for a in sys.argv + [getattr(sys.modules['__main__'], '__file__', '')]) else 'cold',
+    attempt(lambda: pathlib.Path('VICTIM').write_text('planted')),
+    attempt(lambda: pathlib.Path('/proc/PARENT/environ').read_bytes() and 'read'),
+]
+with open('SEEN', 'a') as file:
+    file.write('|'.join(found) + '\\n')
+
+
+def last(items):
+    return items[0]
+";
+
+const SPY_JS: &str = "\
+import fs from 'node:fs';
+
+function attempt(work) {
+  try { return String(work()); } catch (error) { return error.code; }
+}
+
+const found = [
+  process.argv.concat(process.execArgv).some((a) => a.includes('vm-modules')) ? 'warm' : 'cold',
+  attempt(() => fs.writeFileSync('VICTIM', 'planted')),
+  attempt(() => fs.readFileSync('/proc/PARENT/environ') && 'read'),
+];
+fs.appendFileSync('SEEN', found.join('|') + '\\n');
+
+export function last(items) { return items[0]; }
+";
+
+/// A project whose module looks around when it is imported; where it writes what it saw.
+fn spying(project: &Project, path: &str, text: &str, victim: &Path) -> (String, PathBuf) {
+    let seen = project.tmp().join("seen.txt");
+    let text = text
+        .replace("VICTIM", victim.to_str().unwrap())
+        .replace("SEEN", seen.to_str().unwrap())
+        .replace("PARENT", &std::process::id().to_string());
+    project.write(path, &text);
+    (text, seen)
+}
+
+fn assert_fenced(lines: &[String], refused: &str, victim: &Path) {
+    let warm: Vec<_> = lines.iter().filter(|line| line.starts_with("warm|")).collect();
+    assert!(!warm.is_empty(), "no warm runner imported it: {lines:?}");
+    for line in warm {
+        assert_eq!(*line, format!("warm|{refused}|{refused}"));
+    }
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "as it was\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_candidate_imports_is_behind_the_fence_in_a_warm_python_runner_too() {
+    let Some((_folder, victim)) = outside() else { return };
+    let project = Project::empty();
+    let (text, at) = spying(&project, "program.py", SPY_PY, &victim);
+    project.write("test_program.py", "from program import last\n\n\ndef test_last():\n    assert last([1, 2]) == 2\n");
+    project.commit("Spy");
+    let bench = Bench::confined(&project, pytest(), None, FENCED).await;
+    let probe = PythonProbe::start(&bench.case).await.unwrap();
+    try_out(&probe, "program.py", &text).await;
+    assert_fenced(&seen(&at), "Permission denied", &victim);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_candidate_imports_is_behind_the_fence_in_a_warm_node_runner_too() {
+    let Some((_folder, victim)) = outside() else { return };
+    if !has("node") {
+        return;
+    }
+    let project = Project::empty();
+    let (text, at) = spying(&project, "program.mjs", SPY_JS, &victim);
+    project.write(
+        "program.test.mjs",
+        "import assert from 'node:assert/strict';\nimport { test } from 'node:test';\nimport { last } from './program.mjs';\n\
+         test('last', () => assert.equal(last([1, 2]), 2));\n",
+    );
+    project.commit("Spy");
+    let bench = Bench::confined(&project, suite("node --test", Runner::NodeTest), None, FENCED).await;
+    let probe = NodeProbe::start(&bench.case, &Default::default()).await.unwrap();
+    try_out(&probe, "program.mjs", &text).await;
+    assert_fenced(&seen(&at), "EACCES", &victim);
+}
+
+/// What code under test gets of the environment of those who started it.
+const LOOK: &str = "\
+import os, pathlib
+
+def test_look():
+    found, pid = '', os.getpid()
+    while pid > 1:
+        try:
+            found += pathlib.Path(f'/proc/{pid}/environ').read_bytes().decode(errors='replace')
+        except OSError:
+            pass
+        pid = int(pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[1])
+    pathlib.Path('SEEN').write_text('leaked' if 'OURS_SECRET=hunter2' in found else 'kept')
+";
+
+#[test]
+fn doctor_says_of_the_environment_of_parents_what_a_test_finds() {
+    let project = Project::empty();
+    let seen = project.tmp().join("seen.txt");
+    project.write("test_look.py", &LOOK.replace("SEEN", seen.to_str().unwrap()));
+    project.commit("Look");
+    let kaizen = |args: &[&str], sandbox: Option<&str>| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.args(args).env("OURS_SECRET", "hunter2").envs(sandbox.map(|value| ("KAIZEN_SANDBOX", value)));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let leaks = |sandbox: Option<&str>| {
+        let _ = std::fs::remove_file(&seen);
+        kaizen(&["heal", "--dry-run", "--json"], sandbox);
+        std::fs::read_to_string(&seen).unwrap() == "leaked"
+    };
+    let said: serde_json::Value = serde_json::from_str(&kaizen(&["doctor", "--json"], None)).unwrap();
+    let check = said["checks"].as_array().unwrap().iter().find(|check| check["name"] == "sandbox").unwrap();
+    let words = check["found"].as_str().unwrap();
+    let open = leaks(None);
+    assert_eq!(words.contains("memory and environment can be read"), open, "{words}");
+    assert_eq!(words.contains("memory and environment can't be read"), !open, "{words}");
+    if sandbox::can().landlock.is_some() {
+        let behind = leaks(Some("true"));
+        assert!(!behind, "behind the fence it leaks");
+        assert_eq!(words.contains("but not with `sandbox: true`"), open, "{words}");
+    }
+}
