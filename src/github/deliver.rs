@@ -201,8 +201,10 @@ impl Work<'_> {
     /// Our heal as a comment under that of another job: two pull requests would be one too many.
     async fn beside(&self, other: &Found) -> Result<Delivered> {
         let around = &self.parcel.around;
-        let note =
-            format!("**Another heal of the same failure**, found in {}.", places::names(&[around.place.clone()]));
+        let note = format!(
+            "**Another heal of the same failure**, found in {}.",
+            places::names(std::slice::from_ref(&around.place))
+        );
         let text = body::issue(self.parcel.document, around, self.mask);
         let rest: String = text.split_inclusive('\n').skip_while(|line| line.starts_with("<!-- kaizen-ci:")).collect();
         let text = format!("{}\n{note}\n\n{rest}", body::marker("other", &around.place.id));

@@ -120,6 +120,10 @@ pub fn summary(text: &str) -> String {
         .replace("&#39;", "’")
         .replace('@', "@\u{200b}")
         .replace('#', "#\u{200b}")
+        .replace("://", ":\u{200b}//")
+        .replace("www.", "www\u{200b}.")
+        .replace("GH-", "GH\u{200b}-")
+        .replace("gh-", "gh\u{200b}-")
         .replace('$', "＄")
 }
 

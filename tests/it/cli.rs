@@ -161,6 +161,8 @@ fn every_option_is_read_by_the_code() {
                 format!("self.{id}"),
                 format!("global.{id}"),
                 format!("suites.{id}"),
+                format!("healing.{id}"),
+                format!("delivery.{id}"),
                 format!("Run {{ {id}"),
             ];
             let all = ["help", "version", "no_color", "url"].contains(&id)

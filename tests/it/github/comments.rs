@@ -61,7 +61,7 @@ impl Scene {
 #[test]
 fn heal_under_a_pull_request_heals_its_tip_and_answers_with_the_pull_request() {
     let scene = Scene::new(false);
-    let (id, payload) = scene.says("mona", "Please.\n\n/kaizen heal mutate --free\n");
+    let (id, payload) = scene.says("mona", "Please.\n\n/kaizen heal undo --free\n");
     let ran = scene.hear(&payload);
     assert!(ran.ok && ran.outputs.contains("answered"), "{}", ran.said);
     let answer = scene.answer(id);
