@@ -85,8 +85,11 @@ struct Window<'s> {
     costly: Vec<&'s Step>,
 }
 
-/// All stalls, at most the first of each rule.
+/// All stalls, at most the first of each rule; none of a run that came to a good end, whatever happened on the way.
 pub fn detect(steps: &[Step]) -> Vec<Stall> {
+    if steps.iter().rev().any(|step| matches!(step.kind, Kind::Ended { good: true })) {
+        return Vec::new();
+    }
     let mut found: Vec<Stall> = Vec::new();
     let mut window = Window::default();
     let mut best = Best::default();

@@ -45,6 +45,15 @@ fn a_healed_run_is_not_called_stalled() {
 }
 
 #[test]
+fn loops_of_local_models_that_were_recorded_can_be_read_and_only_the_stuck_one_is_called_stalled() {
+    let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/live");
+    let council = String::from_utf8(diagnose(&["council.jsonl"], &live).stdout).unwrap();
+    assert!(council.starts_with("no stall in council.jsonl"), "{council}");
+    let prd = String::from_utf8(diagnose(&["prd.jsonl"], &live).stdout).unwrap();
+    assert!(prd.starts_with("stalled: prd.jsonl"), "{prd}");
+}
+
+#[test]
 fn a_model_s_opinion_is_asked_for_by_hand_and_a_paid_one_needs_proof() {
     use crate::project::Project;
     use crate::scripted::{Server, Step};
