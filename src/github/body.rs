@@ -113,8 +113,33 @@ fn plain_title(text: &str) -> String {
     text
 }
 
+/// The document without secrets. Before anything is written of it: a secret that was escaped for Markdown is none that is
+/// recognised. (Documents of our own runs have none; one that was handed over may have anything.)
+pub(super) fn covered(document: &Document, mask: &Mask) -> Document {
+    fn cover(value: &mut serde_json::Value, mask: &Mask) {
+        match value {
+            serde_json::Value::String(text) => *text = mask.cover(text).into_owned(),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| cover(item, mask)),
+            serde_json::Value::Object(map) => {
+                let all = std::mem::take(map).into_iter();
+                map.extend(all.map(|(name, mut value)| {
+                    cover(&mut value, mask);
+                    (mask.cover(&name).into_owned(), value)
+                }));
+            }
+            _ => {}
+        }
+    }
+    let made = serde_json::to_value(document).ok().and_then(|mut value| {
+        cover(&mut value, mask);
+        serde_json::from_value(value).ok()
+    });
+    made.unwrap_or_else(|| document.clone())
+}
+
 /// The body of a heal's pull request.
 pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
+    let document = &covered(document, mask);
     let mut out = String::new();
     if let (Some(heal), Some(culprit)) = (&document.heal, &document.culprit)
         && heal.tier == 2
@@ -160,6 +185,7 @@ fn cost(document: &Document) -> String {
 
 /// The body of an issue, or of a comment under a pull request, for what did not heal.
 pub fn issue(document: &Document, around: &Around, mask: &Mask) -> String {
+    let document = &covered(document, mask);
     let tail = format!("\nCost: {}.\n", cost(document));
     finish(&markdown::render(document), &tail, &unprinted(document, around), mask)
 }
@@ -294,6 +320,7 @@ impl Part {
 
 /// The step summary: report and timeline, in at most one mebibyte.
 pub fn summary(document: &Document, mask: &Mask) -> String {
+    let document = &covered(document, mask);
     const MOST_BYTES: usize = 1024 * 1024 - 4096;
     let text = mask.cover(&markdown::render(document)).into_owned();
     // Four bytes are the most that one character takes.

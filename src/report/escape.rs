@@ -7,6 +7,8 @@ pub fn harmless(text: &str) -> String {
     let shown = stripped.chars().filter_map(|c| match c {
         '\n' | '\t' => Some(c),
         c if c.is_control() => None,
+        // tags and variation selectors spell whole sentences that nobody sees
+        '\u{e0000}'..='\u{e0fff}' => None,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => Some('·'),
         c => Some(c),
     });

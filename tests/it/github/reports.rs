@@ -84,7 +84,7 @@ fn around() -> Around {
 
 /// What of a text that GitHub shows is more than text: mentions, issues, addresses, by the rules of what stands outside of code.
 fn loud(shown: &str) -> Vec<String> {
-    let signs = Regex::new(r"(?i)@[a-z0-9]|#\d|\bgh-\d|https?://|www\.|::set-env|##\[").unwrap();
+    let signs = Regex::new(r"(?i)@[a-z0-9]|#\d|\bgh-\d|https?://|www\.").unwrap();
     signs.find_iter(shown).map(|found| found.as_str().to_owned()).collect()
 }
 
