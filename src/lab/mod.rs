@@ -54,20 +54,38 @@ impl Patience {
     /// For a run after `red`, if there was one.
     pub fn of(config: &Config, red: Option<&Run>) -> Self {
         let most = (config.time_limit / Self::RUNS).max(Self::LEAST);
-        Self {
-            most: config.run_time_limit.is_none().then_some(most),
-            hung: red.is_some_and(|red| red.end == End::TimedOut),
-        }
+        Self { most: config.run_time_limit.is_none().then_some(most), hung: red.is_some_and(has_hung) }
     }
 
     /// As long as the runner is usually given.
     pub const USUAL: Self = Self { most: Some(Duration::MAX), hung: false };
 
     fn silence(self, runner: Runner) -> Option<Duration> {
-        let longest = runner.longest_silence()?.min(self.most?);
+        self.of_usual(runner.longest_silence()?)
+    }
+
+    /// For one test, where our own plug-in watches; `None`: as it does by itself.
+    fn one_test(self, runner: Runner) -> Option<Duration> {
+        if runner == Runner::Pytest { self.of_usual(ONE_TEST) } else { None }
+    }
+
+    fn of_usual(self, usual: Duration) -> Option<Duration> {
+        let longest = usual.min(self.most?);
         Some(if self.hung { (longest / 3).max(Self::LEAST_AGAIN) } else { longest })
     }
 }
+
+/// What our plug-in for pytest gives one test when nothing else is said: processor time.
+const ONE_TEST: Duration = Duration::from_secs(10);
+
+/// Was a run cut, or a test in it by our plug-in?
+fn has_hung(run: &Run) -> bool {
+    let cut = |message: &str| message.contains(CUT);
+    run.end == End::TimedOut || run.tests.values().any(|test| test.message.as_deref().is_some_and(cut))
+}
+
+/// How our plug-in for pytest says so.
+const CUT: &str = " without end: cut after ";
 
 /// Makes workspaces and runs suites. Cheap to clone by `Arc`; safe to use from several fixers at once.
 #[derive(Debug)]
@@ -259,6 +277,9 @@ impl Lab {
         // PATH may lead into a virtual environment of the user's tree: the one carried here has to be used
         let mut env = workspace.environment(self.environment());
         env.extend(prepared.env.clone());
+        if let Some(most) = limits.patience.one_test(suite.runner) {
+            env.insert("KAIZEN_COMPUTES_S".into(), most.as_secs_f64().to_string().into());
+        }
         env.extend(more.clone());
         let log = LogFiles { stdout: reports.join("stdout.log"), stderr: reports.join("stderr.log") };
         let spec = Spec {
@@ -311,6 +332,8 @@ mod tests {
         assert_eq!(Patience::of(&config, None).silence(Runner::Command), None, "nothing is known of how it talks");
         config.time_limit = seconds(60);
         assert_eq!((silence(&config, false), silence(&config, true)), (Some(seconds(5)), Some(seconds(2))));
+        let one_test = |hung| Patience { hung, ..Patience::of(&config, None) }.one_test(Runner::Pytest);
+        assert_eq!((one_test(false), one_test(true)), (Some(seconds(5)), Some(seconds(2))));
         config.run_time_limit = Some(seconds(300));
         assert_eq!(silence(&config, false), None);
     }

@@ -17,6 +17,7 @@ import pytest
 _DIR = os.environ.pop("KAIZEN_REPORT_DIR", None)
 _TOP = os.environ.pop("KAIZEN_SUITE_DIR", None)
 _ONLY = os.environ.pop("KAIZEN_ONLY", None)
+_COMPUTES = os.environ.pop("KAIZEN_COMPUTES_S", None)
 _WANTED = None
 _CAP = 64 * 1024
 _dumps, _open, _relpath, _join, _clock = json.dumps, open, os.path.relpath, os.path.join, time.time
@@ -129,7 +130,8 @@ class _Watch:
     loop. After the first cut the next ones come sooner: tests of one broken function hang together.
     """
 
-    COMPUTES_S = 10.0  # processor seconds: hardly a test computes that long, and waiting does not count
+    # processor seconds: hardly a test computes for ten, and waiting does not count
+    COMPUTES_S = float(_COMPUTES) if _COMPUTES else 10.0
     WAITS_S = 120.0  # seconds of wall time; tests that wait for services take a while
     SLOWEST = 20.0  # a test may take this many times what the slowest test took that passed
     LEAST_S = 1.0
