@@ -1,6 +1,7 @@
 //! kaizen-ci: heals a failing test suite and proves it. The library behind the `kaizen-ci` program.
 
 pub mod cache;
+pub mod chance;
 pub mod cli;
 pub mod config;
 pub mod console;

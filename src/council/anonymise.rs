@@ -4,29 +4,21 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::chance::Chance;
 use crate::turns::Member;
 
 /// Letters of a round: which seat stands behind which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letters(Vec<usize>);
 
-/// Splitmix64: the same seed gives the same order on every machine, so that a resumed council asks the same questions.
-fn mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 impl Letters {
     /// The order of `seats` (indices) in `round`.
     pub fn shuffled(seats: &[usize], seed: u64, round: u32) -> Self {
-        let mut state = seed ^ u64::from(round).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        // the same order on every machine, so that a resumed council asks the same questions
+        let mut chance = Chance(seed ^ u64::from(round).wrapping_mul(0xd6e8_feb8_6659_fd93));
         let mut order = seats.to_vec();
         for i in (1..order.len()).rev() {
-            let bound = u64::try_from(i).unwrap_or(u64::MAX).saturating_add(1);
-            let j = usize::try_from(mix(&mut state) % bound).unwrap_or(0);
+            let j = chance.below(i + 1);
             order.swap(i, j);
         }
         Self(order)

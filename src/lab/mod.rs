@@ -20,7 +20,6 @@ use crate::repo::carry::Carry;
 use crate::repo::{Snapshot, Store, Workspace};
 use crate::suite::{LogFiles, Run, Runner, Selection, Suite, adapter};
 use crate::trajectory::{Event, Purpose, Recorder};
-use crate::words::End;
 
 /// Limits for one run of the suite.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +53,7 @@ impl Patience {
     /// For a run after `red`, if there was one.
     pub fn of(config: &Config, red: Option<&Run>) -> Self {
         let most = (config.time_limit / Self::RUNS).max(Self::LEAST);
-        Self { most: config.run_time_limit.is_none().then_some(most), hung: red.is_some_and(has_hung) }
+        Self { most: config.run_time_limit.is_none().then_some(most), hung: red.is_some_and(Run::has_hung) }
     }
 
     /// As long as the runner is usually given.
@@ -77,15 +76,6 @@ impl Patience {
 
 /// What our plug-in for pytest gives one test when nothing else is said: processor time.
 const ONE_TEST: Duration = Duration::from_secs(10);
-
-/// Was a run cut, or a test in it by our plug-in?
-fn has_hung(run: &Run) -> bool {
-    let cut = |message: &str| message.contains(CUT);
-    run.end == End::TimedOut || run.tests.values().any(|test| test.message.as_deref().is_some_and(cut))
-}
-
-/// How our plug-in for pytest says so.
-const CUT: &str = " without end: cut after ";
 
 /// Makes workspaces and runs suites. Cheap to clone by `Arc`; safe to use from several fixers at once.
 #[derive(Debug)]

@@ -115,16 +115,13 @@ impl Watch {
         Self { most, reports, next: Instant::now() + TURN, mark: Mark::default() }
     }
 
-    /// When to look again at the latest.
+    /// When to look again.
     pub fn next(&self) -> Instant {
         self.next
     }
 
     /// Has the tree of `pids` computed too long without a word? `printed`: bytes of output so far.
     pub fn is_over(&mut self, printed: u64, pids: &[i32]) -> bool {
-        if Instant::now() < self.next {
-            return false;
-        }
         self.next = Instant::now() + TURN;
         let workers: Vec<Worker> = pids.iter().filter_map(|pid| worker(*pid)).collect();
         self.mark.is_over(self.most, printed + bytes_below(&self.reports, 3), &workers)

@@ -188,12 +188,20 @@ impl Run {
             && self.contradictions.is_empty()
             && self.tests.values().all(|r| r.status != Status::Failed)
     }
+    /// It was cut, or a test in it was by our plug-in.
+    pub fn has_hung(&self) -> bool {
+        let cut = |message: &str| message.contains(CUT);
+        self.end == End::TimedOut || self.tests.values().any(|test| test.message.as_deref().is_some_and(cut))
+    }
     /// Passed, failed, skipped (expected failures among them).
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |s: Status| self.tests.values().filter(|r| r.status == s).count();
         (count(Status::Passed), count(Status::Failed), count(Status::Skipped) + count(Status::ExpectedFailure))
     }
 }
+
+/// How our plug-in for pytest says that it cut a test.
+const CUT: &str = " without end: cut after ";
 
 /// Which tests to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,4 +210,13 @@ pub enum Selection {
     All,
     /// At least these (a runner that can't select runs all; results of other tests may be there too).
     Only(BTreeSet<TestId>),
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_plug_in_says_of_a_test_that_it_cut_what_is_looked_for() {
+        let said = "the test %s without end: cut after %.1f s";
+        assert!(include_str!("plugins/kaizen_report.py").contains(said) && said.contains(super::CUT));
+    }
 }

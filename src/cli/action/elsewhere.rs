@@ -116,13 +116,7 @@ fn deliver(context: &Context, job: &Job, args: &Publish, errand: &Errand) -> Res
         return Ok(stopped());
     }
     let given = handover::read(&context.dir.join(&args.from), &errand.head).map_err(Error::from)?;
-    let found = Found {
-        exit: Exit::Ok,
-        document: given.document,
-        patch: given.patch,
-        receipt: given.receipt,
-        dirty: given.dirty,
-    };
+    let found = Found::from(given);
     match found.document.outcome {
         Outcome::Interrupted => return Ok(stopped()),
         Outcome::AlreadyGreen => {

@@ -8,6 +8,7 @@ use crate::cli::heal::{self, Heal};
 use crate::config::Loaded;
 use crate::error::{Context as _, Exit, Result};
 use crate::github::client::Client;
+use crate::github::handover::HandOver;
 use crate::github::order::Word;
 use crate::github::{body, names};
 use crate::judge::receipt::Receipt;
@@ -27,6 +28,14 @@ pub struct Found {
     pub receipt: Option<String>,
     /// What was verified is the commit and files that lay beside it.
     pub dirty: bool,
+}
+
+/// What another job found and handed over, as if it had been found here.
+impl From<HandOver> for Found {
+    fn from(given: HandOver) -> Self {
+        let HandOver { document, patch, receipt, dirty, head: _ } = given;
+        Self { exit: Exit::Ok, document, patch, receipt, dirty }
+    }
 }
 
 /// The options of a heal in a job: those that were asked for, by the command line's own parser; nothing is asked, nothing

@@ -67,13 +67,7 @@ pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
     if given.document.outcome == Outcome::AlreadyGreen {
         return run::close(context, &job, &place, &scene.head);
     }
-    let found = Found {
-        exit: Exit::Ok,
-        document: given.document,
-        patch: given.patch,
-        receipt: given.receipt,
-        dirty: given.dirty,
-    };
+    let found = Found::from(given);
     let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(&loaded) };
     let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
     output::tell(context, &delivered, &found.document)?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::converge::Stall;
 use super::ledger::Status;
 use super::*;
+use crate::chance::Chance;
 use crate::model::Trouble;
 use crate::supervise::{Asks, Oversight, Step, Tier, read as steps_of};
 use crate::trajectory::log::{Line, Reading};
@@ -279,23 +280,11 @@ async fn a_stalled_council_makes_the_suggested_change_and_ends_resolved_only_whe
     }
 }
 
-/// Deterministic chance.
-struct Chance(u64);
-
+/// What scripts need of chance.
 impl Chance {
     fn of(parts: &[&dyn std::fmt::Display]) -> Self {
         let text: String = parts.iter().map(|p| format!("{p}/")).collect();
         Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
-    }
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
     }
     fn percent(&mut self, p: usize) -> bool {
         self.below(100) < p

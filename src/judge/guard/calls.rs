@@ -35,6 +35,14 @@ pub(super) fn call_of<'t>(view: &View<'_>, node: Node<'t>) -> Option<Call<'t>> {
     Some(Call { node, callee, arguments })
 }
 
+/// What a method is called on: `s` in `s.trim()`.
+pub(super) fn receiver_of<'t>(call: Node<'t>) -> Option<Node<'t>> {
+    let function = call.child_by_field_name("function");
+    function
+        .and_then(|f| ["object", "value", "operand"].iter().find_map(|n| f.child_by_field_name(n)))
+        .or_else(|| call.child_by_field_name("object"))
+}
+
 /// The named arguments or children of `node`, comments left out.
 pub(super) fn children<'t>(node: Node<'t>) -> Vec<Node<'t>> {
     (0..node.named_child_count() as u32)

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use tree_sitter::Node;
 
 use super::Finding;
-use super::calls::{Literal, call_of, children, enclosing, function_name, literal_of, literals_in};
+use super::calls::{Literal, call_of, children, enclosing, literal_of, literals_in, receiver_of};
 use super::evidence::Evidence;
-use super::uses::{computes_with, function_named};
+use super::uses::{computes_with, earlier, versions};
 use super::view::{Fact, Reader, View, line_of};
 use crate::syntax::functions::each_node;
 
@@ -82,9 +82,7 @@ fn pick<'t>(view: &View<'_>, node: Node<'t>) -> Option<(Node<'t>, Node<'t>, Vec<
     let pieces = match container.kind() {
         "list" | "tuple" | "array" | "array_expression" | "composite_literal" => literals_in(view, container),
         "call" | "call_expression" => {
-            let called = container.child_by_field_name("function")?;
-            let text = ["object", "value", "operand"].iter().find_map(|f| called.child_by_field_name(f))?;
-            let Literal::Text(text) = literal_of(view, text)? else { return None };
+            let Literal::Text(text) = literal_of(view, receiver_of(container)?)? else { return None };
             let split = call_of(view, container)?.callee.ends_with(".split");
             let pieces =
                 text.split([' ', ',', ';', '|']).filter(|p| !p.is_empty()).map(|p| Literal::Text(p.to_owned()));
@@ -110,10 +108,7 @@ fn was_computed(reader: &Reader<'_>, view: &View<'_>, index: Node<'_>) -> bool {
             words.insert(view.text(node).to_owned());
         }
     });
-    let name = function_name(view, function);
-    reader.old.iter().any(|old| {
-        function_named(old, &name).is_some_and(|function| words.iter().any(|word| computes_with(old, function, word)))
-    })
+    earlier(reader, view, function).any(|(old, was)| words.iter().any(|word| computes_with(old, was, word)))
 }
 
 /// A memory that knows a test's answer before anybody asks: `seen["x"] = "y"`, where `seen` is asked by a function that
@@ -158,8 +153,7 @@ fn seed<'v, 't>(view: &View<'v>, node: Node<'t>) -> Option<Seed<'v, 't>> {
             let call = call_of(view, node)?;
             let (_, method) = call.callee.rsplit_once('.')?;
             let [key, value] = children(call.arguments?)[..] else { return None };
-            let called = node.child_by_field_name("function")?;
-            let memory = ["object", "value", "operand"].iter().find_map(|f| called.child_by_field_name(f))?;
+            let memory = receiver_of(node)?;
             matches!(method, "set" | "insert" | "setdefault" | "put").then_some((view.text(memory), key, value))?
         }
         _ => return None,
@@ -177,10 +171,7 @@ fn is_asked(reader: &Reader<'_>, view: &View<'_>, memory: &str) -> bool {
         }
         let parameters = function.child_by_field_name("parameters").map_or("", |list| view.text(list));
         let words = parameters.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-        let name = function_name(view, function);
-        let old: Vec<_> = reader.old.iter().filter_map(|old| function_named(old, &name).map(|f| (old, f))).collect();
-        words.into_iter().any(|word| {
-            computes_with(view, function, word) || old.iter().any(|(old, function)| computes_with(old, *function, word))
-        })
+        let words: Vec<&str> = words.collect();
+        versions(reader, view, function).any(|(view, function)| words.iter().any(|w| computes_with(view, function, w)))
     })
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use tree_sitter::Node;
 
 use super::Finding;
-use super::calls::{Literal, call_of, children, enclosing, function_name, literal_of, literals_in};
+use super::calls::{Literal, call_of, children, enclosing, function_name, literal_of, literals_in, receiver_of};
 use super::disguise::asks_in_disguise;
 use super::evidence::Evidence;
-use super::uses::{computes_with, function_named, indexes_given_with};
+use super::uses::{computes_with, function_named, indexes_given_with, versions};
 use super::view::{Fact, Reader, View, line_of};
 use crate::syntax::functions::is_function;
 
@@ -264,10 +264,7 @@ fn compared_by_call<'t>(view: &View<'_>, call: &super::calls::Call<'t>, special:
     ) {
         return;
     }
-    let function = call.node.child_by_field_name("function");
-    let receiver = function
-        .and_then(|f| ["object", "value", "operand"].iter().find_map(|n| f.child_by_field_name(n)))
-        .or_else(|| call.node.child_by_field_name("object"));
+    let receiver = receiver_of(call.node);
     let arguments = call.arguments.map(children).unwrap_or_default();
     if let (Some(receiver), [argument]) = (receiver, &arguments[..]) {
         for (literal, subject) in [(receiver, *argument), (*argument, receiver)] {
@@ -329,9 +326,7 @@ fn is_suspicious(reader: &Reader<'_>, evidence: &Evidence, view: &View<'_>, spec
     if extends_a_dispatch(reader, view, function, special) {
         return false;
     }
-    let old = reader.old.iter().filter_map(|old| function_named(old, &function_name(view, function)).map(|f| (old, f)));
-    let mut versions = std::iter::once((view, function)).chain(old);
-    versions.any(|(view, function)| {
+    versions(reader, view, function).any(|(view, function)| {
         words
             .iter()
             .any(|word| computes_with(view, function, word) || numbers && indexes_given_with(view, function, word))
@@ -509,11 +504,7 @@ fn stands_before_computing(reader: &Reader<'_>, view: &View<'_>, table: Node<'_>
             }
             _ => {
                 let call = call_of(view, node)?;
-                let function = node.child_by_field_name("function");
-                let receiver = function
-                    .and_then(|f| ["object", "value", "operand"].iter().find_map(|n| f.child_by_field_name(n)))
-                    .or_else(|| node.child_by_field_name("object"));
-                (receiver, call.arguments.map(children).unwrap_or_default().first().copied())
+                (receiver_of(node), call.arguments.map(children).unwrap_or_default().first().copied())
             }
         };
         container.filter(|c| of_table(*c)).and(index).map(|i| roots(view, &[i]))
@@ -521,10 +512,8 @@ fn stands_before_computing(reader: &Reader<'_>, view: &View<'_>, table: Node<'_>
     view.product().into_iter().any(|node| {
         let Some(words) = asked(view, node) else { return false };
         let Some(function) = enclosing(node) else { return false };
-        let name = function_name(view, function);
-        let old = reader.old.iter().filter_map(|old| function_named(old, &name).map(|f| (old, f)));
-        let mut versions = std::iter::once((view, function)).chain(old);
-        versions.any(|(view, function)| words.iter().any(|word| computes_with(view, function, word)))
+        versions(reader, view, function)
+            .any(|(view, function)| words.iter().any(|word| computes_with(view, function, word)))
     })
 }
 

@@ -3,7 +3,7 @@
 use tree_sitter::Node;
 
 use super::calls::{call_of, children, function_name};
-use super::view::View;
+use super::view::{Reader, View};
 use crate::syntax::functions::{each_node, is_function};
 use crate::syntax::language::Language;
 
@@ -41,6 +41,25 @@ pub(super) fn function_named<'t>(view: &'t View<'_>, name: &str) -> Option<Node<
         }
     });
     found
+}
+
+/// The functions of before that are called as `function` is.
+pub(super) fn earlier<'r>(
+    reader: &'r Reader<'_>,
+    view: &View<'_>,
+    function: Node<'_>,
+) -> impl Iterator<Item = (&'r View<'r>, Node<'r>)> {
+    let name = function_name(view, function);
+    reader.old.iter().filter_map(move |old| function_named(old, &name).map(|found| (old, found)))
+}
+
+/// `function` as it is, then as it was.
+pub(super) fn versions<'r>(
+    reader: &'r Reader<'_>,
+    view: &'r View<'_>,
+    function: Node<'r>,
+) -> impl Iterator<Item = (&'r View<'r>, Node<'r>)> {
+    std::iter::once((view, function)).chain(earlier(reader, view, function))
 }
 
 /// Does `function` compute with `word`: arithmetic, iteration, slicing, formatting, passing it to other code? Comparing

@@ -8,25 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::improve::{Known, Rules, Staff, Task, hash, improve, sections};
 use super::improve_tests::{linted, section, staff};
 use super::*;
+use crate::chance::Chance;
 use crate::model::{Money, Trouble};
 use crate::trajectory::{Entry, Event, LoopEvent, Recorder, Sink};
 use crate::turns::Question;
 use crate::turns::script::{Says, Script};
-
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
 
 /// Anything that reviewers and writers may do.
 fn anything(seed: u64, q: &Question) -> Says {

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::trajectory::log;
-use synthetic::{CAUSES, Chance, Log};
+use synthetic::{CAUSES, Log};
+
+use crate::chance::Chance;
 
 /// Thresholds and points were chosen on logs of these seeds …
 const FIT: u64 = 1_000;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::chance::Chance;
 use crate::supervise::Cause;
 
 /// A log and what is wrong in it; `None`: the loop gets somewhere.
@@ -20,21 +21,8 @@ pub const CAUSES: [Cause; 7] = [
     Cause::Budget,
 ];
 
-/// Deterministic chance: splitmix64.
-pub struct Chance(pub u64);
-
 impl Chance {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
     fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {

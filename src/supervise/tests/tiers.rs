@@ -4,8 +4,9 @@ use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 
-use super::synthetic::{CAUSES, Chance};
+use super::synthetic::CAUSES;
 use super::*;
+use crate::chance::Chance;
 use crate::supervise::diagnosis::Change;
 use crate::supervise::watch::advise;
 use crate::trajectory::{Loop, LoopEvent};
