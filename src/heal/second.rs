@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::failure::{ChangedLines, Failure, Suspect, changed};
 use crate::fixer::{Candidate, Label};
 use crate::heal::race::{self, RaceEnd, Until, Winner};
@@ -111,7 +111,7 @@ impl Healing<'_> {
 
     /// The commit that made the tests of `history` red and its green parent, told as an event; nothing when it can't be named.
     async fn culprit(&self, history: &History, green: Option<&Sha>) -> Result<Option<(Commit, Sha)>> {
-        match history.origin(green, self.recorder, self.cancel).await? {
+        match self.origin(history, green).await? {
             Origin::Culprit { commit, green, tries } => {
                 let how = format!("bisected, {tries} step{}", if tries == 1 { "" } else { "s" });
                 self.recorder.record(Event::CulpritFound { commit: commit.clone(), how });
@@ -126,6 +126,26 @@ impl Healing<'_> {
                 self.recorder.record(Event::NoCulprit { why });
                 Ok(None)
             }
+        }
+    }
+
+    /// The bisection, for as long as there is time.
+    async fn origin(&self, history: &History, green: Option<&Sha>) -> Result<Origin> {
+        let stop = self.cancel.child_token();
+        let origin = history.origin(green, self.recorder, &stop);
+        tokio::pin!(origin);
+        let found = tokio::select! {
+            found = &mut origin => return found,
+            () = tokio::time::sleep(self.time_left()) => {
+                stop.cancel();
+                origin.await
+            }
+        };
+        match found {
+            Err(error) if error.kind() == Kind::Interrupted && !self.cancel.is_cancelled() => Ok(Origin::Unknown {
+                why: "the time was up before a commit was found at which the red tests pass".into(),
+            }),
+            other => other,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The lab: makes workspaces of a snapshot and runs the suite in them, a bounded number at a time.
 
 pub mod history;
+pub(crate) mod installed;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -267,6 +268,9 @@ impl Lab {
         // PATH may lead into a virtual environment of the user's tree: the one carried here has to be used
         let mut env = workspace.environment(self.environment());
         env.extend(prepared.env.clone());
+        if may_be_python(suite, &prepared.cwd, &workspace.path) {
+            installed::turn(&mut env, &adapter::helpers(&reports), &self.store.repository.root, &workspace.path)?;
+        }
         if let Some(most) = limits.patience.one_test(suite.runner) {
             env.insert("KAIZEN_COMPUTES_S".into(), most.as_secs_f64().to_string().into());
         }
@@ -289,6 +293,15 @@ impl Lab {
         tokio::task::spawn_blocking(move || adapter::collect(&suite, &prepared, &finished, &log, &top))
             .await
             .map_err(|e| Error::internal("reading the results panicked").source(e))
+    }
+}
+
+/// May the tests import what is installed from the user's tree?
+fn may_be_python(suite: &Suite, cwd: &Path, top: &Path) -> bool {
+    match suite.runner {
+        Runner::Pytest | Runner::Unittest => true,
+        Runner::Command | Runner::Tap => installed::is_python(cwd) || installed::is_python(top),
+        _ => false,
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Step {
     NoGreen,
 }
 
+/// So many commits that can't be tested are enough to say that the past can't be: each costs two runs.
+const MOST_SKIPPED: usize = 16;
+
 /// A bisection along one line of commits, newest first. The newest is red; where the line was green last is found by
 /// doubling steps when nobody said it, and then by halving.
 #[derive(Debug, Clone)]
@@ -77,16 +80,22 @@ impl Bisector {
         self.marks[..green].iter().rposition(|m| *m == Some(Mark::Red)).unwrap_or(0)
     }
 
-    /// Doubling steps back from the newest; the end of the line is the last try.
+    /// Doubling steps back from the newest, over commits that can't be tested, to the end of the line. Where the old ones can't
+    /// be tested, what lies before them is halved; commits here and there are looked at one by one, but not a whole past.
     fn look_for_green(&self) -> Step {
         let end = self.marks.len();
         let red = self.newest_known_red(end);
-        let goal = red.max(1).saturating_mul(2).min(end.saturating_sub(1));
-        let goal = if red == 0 { 1 } else { goal };
-        match self.untested_from(goal, end).or_else(|| self.untested_from(red + 1, goal.min(end))) {
-            Some(at) => Step::Test(at),
-            None => Step::NoGreen,
+        let far = std::iter::successors(Some(red.max(1) * if red == 0 { 1 } else { 2 }), |at| Some(at * 2));
+        let far = far.take_while(|at| at + 1 < end).chain([end.saturating_sub(1)]);
+        let is_open = |at: &usize| *at > red && self.marks[*at].is_none();
+        if let Some(at) = far.filter(|at| *at < end).find(is_open) {
+            return Step::Test(at);
         }
+        let skipped: Vec<usize> = (red + 1..end).filter(|at| self.marks[*at] == Some(Mark::Skip)).collect();
+        let Some(first) = skipped.first() else { return Step::NoGreen };
+        let between = self.untested_near(red + (first - red) / 2, red + 1, *first);
+        let beyond = || self.untested_from(*first, end).filter(|_| skipped.len() < MOST_SKIPPED);
+        between.or_else(beyond).map_or(Step::NoGreen, Step::Test)
     }
 
     fn untested_from(&self, from: usize, to: usize) -> Option<usize> {
@@ -239,7 +248,11 @@ mod tests {
             match run(Bisector::new(n), culprit, &skipped).0 {
                 Step::Culprit(found) => prop_assert_eq!(found, culprit),
                 Step::Range { newest, oldest } => prop_assert!(newest <= culprit && culprit <= oldest),
-                Step::NoGreen => prop_assert!((culprit + 1..n).all(|at| skipped.contains(&at))),
+                Step::NoGreen => {
+                    let in_vain = (0..n).filter(|at| skipped.contains(at)).count();
+                    let none = (culprit + 1..n).all(|at| skipped.contains(&at));
+                    prop_assert!(none || in_vain >= MOST_SKIPPED);
+                }
                 Step::Test(_) => unreachable!("run ends with an answer"),
             }
         }
@@ -254,6 +267,19 @@ mod tests {
                 prop_assert!(tests <= n);
             }
         }
+    }
+
+    #[test]
+    fn a_past_that_cannot_be_tested_is_given_up_after_few_tests_and_a_green_stretch_before_it_is_found() {
+        // red since 5; the commits from `first` on can't be tested
+        let past = |first: usize| run(Bisector::new(1000), 5, &(first..1000).collect::<Vec<_>>());
+        let (end, tests) = past(6);
+        assert_eq!(end, Step::NoGreen);
+        assert!(tests < 40, "{tests} tests");
+        assert_eq!(past(7).0, Step::Culprit(5));
+        let (end, tests) = past(100);
+        assert_eq!(end, Step::Culprit(5));
+        assert!(tests < 20, "{tests} tests");
     }
 
     #[test]

@@ -81,6 +81,11 @@ pub fn prepare(suite: &Suite, selection: &Selection, top: &Path, reports_dir: &P
     draft.finish()
 }
 
+/// The folder of helper files beside the reports.
+pub fn helpers(reports_dir: &Path) -> PathBuf {
+    reports_dir.join("helpers")
+}
+
 /// What `collect` has in hand.
 struct Evidence<'a> {
     suite: &'a Suite,
@@ -196,7 +201,7 @@ impl<'a> Draft<'a> {
 
     /// Writes a helper file beside the reports and gives its path.
     fn helper(&self, name: &str, text: &str) -> PathBuf {
-        let folder = self.reports_dir.join("helpers");
+        let folder = helpers(self.reports_dir);
         let path = folder.join(name);
         // a helper that can't be written is a report that will be missing, which `collect` says
         let _ = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));

@@ -9,6 +9,7 @@ mod council;
 mod fence;
 mod github;
 mod heal;
+mod installed;
 mod judge;
 mod kill;
 mod learn;

@@ -47,6 +47,40 @@ async fn a_wrong_comparison_in_python_is_healed() {
     assert!(bench.with(&candidates[0]).await.is_green());
 }
 
+const IN_CLASSES: &str = "
+import pytest
+from program import above
+
+class TestFirst:
+    @pytest.fixture(params=[1, 2])
+    def limit(self, request):
+        return request.param
+
+    def test_with_a_fixture(self, limit):
+        assert above([limit, 3], limit) == [3]
+
+    def test_plain(self):
+        assert above([2, 3], 2) == [3]
+
+class TestSecond:
+    def test_plain(self):
+        assert above([4, 5], 1) == [4, 5]
+
+    @pytest.mark.parametrize('limit', [1, 2])
+    def test_of_cases(self, limit):
+        assert above([limit], limit) == []
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_tests_between_tests_with_fixtures_of_other_classes_do_not_hide_a_heal_in_python() {
+    let project = python(ABOVE, IN_CLASSES);
+    let mut bench = Bench::new(&project, pytest(), None).await;
+    bench.case.time_left = Duration::from_secs(60);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    assert_eq!(changes(&candidates[0]), ["-        if value >= limit:", "+        if value > limit:"]);
+}
+
 const TITLES: &str = r#"
 export function titles(text, small) {
   return text.split(" ").map((word, i) => (i >= 0 && small.includes(word) ? word : word.toUpperCase())).join(" ");

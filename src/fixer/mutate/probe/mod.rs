@@ -185,6 +185,28 @@ const PATIENT_TIMES: f64 = 20.0;
 /// A patient look lasts at least so long.
 const LEAST_PATIENT_MS: f64 = 2000.0;
 
+/// So many red tests are few: all of them are run at once.
+const FEW_RED: usize = 12;
+/// How many red tests stand for all of them.
+const SAMPLE: usize = 6;
+
+/// The red tests that are run first: a candidate that helps none of them is left at that. Where a constructor is broken,
+/// everything is red, and hardly any candidate does anything. One of each test function, because its cases are alike; the
+/// quickest ones. Empty: not worth it, because all together take less than `little_ms`.
+fn sample(names: &[String], red: &[usize], durations_ms: &BTreeMap<usize, f64>, little_ms: f64) -> Vec<usize> {
+    let ms = |n: &usize| durations_ms.get(n).copied();
+    let all: f64 = red.iter().filter_map(ms).sum();
+    if red.len() <= FEW_RED || all < little_ms {
+        return Vec::new();
+    }
+    // what has no duration hung or crashed, and is left for later
+    let mut timed: Vec<(usize, f64)> = red.iter().filter_map(|n| Some((*n, ms(n)?))).collect();
+    timed.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let function = |n: usize| names.get(n).map_or("", |name| name.split('[').next().unwrap_or(name));
+    let mut functions = BTreeSet::new();
+    timed.into_iter().filter(|(n, _)| functions.insert(function(*n))).map(|(n, _)| n).take(SAMPLE).collect()
+}
+
 /// Limits for tests that took `measured_ms` in all, with `typical_ms` for each of `count` tests as a floor (tests that
 /// hang or crash at once have no duration worth the name).
 pub fn patience(ask: Ask, measured_ms: f64, typical_ms: f64, count: usize) -> Patience {
@@ -201,6 +223,18 @@ pub fn patience(ask: Ask, measured_ms: f64, typical_ms: f64, count: usize) -> Pa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_much_is_red_a_few_quick_tests_of_different_functions_stand_for_all() {
+        let names: Vec<String> = (0..40).map(|n| format!("t.py::test_{}[{n}]", n / 4)).collect();
+        let red: Vec<usize> = (0..40).collect();
+        let slow: BTreeMap<usize, f64> = red.iter().map(|n| (*n, 100.0 - *n as f64)).collect();
+        assert_eq!(sample(&names, &red, &slow, 40.0), [39, 35, 31, 27, 23, 19]);
+        assert_eq!(sample(&names, &red[..12], &slow, 40.0), [0; 0], "few");
+        let quick: BTreeMap<usize, f64> = red.iter().map(|n| (*n, 0.5)).collect();
+        assert_eq!(sample(&names, &red, &quick, 40.0), [0; 0], "quick anyway");
+        assert_eq!(sample(&names, &red, &BTreeMap::new(), 40.0), [0; 0], "nothing is known of them");
+    }
 
     #[test]
     fn limits_are_multiples_of_what_was_measured_and_never_tiny() {

@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::cold::ColdProbe;
 use super::server::Server;
-use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience};
+use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience, sample};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
 use crate::repo::Workspace;
 use crate::suite::{Scope, TestId};
 
+/// A look at a few red tests first costs a process: worth it when all of them take longer than this.
+const LITTLE_RED_MS: f64 = 150.0;
 const SCRIPT: &str = include_str!("warm_node.mjs");
 
 /// Starting a worker and loading the tests comes on top of the tests' own time.
@@ -165,6 +167,19 @@ impl NodeProbe {
 
     async fn try_red(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
         let red = &self.roster.red;
+        let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
+        if !sampled.is_empty() {
+            let seen = self.run(slot, changes, &sampled, self.cpu(ask, &sampled), false, false).await?;
+            if !seen.results.values().any(|result| result.0) {
+                return Ok(Probed {
+                    still_red: red.iter().copied().collect(),
+                    timed_out: seen.end == "timeout",
+                    unbuildable: seen.results.is_empty() && seen.end == "done",
+                    message: seen.results.values().find_map(|r| r.2.clone()).or(seen.error),
+                    ..Probed::default()
+                });
+            }
+        }
         let seen = self.run(slot, changes, red, self.cpu(ask, red), false, false).await?;
         let good = |n: &usize| seen.results.get(n).is_some_and(|r| r.0);
         let mut probed = Probed {

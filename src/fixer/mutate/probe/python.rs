@@ -12,13 +12,15 @@ use tokio::sync::Mutex;
 
 use super::command::{Mode, PythonStart, python_start};
 use super::server::Server;
-use super::{Answer, Ask, Change, Coverage, Inputs, Patience, Probe, Probed, Roster, patience};
+use super::{Answer, Ask, Change, Coverage, Inputs, Patience, Probe, Probed, Roster, patience, sample};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
 use crate::repo::Workspace;
 use crate::suite::Scope;
 
+/// A look at a few red tests first costs nothing, but says less about how close a candidate came.
+const LITTLE_RED_MS: f64 = 40.0;
 const SCRIPT: &str = include_str!("warm_python.py");
 
 /// A candidate may use this much memory: more than any small program needs, less than hurts the machine.
@@ -221,7 +223,15 @@ impl PythonProbe {
                 all.sort_unstable();
                 (vec![self.stage(ask, &all, false)], false)
             }
-            Ask::Quick | Ask::Patient => (vec![self.stage(ask, red, false), self.stage(ask, green, true)], self.hot),
+            Ask::Quick | Ask::Patient => {
+                let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
+                let rest: Vec<usize> = red.iter().filter(|n| !sampled.contains(n)).copied().collect();
+                let mut first = self.stage(ask, &sampled, false);
+                first["sample"] = json!(true);
+                let stages = [self.stage(ask, &rest, false), self.stage(ask, green, true)];
+                let first = (!sampled.is_empty()).then_some(first);
+                (first.into_iter().chain(stages).collect(), self.hot)
+            }
         };
         let limit = stages.iter().filter_map(|s| s["wall"].as_f64()).sum::<f64>();
         let limit = Duration::from_secs_f64(limit * 2.0) + IMPORT * 3;
@@ -349,6 +359,8 @@ async fn plant(case: &Case, start: &PythonStart, n: usize) -> Result<Planted> {
     env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
     env.insert("TMPDIR".into(), scratch.join("tmp").into());
     env.entry("PYTHONHASHSEED".into()).or_insert_with(|| "0".into());
+    let user = &case.lab.store.repository.root;
+    crate::lab::installed::turn(&mut env, &scratch.join("helpers"), user, &workspace.path)?;
     let config = json!({
         "top": workspace.path, "cwd": cwd, "temp": scratch, "args": start.args,
         "mode": if start.mode == Mode::Pytest { "pytest" } else { "unittest" },

@@ -635,27 +635,41 @@ class Plugin:
         return outcome
 
 
-def run_stages(items, stages, run, report, tracer=None):
-    """Runs the stages one after the other as long as everything passes; how it ended."""
+def followers(chosen, simple):
+    """For each test the next one that goes through the framework: what it shares with that one is not torn down. Simple
+    tests are called past the framework, which would never tear down for them."""
+    out, following = [], None
+    for name, item in reversed(chosen):
+        out.append(following)
+        if name not in simple:
+            following = item
+    return out[::-1]
+
+
+def run_stages(items, stages, run, report, tracer=None, simple=()):
+    """Runs the stages one after the other as long as everything passes; how it ended. After a stage that is a `sample` it
+    goes on when something passes."""
+    all_good = True
     for number, stage in enumerate(stages):
         names = stage["tests"]
         report.line("G", [number, stage["wall"]])
         arm(stage["cpu"], tracer is not None)
         chosen = [(name, items[name]) for name in names if name in items]
-        good = len(chosen) == len(names)
-        for at, (name, item) in enumerate(chosen):
-            following = chosen[at + 1][1] if at + 1 < len(chosen) else None
+        good, passed = len(chosen) == len(names), False
+        for (name, item), following in zip(chosen, followers(chosen, simple)):
             if tracer is not None:
                 tracer.start(name)
             outcome = run(item, following, name, report)
             if tracer is not None:
                 tracer.stop()
+            passed = passed or outcome == "p"
             if outcome == "f":
                 good = False
                 if stage.get("stop"):
                     break
         arm(0)
-        if not good and tracer is None:
+        all_good = all_good and good
+        if not all_good and not (stage.get("sample") and passed) and tracer is None:
             return "done"
     return "done"
 
@@ -969,11 +983,7 @@ class Bud:
         self.items = {number: bench.items[name] for number, name in enumerate(self.names)}
         self.swapper = Swapper(self.imported.keys)
         root = os.path.realpath(TOP) + os.sep
-        outside = []
-        for name, module in list(sys.modules.items()):
-            path = getattr(module, "__file__", None)
-            if name != "__main__" and (path is None or PROJECT.path(path) is None):
-                outside.append(name)
+        outside = [name for name in list(sys.modules) if name != "__main__" and not self.brings_project(name)]
         test_files = sorted({PROJECT.path(f) for f in bench.files.values() if f and PROJECT.path(f)})
         self.originals = {}
         for path in self.swapper.loaded:
@@ -994,6 +1004,14 @@ class Bud:
             gc.freeze()
         self.serve()
         os._exit(0)
+
+    @staticmethod
+    def brings_project(name):
+        """Is the module, or a package around it, of the project? A built part of a package may lie elsewhere."""
+        parts = name.split(".")
+        around = [sys.modules.get(".".join(parts[: n + 1])) for n in range(len(parts))]
+        paths = [getattr(module, "__file__", None) for module in around]
+        return any(path is not None and PROJECT.path(path) is not None for path in paths)
 
     def serve(self):
         while True:
@@ -1035,7 +1053,8 @@ def execute(bench, items, request, report, simple=None):
     tracer = Tracer() if request.get("cover") else None
     recorder = Recorder(request["record"]) if request.get("record") else None
     listener = tracer or recorder
-    end = run_stages(items, request["stages"], run, report, listener)
+    called = {name for name, call in (simple or {}).items() if call is not None}
+    end = run_stages(items, request["stages"], run, report, listener, called)
     if bench.broken:
         report.line("D", {"broken": bench.broken})
     if tracer is not None:
