@@ -13,6 +13,8 @@ pub struct Pace {
     pub most: Duration,
     /// How often a request is sent at most.
     pub attempts: u32,
+    /// In about this time a write of somebody else has come through, whose reading was before ours.
+    pub settle: Duration,
 }
 
 impl Default for Pace {
@@ -22,6 +24,7 @@ impl Default for Pace {
             first: Duration::from_secs(1),
             most: Duration::from_secs(15 * 60),
             attempts: 5,
+            settle: Duration::from_secs(1),
         }
     }
 }

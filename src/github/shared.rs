@@ -1,7 +1,7 @@
 //! What several jobs write together: the issue of a fingerprint, its report under a pull request, the pull request of a heal.
 //! There is one of each, whoever comes first, and at whatever moment the others come.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::{Found, LABEL, strange};
 use super::body;
@@ -9,7 +9,7 @@ use super::client::{Client, Trouble};
 use super::places::{self, Place};
 
 /// So often a text is written when others write over it at the same moment.
-const MOST_WRITES: usize = 4;
+const MOST_WRITES: usize = 8;
 
 impl Client {
     /// One issue per fingerprint: made, or updated and opened again. One that is open about other jobs, too, keeps their
@@ -41,25 +41,42 @@ impl Client {
     }
 
     async fn join_issue(&self, found: Found, title: &str, text: &str) -> Result<Found, Trouble> {
-        let route = self.route(&format!("/issues/{}", found.number));
+        let change = |now: &Found| {
+            let (body, title) = if now.open { joined(now, title, text) } else { (text.to_owned(), title.to_owned()) };
+            json!({ "title": title, "body": body, "state": "open" })
+        };
+        self.write_over("issues", found, text, change).await
+    }
+
+    /// Writes `change` of what is there until the places of `text` are in it: somebody may write over it at the same moment.
+    async fn write_over(
+        &self,
+        kind: &str,
+        found: Found,
+        text: &str,
+        change: impl Fn(&Found) -> Value,
+    ) -> Result<Found, Trouble> {
+        let route = self.route(&format!("/{kind}/{}", found.number));
         let mut now = found.clone();
         for _ in 0..MOST_WRITES {
-            let change = match now.open {
-                true => {
-                    let (body, is_new) = places::merged(&now.body, text);
-                    let title = if is_new { title } else { &now.title };
-                    json!({ "title": title, "body": body, "state": "open" })
-                }
-                false => json!({ "title": title, "body": text, "state": "open" }),
-            };
-            self.write("PATCH", &route, &change, || async { Ok(None) }).await?;
-            // Somebody may have written over it at the same moment.
-            now = Found::of(&self.read(&route).await?.body).ok_or_else(|| strange("GET", &route))?;
+            self.write("PATCH", &route, &change(&now), || async { Ok(None) }).await?;
+            // who read it before us may write after us
+            self.settle().await;
+            now = self.now(&route).await?;
             if places::has(&now.body, text) {
                 break;
             }
         }
         Ok(found)
+    }
+
+    async fn now(&self, route: &str) -> Result<Found, Trouble> {
+        Found::of(&self.read(route).await?.body).ok_or_else(|| strange("GET", route))
+    }
+
+    /// Waits until writes that are under way have come through; not as long as others wait that began at the same moment.
+    async fn settle(&self) {
+        tokio::time::sleep(self.pace.settle.mul_f64(1.0 + fastrand::f64())).await;
     }
 
     /// The report of a fingerprint as our comment under `number`, with the places of all jobs that said the same.
@@ -71,6 +88,7 @@ impl Client {
             let before = self.find_comment(number, "fingerprint", fingerprint).await?;
             let merged = before.map_or_else(|| text.to_owned(), |(_, old)| places::merged(&old, text).0);
             self.put_comment(number, "fingerprint", fingerprint, &merged).await?;
+            self.settle().await;
             let now = self.find_comment(number, "fingerprint", fingerprint).await?;
             if now.is_none_or(|(_, now)| places::has(&now, text)) {
                 break;
@@ -170,17 +188,16 @@ impl Client {
     }
 
     async fn join_pull(&self, found: Found, title: &str, text: &str) -> Result<Found, Trouble> {
-        let route = self.route(&format!("/pulls/{}", found.number));
-        let mut now = found.clone();
-        for _ in 0..MOST_WRITES {
-            let (body, is_new) = places::merged(&now.body, text);
-            let title = if is_new { title } else { &now.title };
-            self.write("PATCH", &route, &json!({ "title": title, "body": body }), || async { Ok(None) }).await?;
-            now = Found::of(&self.read(&route).await?.body).ok_or_else(|| strange("GET", &route))?;
-            if places::has(&now.body, text) {
-                break;
-            }
-        }
-        Ok(found)
+        let change = |now: &Found| {
+            let (body, title) = joined(now, title, text);
+            json!({ "title": title, "body": body })
+        };
+        self.write_over("pulls", found, text, change).await
     }
+}
+
+/// What is written over `now` for `text`, and its title: those of whoever came first, with the places of both.
+fn joined(now: &Found, title: &str, text: &str) -> (String, String) {
+    let (body, is_new) = places::merged(&now.body, text);
+    (body, if is_new { title } else { &now.title }.to_owned())
 }

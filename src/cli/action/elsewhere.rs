@@ -18,7 +18,7 @@ use crate::github::client::Client;
 use crate::github::deliver::Delivered;
 use crate::github::errand::Errand;
 use crate::github::event::Comment;
-use crate::github::handover::{self, HandOver};
+use crate::github::handover;
 use crate::github::talk::{self, Done};
 use crate::report::Outcome;
 use crate::report::escape::markdown;
@@ -53,15 +53,7 @@ pub fn heal(context: &Context, job: &Job, args: &Run, order: &str, comment: &Com
         })
     })?;
     output::summary(&body::summary(&found.document, &job.mask))?;
-    let given = HandOver {
-        head: errand.head,
-        document: found.document.clone(),
-        patch: found.patch,
-        receipt: found.receipt,
-        dirty: found.dirty,
-    };
-    handover::write(&context.dir.join(folder), &given)?;
-    context.terminal.out("handed over; `kaizen-ci action publish` delivers it\n");
+    found.hand_over(context, &errand.head, folder)?;
     output::tell(context, &Delivered::Nothing, &found.document)?;
     Ok(Exit::Ok)
 }

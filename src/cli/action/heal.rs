@@ -1,5 +1,7 @@
 //! One heal inside of the Action: run it, and gather everything that a delivery needs.
 
+use std::path::Path;
+
 use crate::cli::action::options::Healing;
 use crate::cli::action::tree::Tree;
 use crate::cli::action::{asked, policy};
@@ -8,7 +10,7 @@ use crate::cli::heal::{self, Heal};
 use crate::config::Loaded;
 use crate::error::{Context as _, Exit, Result};
 use crate::github::client::Client;
-use crate::github::handover::HandOver;
+use crate::github::handover::{self, HandOver};
 use crate::github::order::Word;
 use crate::github::{body, names};
 use crate::judge::receipt::Receipt;
@@ -28,6 +30,25 @@ pub struct Found {
     pub receipt: Option<String>,
     /// What was verified is the commit and files that lay beside it.
     pub dirty: bool,
+}
+
+impl Found {
+    /// Writes it to `folder` for another job that publishes: what was found of the commit `head`.
+    ///
+    /// # Errors
+    /// When files can't be written.
+    pub fn hand_over(&self, context: &Context, head: &str, folder: &Path) -> Result<()> {
+        let given = HandOver {
+            head: head.to_owned(),
+            document: self.document.clone(),
+            patch: self.patch.clone(),
+            receipt: self.receipt.clone(),
+            dirty: self.dirty,
+        };
+        handover::write(&context.dir.join(folder), &given)?;
+        context.terminal.out("handed over; `kaizen-ci action publish` delivers it\n");
+        Ok(())
+    }
 }
 
 /// What another job found and handed over, as if it had been found here.

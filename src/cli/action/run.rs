@@ -15,7 +15,6 @@ use crate::github::allow::Role;
 use crate::github::body::{self, Around};
 use crate::github::deliver::{self, Deliver, Delivered, Parcel, Scene};
 use crate::github::event::{self, Trigger};
-use crate::github::handover::{self, HandOver};
 use crate::github::logs;
 use crate::github::places::Place;
 use crate::repo::Repository;
@@ -230,7 +229,10 @@ fn heal_it(
     let found = output::quietly(context, || heal::heal(context, &repository, &loaded, &asked))?;
     output::summary(&body::summary(&found.document, &job.mask))?;
     let delivered = match &args.hand_over {
-        Some(folder) => hand_over(context, scene, &found, folder)?,
+        Some(folder) => {
+            found.hand_over(context, &scene.head, folder)?;
+            Delivered::Nothing
+        }
         None => deliver_it(context, job, args, target, &found, &repository, &loaded)?,
     };
     output::tell(context, &delivered, &found.document)?;
@@ -253,19 +255,6 @@ fn told_elsewhere(context: &Context, job: &Job, run: u64) -> Result<()> {
             Ok(())
         }
     }
-}
-
-fn hand_over(context: &Context, scene: &Scene, found: &Found, folder: &std::path::Path) -> Result<Delivered> {
-    let given = HandOver {
-        head: scene.head.clone(),
-        document: found.document.clone(),
-        patch: found.patch.clone(),
-        receipt: found.receipt.clone(),
-        dirty: found.dirty,
-    };
-    handover::write(&context.dir.join(folder), &given)?;
-    context.terminal.out("handed over; `kaizen-ci action publish` delivers it\n");
-    Ok(Delivered::Nothing)
 }
 
 fn deliver_it(

@@ -33,7 +33,7 @@ use fake::{Fake, Fault, TOKEN, What};
 
 fn client(fake: &Fake) -> Client {
     let ms = Duration::from_millis;
-    let pace = Pace { secondary: ms(20), first: ms(5), most: Duration::from_secs(5), attempts: 5 };
+    let pace = Pace { secondary: ms(20), first: ms(5), most: Duration::from_secs(5), attempts: 5, settle: ms(200) };
     let place = Place { api: fake.url.clone(), server: fake.url.clone() };
     Client::new(place, Slug::parse("octo/shop").unwrap(), Token::new(TOKEN), pace).unwrap()
 }
