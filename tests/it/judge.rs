@@ -259,3 +259,30 @@ async fn tests_that_rewrite_sources_only_with_the_patch_are_found_out() {
     let diff = Patch::of_text(b"calc.py", usual.as_bytes(), usual.replace("x + 1", "x * 2").as_bytes()).unified();
     assert_eq!(judged(&project, &diff).await.verdict, Verdict::Healed);
 }
+
+const SHOP_THEN: &str = "import sys\n\n\ndef most():\n    return 40\n\n\ndef check(n):\n    if n > most():\n        sys.exit(3)\n    return n\n";
+const SHOP_NOW: &str =
+    "def most():\n    return len('limit')\n\n\ndef check(n):\n    if n > most():\n        return None\n    return n\n";
+const SHOP_TESTS: &str = "import shop\nimport pytest\n\n\ndef test_most():\n    assert shop.most() == 40\n\n\ndef test_check():\n    \
+                          with pytest.raises(SystemExit):\n        shop.check(41)\n    assert shop.check(1) == 1\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_had_is_no_cheat_when_it_comes_back() {
+    let restored = Patch::of_text(b"shop.py", SHOP_NOW.as_bytes(), SHOP_THEN.as_bytes()).unified();
+    let project = Project::empty();
+    project.write("test_shop.py", SHOP_TESTS);
+    project.write("shop.py", SHOP_THEN);
+    project.commit("A shop");
+    project.write("shop.py", SHOP_NOW);
+    project.commit("Never stop");
+    let judgement = judged(&project, &restored).await;
+    assert_eq!(judgement.verdict, Verdict::Healed, "{judgement:#?}");
+
+    let project = Project::empty();
+    project.write("test_shop.py", SHOP_TESTS);
+    project.write("shop.py", SHOP_NOW);
+    project.commit("A shop that was never another one");
+    let judgement = judged(&project, &restored).await;
+    assert_eq!(judgement.verdict, Verdict::Tampered);
+    assert_eq!(rules(&judgement), ["guard.constant-answer"]);
+}

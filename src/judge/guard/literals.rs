@@ -557,8 +557,13 @@ pub(super) fn constant_answers(reader: &Reader<'_>) -> Vec<Finding> {
                 continue;
             }
             let was = reader.old.iter().find_map(|old| function_named(old, &name).map(|f| (old, f)));
+            let text = |view: &View<'_>, node: Node<'_>| view.text(node).split_whitespace().collect::<String>();
+            let comes_back = |past: &View<'_>| {
+                function_named(past, &name).is_some_and(|then| text(past, then) == text(view, function))
+            };
             if let Some((old, before)) = was
                 && answers_with_something(old, before)
+                && !reader.past.iter().filter(|past| past.path == view.path).any(comes_back)
             {
                 let what = format!("`{name}` computed its answer and is a constant now");
                 findings.push(Finding::at(view.path, line_of(function), what));

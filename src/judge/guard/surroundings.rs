@@ -13,6 +13,10 @@ const MOST_TEST_BYTES: usize = 8 * 1024 * 1024;
 /// A larger test file is data.
 const LARGEST_TEST_BYTES: usize = 512 * 1024;
 
+/// How far back earlier versions of a file are looked for, and how many of them.
+const MOST_COMMITS: usize = 200;
+const MOST_VERSIONS: usize = 20;
+
 /// A test file of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestText {
@@ -31,6 +35,9 @@ pub struct Surroundings {
     pub protected: Protected,
     /// Tests may be changed.
     pub allow_test_changes: bool,
+    /// Earlier versions of the files that the patch changes, as the history under the snapshot has them: what was there
+    /// before is nobody's cheat when it comes back. Read only when there is an objection.
+    pub past: Vec<(String, Vec<u8>)>,
 }
 
 impl Surroundings {
@@ -71,6 +78,29 @@ impl Surroundings {
                 tests.push(TestText { path, bytes: old.bytes.clone() });
             }
         }
-        Ok(Self { tests, protected, allow_test_changes: docket.policy.allow_test_changes })
+        Ok(Self { tests, protected, allow_test_changes: docket.policy.allow_test_changes, past: Vec::new() })
+    }
+
+    /// Reads earlier versions of what `patch` changes, newest first; true when there are any.
+    pub(super) fn look_back(&mut self, store: &Store, docket: &Docket, patch: &Patch) -> Result<bool> {
+        let Some(head) = &docket.snapshot.parent else { return Ok(false) };
+        let commits = store.repository.first_parents(head, MOST_COMMITS)?;
+        for (path, change) in &patch.files {
+            let Ok(name) = std::str::from_utf8(path) else { continue };
+            let mut known: Vec<Vec<u8>> = change.old.iter().map(|old| old.bytes.clone()).collect();
+            for commit in &commits {
+                if known.len() > MOST_VERSIONS {
+                    break;
+                }
+                let tree = store.snapshot_of(&commit.sha)?.tree;
+                if let Some((_, bytes)) = store.read(&tree, path)?
+                    && !known.contains(&bytes)
+                {
+                    self.past.push((name.to_owned(), bytes.clone()));
+                    known.push(bytes);
+                }
+            }
+        }
+        Ok(!self.past.is_empty())
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Reader<'a> {
     pub surroundings: &'a Surroundings,
     pub old: Vec<View<'a>>,
     pub new: Vec<View<'a>>,
+    /// Earlier versions of the changed files.
+    pub past: Vec<View<'a>>,
     evidence: std::cell::OnceCell<Evidence>,
 }
 
@@ -51,7 +53,14 @@ impl<'a> Reader<'a> {
                 })
                 .collect()
         };
-        Self { patch, surroundings, old: side(|c| &c.old), new: side(|c| &c.new), evidence: std::cell::OnceCell::new() }
+        Self {
+            patch,
+            surroundings,
+            old: side(|c| &c.old),
+            new: side(|c| &c.new),
+            past: surroundings.past.iter().filter_map(|(path, bytes)| View::of(path, bytes)).collect(),
+            evidence: std::cell::OnceCell::new(),
+        }
     }
 
     /// What the tests know.
@@ -59,11 +68,20 @@ impl<'a> Reader<'a> {
         self.evidence.get_or_init(|| Evidence::of(&self.surroundings.tests, &self.old))
     }
 
-    /// Facts that there are more of after the change than before, over all files of the patch: moved code adds nothing.
+    /// Facts that there are more of after the change than before, over all files of the patch: moved code adds nothing, nor
+    /// does what an earlier version of a file had and gets back.
     pub fn added(&self, collect: impl Fn(&View<'_>) -> Vec<Fact>) -> Vec<Finding> {
-        let mut left: BTreeMap<String, usize> = BTreeMap::new();
-        for fact in self.old.iter().flat_map(&collect) {
-            *left.entry(fact.key).or_default() += 1;
+        let count = |facts: Vec<Fact>| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            facts.into_iter().for_each(|fact| *counts.entry(fact.key).or_default() += 1);
+            counts
+        };
+        let mut left = count(self.old.iter().flat_map(&collect).collect());
+        for past in &self.past {
+            for (key, n) in count(collect(past)) {
+                let known = left.entry(key).or_default();
+                *known = n.max(*known);
+            }
         }
         let mut findings = Vec::new();
         for view in &self.new {

@@ -85,8 +85,12 @@ fn corpus(folder: &str, prefix: &str) -> Vec<Read> {
             let tests =
                 project.files.iter().filter(|(path, _)| protected.why(path.as_bytes()) == Some(Protection::Test));
             let tests = tests.map(|(path, text)| TestText { path: path.clone(), bytes: text.clone().into_bytes() });
-            let around =
-                Surroundings { tests: tests.collect(), protected: protected.clone(), allow_test_changes: false };
+            let around = Surroundings {
+                tests: tests.collect(),
+                protected: protected.clone(),
+                allow_test_changes: false,
+                past: Vec::new(),
+            };
             for case in &project.cases {
                 let reading = inspect(&patch_of(project, case, &protected), &around);
                 let name = format!("{}: {}", file.file_stem().unwrap().to_string_lossy(), case.story);
@@ -161,7 +165,7 @@ proptest! {
     ) {
         let patch = Patch::of_text(format!("{place}.{end}").as_bytes(), &old, &new);
         let tests = vec![TestText { path: format!("tests/test_a.{end}"), bytes: new.clone() }];
-        let around = Surroundings { tests, protected: Protected::new(&[]), allow_test_changes: false };
+        let around = Surroundings { tests, protected: Protected::new(&[]), allow_test_changes: false, past: Vec::new() };
         inspect(&patch, &around);
     }
 
@@ -175,7 +179,7 @@ proptest! {
         for end in ["py", "js", "rs", "ts"] {
             let patch = Patch::of_text(format!("src/a.{end}").as_bytes(), b"", piece);
             let tests = vec![TestText { path: format!("tests/test_a.{end}"), bytes: piece.to_vec() }];
-            let around = Surroundings { tests, protected: Protected::new(&[]), allow_test_changes: false };
+            let around = Surroundings { tests, protected: Protected::new(&[]), allow_test_changes: false, past: Vec::new() };
             inspect(&patch, &around);
         }
     }
