@@ -116,7 +116,7 @@ impl History {
         let repository = &self.lab.store.repository;
         let Some(head) = &repository.head else { return Ok(Origin::Unknown { why: "there are no commits".into() }) };
         if self.lab.store.snapshot_of(head)?.tree != self.snapshot.tree
-            && self.mark(head, recorder, cancel).await? == Mark::Green
+            && (green == Some(head) || self.mark(head, recorder, cancel).await? == Mark::Green)
         {
             return Ok(Origin::Uncommitted { green: head.clone() });
         }

@@ -65,6 +65,10 @@ impl Bisector {
     pub fn step(&self) -> Step {
         let green = self.marks.iter().position(|m| *m == Some(Mark::Green));
         let Some(green) = green else { return self.look_for_green() };
+        // marks that contradict each other: the newest was said to be red
+        if green == 0 {
+            return Step::NoGreen;
+        }
         let red = self.newest_known_red(green);
         if green - red == 1 {
             return Step::Culprit(red);
@@ -266,6 +270,15 @@ mod tests {
                 tests += 1;
                 prop_assert!(tests <= n);
             }
+        }
+    }
+
+    #[test]
+    fn a_newest_commit_that_is_green_after_all_ends_the_hunt() {
+        for n in 1..5 {
+            let mut bisector = Bisector::new(n);
+            bisector.mark(0, Mark::Green);
+            assert_eq!(bisector.step(), Step::NoGreen);
         }
     }
 

@@ -185,6 +185,11 @@ const PATIENT_TIMES: f64 = 20.0;
 /// A patient look lasts at least so long.
 const LEAST_PATIENT_MS: f64 = 2000.0;
 
+/// The test function of a test that may be one of its cases: `t.py::test_a[1]` is one of `t.py::test_a`.
+fn function_of(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
 /// So many red tests are few: all of them are run at once.
 const FEW_RED: usize = 12;
 /// How many red tests stand for all of them.
@@ -202,7 +207,7 @@ fn sample(names: &[String], red: &[usize], durations_ms: &BTreeMap<usize, f64>, 
     // what has no duration hung or crashed, and is left for later
     let mut timed: Vec<(usize, f64)> = red.iter().filter_map(|n| Some((*n, ms(n)?))).collect();
     timed.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let function = |n: usize| names.get(n).map_or("", |name| name.split('[').next().unwrap_or(name));
+    let function = |n: usize| names.get(n).map_or("", |name| function_of(name));
     let mut functions = BTreeSet::new();
     timed.into_iter().filter(|(n, _)| functions.insert(function(*n))).map(|(n, _)| n).take(SAMPLE).collect()
 }

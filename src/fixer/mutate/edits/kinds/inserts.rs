@@ -129,9 +129,9 @@ fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last
     counters(bench, node, &names, &mut options);
     assignments(bench, node, &names, &mut options);
     resets(bench, node, &names, &mut options);
-    jumps(bench, node, is_last || !after, &mut options);
-    if is_last && !after {
-        return;
+    // before a statement a jump would leave dead code behind: that is no statement that somebody forgot
+    if after && is_last {
+        jumps(bench, node, &mut options);
     }
     for (text, fit) in options {
         let what = format!("`{}` comes", super::short(&text));
@@ -352,20 +352,18 @@ fn resets(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &
     });
 }
 
-fn jumps(bench: &Bench<'_>, node: Node<'_>, at_end: bool, options: &mut Vec<(String, f64)>) {
+fn jumps(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
     let near = bench.view.ancestor(node, |role| role.is_loop() || role == Role::Function);
     let in_loop = near.is_some_and(|at| bench.view.role(at).is_loop());
     let in_branch = node
         .parent()
         .and_then(|block| block.parent())
         .is_some_and(|at| matches!(bench.view.role(at), Role::If | Role::Elif | Role::Else | Role::Case | Role::Block));
-    if in_loop && at_end {
+    if in_loop {
         let part = if in_branch { 0.8 } else { 0.1 };
         options.extend([("break".to_owned(), part), ("continue".to_owned(), 0.8 * part)]);
     }
-    if let Some(function) = bench.view.function(node)
-        && at_end
-    {
+    if let Some(function) = bench.view.function(node) {
         let ends_function = bench
             .view
             .body(function)

@@ -181,3 +181,21 @@ fn show(file: &str, case: &Case) {
         println!("  {:>8.4} {:>3} {:?} {}", edit.weight, edit.line, edit.kind, edit.what);
     }
 }
+
+#[test]
+fn a_jump_is_never_put_in_front_of_another_statement_of_its_block() {
+    let program = "def first(units, least):\n    for unit in units:\n        if unit == least:\n            continue\n        units.append(unit)\n    return units\n";
+    let project = Project::load(vec![(b"program.py".to_vec(), program.into())], |_| true);
+    let found = edits(&project, b"program.py", None);
+    let all: Vec<(String, &str)> = found.iter().map(|e| (apply(program, e), e.what.as_str())).collect();
+    assert!(all.iter().any(|(text, _)| *text == program.replace("continue", "break")));
+    let in_front = [
+        "break\n            continue",
+        "\n            return units\n            continue",
+        "\n        break\n        units.append",
+    ];
+    for dead in in_front {
+        let found = all.iter().find(|(text, _)| text.contains(dead));
+        assert!(found.is_none(), "{found:?}");
+    }
+}
