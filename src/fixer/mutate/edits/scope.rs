@@ -630,8 +630,48 @@ fn shape_of_call(name: &str) -> u16 {
         | "startswith" | "endswith" | "some" | "every" | "startsWith" | "endsWith" | "starts_with" | "ends_with"
         | "is_some" | "is_none" | "equals" | "containsKey" | "contains_key" | "isdigit" | "HasPrefix" => shape::BOOL,
         "get" | "find" | "first" | "last" | "next" | "checked_sub" | "checked_add" => shape::NULLABLE,
+        _ if asks(name) => shape::BOOL,
         _ => 0,
     }
+}
+
+/// Is the function's name a question: `isOpen`, `has_key`, `__eq__`?
+fn asks(name: &str) -> bool {
+    let after = |word: &str| name.strip_prefix(word).and_then(|rest| rest.chars().next());
+    matches!(
+        name,
+        "__eq__"
+            | "__ne__"
+            | "__lt__"
+            | "__le__"
+            | "__gt__"
+            | "__ge__"
+            | "__contains__"
+            | "__bool__"
+            | "hasattr"
+            | "callable"
+            | "issubclass"
+            | "issubset"
+            | "issuperset"
+            | "isdisjoint"
+            | "exists"
+            | "isfile"
+            | "isdir"
+            | "isalpha"
+            | "isalnum"
+            | "isspace"
+            | "isupper"
+            | "islower"
+            | "isNaN"
+            | "matches"
+            | "hasOwnProperty"
+            | "HasSuffix"
+            | "Contains"
+            | "Equal"
+            | "equalsIgnoreCase"
+    ) || ["is", "has", "can", "should", "Is", "Has", "Can"]
+        .iter()
+        .any(|word| after(word).is_some_and(|c| c == '_' || c.is_ascii_uppercase()))
 }
 
 /// From a member that something has.

@@ -199,3 +199,17 @@ fn a_jump_is_never_put_in_front_of_another_statement_of_its_block() {
         assert!(found.is_none(), "{found:?}");
     }
 }
+
+#[test]
+fn the_answer_of_a_question_is_negated() {
+    for (file, broken, fixed) in [
+        ("program.py", "def differs(a, b):\n    return a.__eq__(b)\n", "    return not a.__eq__(b)\n"),
+        ("program.js", "function open(door) {\n  return door.isClosed();\n}\n", "  return !door.isClosed();\n"),
+        ("program.rs", "fn open(door: &Door) -> bool {\n    door.is_closed()\n}\n", "    !door.is_closed()\n"),
+    ] {
+        let project = Project::load(vec![(file.into(), broken.into())], |_| true);
+        let found = edits(&project, file.as_bytes(), None);
+        let at = found.iter().position(|edit| apply(broken, edit).contains(fixed));
+        assert!(at.is_some_and(|at| at < 8), "{file}: {at:?} of {}", found.len());
+    }
+}
