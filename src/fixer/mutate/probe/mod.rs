@@ -195,9 +195,9 @@ const FEW_RED: usize = 12;
 /// How many red tests stand for all of them.
 const SAMPLE: usize = 6;
 
-/// The red tests that are run first: a candidate that helps none of them is left at that. Where a constructor is broken,
-/// everything is red, and hardly any candidate does anything. One of each test function, because its cases are alike; the
-/// quickest ones. Empty: not worth it, because all together take less than `little_ms`.
+/// The red tests that are run first: a candidate that leaves one of them red is left at that. Where a constructor is
+/// broken, everything is red, and hardly any candidate does anything. One of each test function, because its cases are
+/// alike; the quickest ones. Empty: not worth it, because all together take less than `little_ms`.
 fn sample(names: &[String], red: &[usize], durations_ms: &BTreeMap<usize, f64>, little_ms: f64) -> Vec<usize> {
     let ms = |n: &usize| durations_ms.get(n).copied();
     let all: f64 = red.iter().filter_map(ms).sum();

@@ -170,9 +170,9 @@ impl NodeProbe {
         let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
         if !sampled.is_empty() {
             let seen = self.run(slot, changes, &sampled, self.cpu(ask, &sampled), false, false).await?;
-            if !seen.results.values().any(|result| result.0) {
+            if seen.results.len() < sampled.len() || !seen.results.values().all(|result| result.0) {
                 return Ok(Probed {
-                    still_red: red.iter().copied().collect(),
+                    still_red: red.iter().copied().filter(|n| !seen.results.get(n).is_some_and(|r| r.0)).collect(),
                     timed_out: seen.end == "timeout",
                     unbuildable: seen.results.is_empty() && seen.end == "done",
                     message: seen.results.values().find_map(|r| r.2.clone()).or(seen.error),

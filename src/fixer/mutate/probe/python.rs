@@ -23,7 +23,7 @@ use crate::suite::{Scope, TestId};
 /// A suite that takes no longer is run once in the warm runner before anything is tried; of a longer one only the red tests.
 const QUICK_SUITE: Duration = Duration::from_secs(3);
 
-/// A look at a few red tests first costs nothing, but says less about how close a candidate came.
+/// A look at a few red tests first costs nothing, but says less about how close a candidate came; in milliseconds of all.
 const LITTLE_RED_MS: f64 = 40.0;
 
 const SCRIPT: &str = include_str!("warm_python.py");
@@ -313,10 +313,8 @@ impl PythonProbe {
             Ask::Quick | Ask::Patient => {
                 let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
                 let rest: Vec<usize> = red.iter().filter(|n| !sampled.contains(n)).copied().collect();
-                let mut first = self.stage(ask, &sampled, false);
-                first["sample"] = json!(true);
-                let stages = [self.stage(ask, &rest, false), self.stage(ask, &green, true)];
-                let first = (!sampled.is_empty()).then_some(first);
+                let first = (!sampled.is_empty()).then(|| self.stage(ask, &sampled, false));
+                let stages = [self.stage(ask, &rest, first.is_some()), self.stage(ask, &green, true)];
                 (first.into_iter().chain(stages).collect(), self.hot)
             }
         };

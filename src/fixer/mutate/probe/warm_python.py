@@ -647,29 +647,25 @@ def followers(chosen, simple):
 
 
 def run_stages(items, stages, run, report, tracer=None, simple=()):
-    """Runs the stages one after the other as long as everything passes; how it ended. After a stage that is a `sample` it
-    goes on when something passes."""
-    all_good = True
+    """Runs the stages one after the other as long as everything passes; how it ended."""
     for number, stage in enumerate(stages):
         names = stage["tests"]
         report.line("G", [number, stage["wall"]])
         arm(stage["cpu"], tracer is not None)
         chosen = [(name, items[name]) for name in names if name in items]
-        good, passed = len(chosen) == len(names), False
+        good = len(chosen) == len(names)
         for (name, item), following in zip(chosen, followers(chosen, simple)):
             if tracer is not None:
                 tracer.start(name)
             outcome = run(item, following, name, report)
             if tracer is not None:
                 tracer.stop()
-            passed = passed or outcome == "p"
             if outcome == "f":
                 good = False
                 if stage.get("stop"):
                     break
         arm(0)
-        all_good = all_good and good
-        if not all_good and not (stage.get("sample") and passed) and tracer is None:
+        if not good and tracer is None:
             return "done"
     return "done"
 
