@@ -138,9 +138,13 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
         let paths: Vec<_> = heal.set_aside.iter().map(|path| code(path)).collect();
         proof.push_str(&format!("- put back before judging, so not part of the patch: {}\n", paths.join(", ")));
     }
-    proof.push_str(&format!("- receipt: {} (`kaizen-ci replay` checks it)\n", code(&heal.receipt)));
+    // where it is shown on another machine, there are no paths
+    if !heal.receipt.is_empty() {
+        proof.push_str(&format!("- receipt: {} (`kaizen-ci replay` checks it)\n", code(&heal.receipt)));
+    }
     details(out, "How it was verified", &proof);
     match heal.applied.is_empty() {
+        true if heal.patch.is_empty() => {}
         true => out.push_str(&format!("Not applied. To apply it:\n\n{}\n", fence("sh", &apply_command(&heal.patch)))),
         false => {
             let files: Vec<_> = heal.applied.iter().map(|path| code(path)).collect();
