@@ -153,6 +153,8 @@ pub(super) fn shown(document: &Document, mask: &Mask) -> Document {
     if let Some(heal) = &mut document.heal {
         heal.patch.clear();
         heal.receipt.clear();
+        // guesses at what is wrong, where the patch says it
+        document.diagnosis.clear();
     }
     document
 }

@@ -200,18 +200,22 @@ fn red(out: &mut String, document: &Document) {
         out.push('\n');
     }
     let Some(failure) = &document.failure else { return };
-    out.push_str(&format!("## What is red\n\nFingerprint {}\n\n", code(&failure.fingerprint)));
+    let mut body = format!("Fingerprint {}\n\n", code(&failure.fingerprint));
     for test in failure.red.iter().take(MOST_TESTS) {
-        out.push_str(&format!("- {}\n", code(test)));
+        body.push_str(&format!("- {}\n", code(test)));
         if let Some(message) = failure.messages.get(test) {
             let block = fence("text", &escape::first_lines(message, 12));
-            out.push_str(&indented(&block));
+            body.push_str(&indented(&block));
         }
     }
     if failure.red.len() > MOST_TESTS {
-        out.push_str(&format!("- … and {} more\n", failure.red.len() - MOST_TESTS));
+        body.push_str(&format!("- … and {} more\n", failure.red.len() - MOST_TESTS));
     }
-    out.push('\n');
+    // where it healed, the patch is what people read
+    match document.heal {
+        Some(_) => details(out, &format!("What was red ({})", count(failure.red.len(), "test")), &body),
+        None => out.push_str(&format!("## What is red\n\n{body}\n")),
+    }
     if failure.suspects.is_empty() {
         return;
     }
