@@ -280,3 +280,34 @@ fn messages_that_the_readme_explains_are_said_somewhere() {
     }
     assert!(seen >= 10, "only {seen} messages");
 }
+
+/// The last part of a name in the table of attacks, up to where it is cut; empty: all tests of that room.
+fn beginning(name: &str) -> &str {
+    let last = name.rsplit("::").next().unwrap_or_default();
+    if last == "tests" { "" } else { last.trim_end_matches('…') }
+}
+
+#[test]
+fn every_test_that_the_table_of_attacks_names_is_there() {
+    let table = fs::read_to_string(root().join("tests/it/github/attacks.rs")).unwrap();
+    let mut all = String::new();
+    let mut files = sources();
+    rust_files(&root().join("tests"), &mut files);
+    for file in files {
+        all.push_str(&fs::read_to_string(file).unwrap());
+    }
+    let mut seen = 0;
+    let rows = table.lines().take_while(|line| line.starts_with("//!")).filter_map(|line| line.strip_prefix("//! |"));
+    // behind the heading and the line below it
+    for row in rows.skip(2) {
+        let cells: Vec<&str> = row.trim_end_matches('|').split('|').collect();
+        let tests = cells.last().unwrap().split('`').skip(1).step_by(2);
+        assert!(cells.len() == 3 && tests.clone().count() > 0, "no test is named: {row}");
+        for name in tests {
+            let found = all.contains(&format!("fn {}", beginning(name)));
+            assert!(found, "there is no test {name:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} tests");
+}

@@ -63,7 +63,7 @@ impl Default for Policy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// A bot that is not listed.
-    #[error("bots are not obeyed here unless they are listed")]
+    #[error("bots are not obeyed here unless `github.bots` in `.kaizen.yml` lists them")]
     Bot,
     /// Not enough.
     #[error("this needs the role {needs} here, and you have {has}")]
@@ -97,21 +97,39 @@ fn word(role: Role) -> &'static str {
     }
 }
 
+/// What `login` may do here. GitHub knows no role of an app (404, or `none`): what says that one may push is the list, which
+/// nobody writes who may not push themselves.
+fn standing(policy: &Policy, login: &str, bot: bool, role: Option<Role>) -> Result<Role, Denied> {
+    match bot {
+        true if policy.bots.iter().any(|listed| listed == login) => Ok(role.unwrap_or(Role::None).max(Role::Write)),
+        true => Err(Denied::Bot),
+        false => role.ok_or(Denied::Unknown),
+    }
+}
+
+fn at_least(least: Role, role: Role) -> Result<(), Denied> {
+    match role >= least {
+        true => Ok(()),
+        false => Err(Denied::Role { needs: word(least), has: word(role) }),
+    }
+}
+
 /// May `author` order this? `role` is none when the API failed or answered with something strange.
 ///
 /// # Errors
 /// Says why not.
 pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option<Role>) -> Result<(), Denied> {
-    if bot && !policy.bots.iter().any(|listed| listed == author) {
-        return Err(Denied::Bot);
-    }
-    let role = role.ok_or(Denied::Unknown)?;
     let least =
         policy.least.iter().find(|(name, _)| name == order.word.name()).map_or(Role::Write, |(_, least)| *least);
-    match role >= least {
-        true => Ok(()),
-        false => Err(Denied::Role { needs: word(least), has: word(role) }),
-    }
+    at_least(least, standing(policy, author, bot, role)?)
+}
+
+/// May what `actor` started elsewhere be healed here? Its code is run for that: who may not push may not have it run.
+///
+/// # Errors
+/// Says why not.
+pub fn may_start(policy: &Policy, actor: &str, bot: bool, role: Option<Role>) -> Result<(), Denied> {
+    at_least(Role::Write, standing(policy, actor, bot, role)?)
 }
 
 /// May code of the pull request be run for this order? Only of our own repository, or of a fork at exactly the commit
@@ -154,8 +172,20 @@ mod tests {
             assert_eq!(may(&policy, &heal(None), "mona", bot, role).is_ok(), fine, "{role:?} {bot}");
         }
         let listed = Policy { bots: vec!["helper[bot]".into()], ..Policy::default() };
-        assert!(may(&listed, &heal(None), "helper[bot]", true, Some(Role::Write)).is_ok());
-        assert!(may(&listed, &heal(None), "evil[bot]", true, Some(Role::Write)).is_err());
+        // of an app GitHub says no role, or `none`
+        for role in [None, Some(Role::None), Some(Role::Write)] {
+            assert_eq!(may(&listed, &heal(None), "helper[bot]", true, role), Ok(()), "{role:?}");
+            assert_eq!(may_start(&listed, "helper[bot]", true, role), Ok(()), "{role:?}");
+            assert_eq!(may(&listed, &heal(None), "evil[bot]", true, role), Err(Denied::Bot), "{role:?}");
+            assert_eq!(may_start(&listed, "evil[bot]", true, role), Err(Denied::Bot), "{role:?}");
+        }
+        // the list makes nobody more than one who may push, and nobody else than a bot
+        let guarded = Policy { least: vec![("heal".into(), Role::Maintain)], ..listed.clone() };
+        assert!(may(&guarded, &heal(None), "helper[bot]", true, None).is_err());
+        assert_eq!(may(&listed, &heal(None), "helper[bot]", false, None), Err(Denied::Unknown));
+        for (role, fine) in [(None, false), (Some(Role::Triage), false), (Some(Role::Write), true)] {
+            assert_eq!(may_start(&policy, "mona", false, role).is_ok(), fine, "{role:?}");
+        }
         assert!(may(&policy, &Order::bare(Word::Help), "mona", false, Some(Role::Read)).is_ok());
         let strict = Policy { least: vec![("status".into(), Role::Admin)], bots: Vec::new() };
         assert!(may(&strict, &Order::bare(Word::Status), "mona", false, Some(Role::Maintain)).is_err());

@@ -137,9 +137,31 @@ pub(super) fn covered(document: &Document, mask: &Mask) -> Document {
     made.unwrap_or_else(|| document.clone())
 }
 
+/// The headline without what is said of a working tree: that of the job is nobody's.
+pub fn headline(document: &Document) -> &str {
+    let text = document.headline.as_str();
+    let local = ["; not applied", " Nothing in your tree was changed.", " Nothing was changed."];
+    local.iter().find_map(|local| text.strip_suffix(local)).unwrap_or(text)
+}
+
+/// The document as people read it on GitHub: without secrets, and without what only means something on the machine of the job
+/// (paths of files there, whether its working tree was changed).
+pub(super) fn shown(document: &Document, mask: &Mask) -> Document {
+    let mut document = covered(document, mask);
+    document.headline = headline(&document).to_owned();
+    document.reproduce.retain(|line| !line.starts_with("cd "));
+    if let Some(heal) = &mut document.heal {
+        heal.patch.clear();
+        heal.receipt.clear();
+        // guesses at what is wrong, where the patch says it
+        document.diagnosis.clear();
+    }
+    document
+}
+
 /// The body of a heal's pull request.
 pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
-    let document = &covered(document, mask);
+    let document = &shown(document, mask);
     let mut out = String::new();
     if let (Some(heal), Some(culprit)) = (&document.heal, &document.culprit)
         && heal.tier == 2
@@ -147,20 +169,26 @@ pub fn pull(document: &Document, around: &Around, mask: &Mask) -> String {
         let author = crate::report::escape::markdown(&culprit.author);
         out.push_str(&format!("This reverts commit {}, written by {author}.\n\n", code(&culprit.commit)));
     }
+    // the headline first: it is what lists and mails show
+    let report = markdown::render(document);
+    let is_headline = |line: &&str| line.starts_with("# ");
+    let before: usize = report.split_inclusive('\n').take_while(|line| !is_headline(line)).map(str::len).sum();
+    let end = before + report[before..].find('\n').map_or(0, |line| line + 1);
+    out.push_str(&format!("{}\n", &report[..end]));
     out.push_str(match around.ci {
         Ci::NeedsApproval => {
             "CI on this branch waits for somebody with write access: it was pushed with `GITHUB_TOKEN`, so choose *Approve \
-             and run* below.\n\n"
+             and run* below.\n"
         }
-        Ci::Runs => "CI runs on this branch as on any other.\n\n",
+        Ci::Runs => "CI runs on this branch as on any other.\n",
     });
     if around.dirty {
         out.push_str(
-            "> Mind: the job had files beside the commit (built or written by the tests), and the heal was verified with them \
-             there.\n\n",
+            "\n> Mind: the job had files beside the commit (built or written by the tests), and the heal was verified with them \
+             there.\n",
         );
     }
-    out.push_str(&markdown::render(document));
+    out.push_str(&report[end..]);
     let mut tail = format!("\nCost: {}.\n", cost(document));
     if let Some(receipt) = &around.receipt {
         tail.push_str(&folded(
@@ -180,12 +208,13 @@ fn cost(document: &Document) -> String {
         turns => crate::report::numbers::count(usize::try_from(turns).unwrap_or(usize::MAX), "turn") + " with models",
     };
     let time = crate::report::numbers::seconds(document.duration_ms);
-    format!("{}, {models}, {runs} runs of tests, {time}", money(document))
+    let runs = format!("{runs} {} of tests", if runs == 1 { "run" } else { "runs" });
+    format!("{}, {models}, {runs}, {time}", money(document))
 }
 
 /// The body of an issue, or of a comment under a pull request, for what did not heal.
 pub fn issue(document: &Document, around: &Around, mask: &Mask) -> String {
-    let document = &covered(document, mask);
+    let document = &shown(document, mask);
     let tail = format!("\nCost: {}.\n", cost(document));
     finish(&markdown::render(document), &tail, &unprinted(document, around), mask)
 }
@@ -320,7 +349,7 @@ impl Part {
 
 /// The step summary: report and timeline, in at most one mebibyte.
 pub fn summary(document: &Document, mask: &Mask) -> String {
-    let document = &covered(document, mask);
+    let document = &shown(document, mask);
     const MOST_BYTES: usize = 1024 * 1024 - 4096;
     let text = mask.cover(&markdown::render(document)).into_owned();
     // Four bytes are the most that one character takes.

@@ -54,7 +54,7 @@ impl Client {
     /// # Errors
     /// When GitHub refuses: a personal token may not (403).
     pub async fn put_check(&self, head: &str, document: &Document, mask: &Mask) -> Result<u64, Trouble> {
-        let document = &body::covered(document, mask);
+        let document = &body::shown(document, mask);
         let text = body::fit(&mask.cover(&markdown::render(document)), OUTPUT_MOST_CHARS);
         let title = plain(&mask.cover(&one_line(&document.headline, 200)));
         let output = json!({ "title": title, "summary": text, "annotations": annotations(document, mask) });

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::mask::Mask;
+pub use crate::report::escape::is_hidden;
 
 #[expect(clippy::expect_used, reason = "constants, all compiled by the tests of this file")]
 fn compiled(expression: &str) -> Regex {
@@ -19,19 +20,6 @@ static HIDDEN_ATTRIBUTE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static TAG: LazyLock<Regex> = LazyLock::new(|| compiled(r#"<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*>"#));
 static ENTITY: LazyLock<Regex> = LazyLock::new(|| compiled(r"&#(?:[xX]([0-9A-Fa-f]{1,8})|([0-9]{1,10}));"));
-
-/// Does this character show nothing, or steer how others are shown?
-pub fn is_hidden(c: char) -> bool {
-    match c {
-        '\n' | '\t' | '\r' => false,
-        c if c.is_control() => true,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' => true,
-        '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
-        _ => false,
-    }
-}
 
 /// Without characters that show nothing (zero width, bidirectional marks, tags, variation selectors, controls).
 pub fn without_hidden(text: &str) -> String {

@@ -11,6 +11,8 @@ use super::pristine::{Pristine, Pushed, Rules};
 use crate::error::{Error, Result};
 use crate::mask::Mask;
 use crate::report::Document;
+use crate::report::escape::code;
+use crate::report::numbers::count;
 
 /// How a heal is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -92,6 +94,22 @@ pub enum Delivered {
     },
     /// There was nothing to say.
     Nothing,
+}
+
+impl Delivered {
+    /// What people are told of it, in Markdown; empty when nothing was delivered.
+    pub fn words(&self) -> String {
+        let link = |what: &str, found: &Found| format!("{what}: [#{}]({}).", found.number, found.url);
+        match self {
+            Delivered::Pull(found) => link("Pull request", found),
+            Delivered::Commit(sha) => format!("Pushed as {sha}."),
+            Delivered::Suggested { count: n, .. } => format!("{} under the lines.", count(*n, "suggestion")),
+            Delivered::Issue(found) => link("Report", found),
+            Delivered::Comment { pull } => format!("The report is a comment of its own under #{pull}."),
+            Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
+            Delivered::Nothing => String::new(),
+        }
+    }
 }
 
 /// Hands over what a run found.

@@ -35,6 +35,8 @@ pub enum Trigger {
         pulls: Vec<u64>,
         /// Who started it: checked as the author of a comment is.
         actor: String,
+        /// Whether that is an app or a bot.
+        bot: bool,
         /// The name of that workflow: what it reports is kept under it.
         workflow: String,
     },
@@ -180,6 +182,13 @@ impl Payload<'_> {
             false => Err(Refused::Action { event: self.event.into(), action: action.chars().take(60).collect() }),
         }
     }
+    /// The login of somebody, and whether that is an app or a bot: everybody is one of whom it is not said that it is none.
+    fn who(&self, user: &Value) -> Result<(String, bool), Refused> {
+        let login = user.get("login").and_then(Value::as_str).ok_or_else(|| self.missing("login"))?;
+        let login = names::login(login)?.to_owned();
+        let bot = user.get("type").and_then(Value::as_str) != Some("User") || login.ends_with("[bot]");
+        Ok((login, bot))
+    }
     /// Whether the head's repository is another one than the base's. A deleted fork counts as one.
     fn fork(&self, head: &str) -> bool {
         let ours = self.get("repository.full_name").and_then(Value::as_str);
@@ -260,15 +269,17 @@ fn workflow_run(payload: &Payload<'_>) -> Result<Trigger, Refused> {
     }
     let pulls = payload.get("workflow_run.pull_requests").and_then(Value::as_array);
     let pulls = pulls.into_iter().flatten().filter_map(|pull| pull.get("number")?.as_u64()).collect();
-    let actor = ["workflow_run.triggering_actor.login", "workflow_run.actor.login", "sender.login"];
-    let actor = actor.into_iter().find_map(|path| payload.get(path)?.as_str());
+    let actor = ["workflow_run.triggering_actor", "workflow_run.actor", "sender"].into_iter();
+    let actor = actor.filter_map(|path| payload.get(path)).find(|who| who["login"].is_string());
+    let (actor, bot) = payload.who(actor.ok_or_else(|| payload.missing("workflow_run.actor.login"))?)?;
     Ok(Trigger::WorkflowRun {
         run: payload.number("workflow_run.id")?,
         head: payload.sha("workflow_run.head_sha")?,
         branch: payload.branch("workflow_run.head_branch")?,
         fork,
         pulls,
-        actor: names::login(actor.ok_or_else(|| payload.missing("workflow_run.actor.login"))?)?.to_owned(),
+        actor,
+        bot,
         workflow,
     })
 }
@@ -283,9 +294,7 @@ fn dispatch(payload: &Payload<'_>) -> Result<Trigger, Refused> {
 }
 
 fn comment(payload: &Payload<'_>, number: u64, on_pull: bool, place: Place) -> Result<Comment, Refused> {
-    let author = names::login(payload.text("comment.user.login")?)?.to_owned();
-    let kind = payload.get("comment.user.type").and_then(Value::as_str);
-    let bot = kind != Some("User") || author.ends_with("[bot]");
+    let (author, bot) = payload.who(payload.get("comment.user").ok_or_else(|| payload.missing("comment.user"))?)?;
     let body = payload.text("comment.body").unwrap_or_default().to_owned();
     Ok(Comment { id: payload.number("comment.id")?, number, on_pull, place, author, bot, body })
 }
@@ -414,10 +423,21 @@ mod tests {
             ("a\u{202e}b", "BadName"),
             ("kaizen/heal-1", "OwnBranch"),
         ] {
-            let mut payload = read("pull_request.opened.json");
-            payload["pull_request"]["head"]["ref"] = name.into();
-            let refused = understand("pull_request", &payload).unwrap_err();
-            assert!(format!("{refused:?}").starts_with(expected), "{name}: {refused:?}");
+            let refused = |event: &str, file: &str, place: &str, name: &str| {
+                let mut payload = read(file);
+                *payload.pointer_mut(place).unwrap() = name.into();
+                let refused = understand(event, &payload).unwrap_err();
+                assert!(format!("{refused:?}").starts_with(expected), "{event}, {name}: {refused:?}");
+            };
+            let full = format!("refs/heads/{name}");
+            refused("pull_request", "pull_request.opened.json", "/pull_request/head/ref", name);
+            refused("push", "push.4.json", "/ref", &full);
+            let failed = "workflow_run.completed.failure.COMPOSED.json";
+            refused("workflow_run", failed, "/workflow_run/head_branch", name);
+            refused("workflow_run", "workflow_run.completed.success.json", "/workflow_run/head_branch", name);
+            refused("workflow_dispatch", "workflow_dispatch.json", "/ref", name);
+            refused("workflow_dispatch", "workflow_dispatch.json", "/ref", &full);
+            refused("repository_dispatch", "repository_dispatch.json", "/branch", name);
         }
     }
 }

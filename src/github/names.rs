@@ -206,6 +206,8 @@ mod tests {
         ] {
             assert_eq!(path(text).ok().as_deref(), expected, "{text}");
         }
+        // an empty part refuses it, too; what is said is what its writer has to change
+        assert!(path("/etc/passwd").unwrap_err().why.contains("without `/`"));
     }
 
     proptest! {

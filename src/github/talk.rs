@@ -200,6 +200,11 @@ pub fn not_configured(order: &Order) -> Done {
     }
 }
 
+/// The answer of what somebody stopped.
+pub fn stopped() -> Done {
+    Done { text: "Stopped; nothing was changed.".into(), good: true }
+}
+
 /// Deals with a comment.
 ///
 /// # Errors

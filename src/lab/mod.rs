@@ -18,7 +18,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::process::sandbox::{self, Fence};
 use crate::process::{self, Finished, Silence, Spec};
 use crate::repo::carry::Carry;
-use crate::repo::{Snapshot, Store, Workspace};
+use crate::repo::{Snapshot, Store, Workspace, logins};
 use crate::suite::{LogFiles, Run, Runner, Selection, Suite, adapter};
 use crate::trajectory::{Event, Purpose, Recorder};
 
@@ -95,6 +95,10 @@ pub struct Lab {
     background: Semaphore,
     /// How many slots there are.
     pub parallel: usize,
+    /// What code under test may not read: logins.
+    hidden: Vec<PathBuf>,
+    /// Its folder for temporary files, where the usual one can't be had whole.
+    temporary: Option<PathBuf>,
     counter: AtomicU64,
     runs: AtomicU64,
 }
@@ -154,7 +158,15 @@ impl Lab {
         confinement: Confinement,
     ) -> Arc<Self> {
         let parallel = parallel.max(1);
+        let hidden = if confinement.files { places_of_logins(&store, &env_allow) } else { Vec::new() };
+        let temporary = hides_in_temporary(&hidden).then(|| store.temp.join("tmp"));
+        if let Some(folder) = &temporary {
+            // one that can't be made is seen by the first run of the tests
+            let _ = std::fs::create_dir_all(folder);
+        }
         Arc::new(Self {
+            hidden,
+            temporary,
             store,
             carry,
             env_allow,
@@ -211,7 +223,9 @@ impl Lab {
 
     /// The clean environment for code under test.
     pub fn environment(&self) -> BTreeMap<OsString, OsString> {
-        process::environment::clean(std::env::vars_os(), &self.env_allow)
+        let mut env = process::environment::clean(std::env::vars_os(), &self.env_allow);
+        env.extend(self.temporary.iter().map(|folder| ("TMPDIR".into(), folder.into())));
+        env
     }
 
     /// `argv` behind the fence of this lab, where it may write in `own` besides what everybody may.
@@ -220,14 +234,10 @@ impl Lab {
             return argv;
         }
         let env = self.environment();
-        let repository = &self.store.repository;
-        let mut hide = sandbox::logins(&env);
-        // where a clone keeps the token that it was made with
-        hide.push(repository.common_dir.join("config"));
-        let places = || sandbox::shared_places(&env).into_iter().chain(own.iter().map(|path| path.to_path_buf()));
-        let write = self.confinement.files.then(|| places().collect());
+        let own = own.iter().map(|path| path.to_path_buf()).chain(self.temporary.clone());
+        let write = self.confinement.files.then(|| sandbox::shared_places(&env).into_iter().chain(own).collect());
         let Confinement { offline, guarded, .. } = self.confinement;
-        Fence { write, hide, offline, guarded }.around(argv)
+        Fence { write, hide: self.hidden.clone(), offline, guarded }.around(argv)
     }
 
     /// Runs `suite` in `workspace` when a slot is free.
@@ -303,6 +313,30 @@ fn may_be_python(suite: &Suite, cwd: &Path, top: &Path) -> bool {
         Runner::Command | Runner::Tap => installed::is_python(cwd) || installed::is_python(top),
         _ => false,
     }
+}
+
+/// Where logins are: in the home folder, in the clone that is healed, and in the one that the job has checked out, when a
+/// commit is healed in a folder of its own.
+fn places_of_logins(store: &Store, env_allow: &[String]) -> Vec<PathBuf> {
+    let env = process::environment::clean(std::env::vars_os(), env_allow);
+    let mut folders = vec![store.repository.git_dir.clone(), store.repository.common_dir.clone()];
+    folders.extend(std::env::var_os("GITHUB_WORKSPACE").map(|top| Path::new(&top).join(".git")));
+    if let Ok(here) = std::env::current_dir().map(git2::Repository::discover)
+        && let Ok(here) = here
+    {
+        folders.extend([here.path().to_owned(), here.commondir().to_owned()]);
+    }
+    let mut all = sandbox::logins(&env);
+    all.extend(logins::files(folders.iter().map(PathBuf::as_path)));
+    all
+}
+
+/// Is one of these files below the usual folder for temporary files? Then that can't be had whole: what is in it is allowed
+/// piece by piece, and nothing new can be made in it.
+fn hides_in_temporary(hidden: &[PathBuf]) -> bool {
+    let usual = std::env::temp_dir();
+    let usual = usual.canonicalize().unwrap_or(usual);
+    hidden.iter().filter_map(|file| file.canonicalize().ok()).any(|file| file.starts_with(&usual))
 }
 
 /// Records that a run of the suite ended.

@@ -26,7 +26,7 @@ const NOT_FOUND: u8 = 127;
 pub struct Fence {
     /// The only places that may be written; none: no fence around files.
     pub write: Option<Vec<PathBuf>>,
-    /// Places that may not be read, on top of that.
+    /// Places that may not be read, nor written where they are inside of those.
     pub hide: Vec<PathBuf>,
     /// No network but the loopback.
     pub offline: bool,
@@ -146,8 +146,12 @@ fn but(top: &Path, hide: &[PathBuf], list: &dyn Fn(&Path) -> Vec<PathBuf>) -> Ve
     list(top).iter().flat_map(|child| but(child, hide, list)).collect()
 }
 
+/// What is in a folder. Links are left out: whoever follows one arrives at a place that is allowed by its own name or is
+/// not, and a rule for a link would be one for whatever somebody let it point to.
 fn children(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    let is_link = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    let all = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    all.filter(|entry| !is_link(entry)).map(|entry| entry.path()).collect()
 }
 
 /// The whole life of a process that was started with the hidden argument: the fence, then the command in its place. Only
@@ -236,8 +240,10 @@ mod linux {
         let known = ABI::V5;
         let wrong = |error: landlock::RulesetError| io::Error::other(error.to_string());
         // what is not there need not be hidden, and hiding costs: the folders above it are allowed piece by piece
-        let hide: Vec<PathBuf> = hide.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
+        let hide: Vec<PathBuf> = hide.iter().filter_map(|path| path.canonicalize().ok()).collect();
         let readable = but(Path::new("/"), &hide, &children);
+        let whole = write.iter().filter_map(|path| path.canonicalize().ok());
+        let write: Vec<PathBuf> = whole.flat_map(|place| but(&place, &hide, &children)).collect();
         let status = Ruleset::default()
             .handle_access(AccessFs::from_all(known))
             .and_then(|ruleset| ruleset.create())

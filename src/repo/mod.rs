@@ -8,6 +8,7 @@ mod disk;
 pub mod git;
 pub mod index;
 mod inside;
+pub mod logins;
 pub mod minimise;
 mod relocate;
 pub mod revert;

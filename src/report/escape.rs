@@ -1,5 +1,19 @@
 //! Text from outside made harmless for where it goes: a terminal, Markdown (on GitHub too), HTML, Mermaid, a shell line.
 
+/// Does this character show nothing, or steer how others are shown? Zero width, bidirectional marks, fillers, tags, variation
+/// selectors, controls.
+pub fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' | '\r' => false,
+        c if c.is_control() => true,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' => true,
+        '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
 /// Text without anything that steers a terminal: escape sequences and control characters are dropped, characters that
 /// reorder or hide text (bidirectional marks, zero width) are shown as `·`, tabs and line ends stay.
 pub fn harmless(text: &str) -> String {
@@ -8,8 +22,8 @@ pub fn harmless(text: &str) -> String {
         '\n' | '\t' => Some(c),
         c if c.is_control() => None,
         // tags and variation selectors spell whole sentences that nobody sees
-        '\u{e0000}'..='\u{e0fff}' => None,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => Some('·'),
+        '\u{e0000}'..='\u{e0fff}' | '\u{fe00}'..='\u{fe0f}' => None,
+        c if is_hidden(c) => Some('·'),
         c => Some(c),
     });
     shown.collect()
@@ -131,7 +145,8 @@ pub fn summary(text: &str) -> String {
 
 /// A label of a Mermaid diagram: letters, digits and a few signs; everything else becomes a space.
 pub fn mermaid(text: &str) -> String {
-    let keep = |c: char| if c.is_alphanumeric() || "-_./".contains(c) { c } else { ' ' };
+    // some letters show nothing
+    let keep = |c: char| if (c.is_alphanumeric() && !is_hidden(c)) || "-_./".contains(c) { c } else { ' ' };
     let flat: String = text.chars().map(keep).collect();
     let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = flat.chars().take(48).collect();

@@ -138,9 +138,13 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
         let paths: Vec<_> = heal.set_aside.iter().map(|path| code(path)).collect();
         proof.push_str(&format!("- put back before judging, so not part of the patch: {}\n", paths.join(", ")));
     }
-    proof.push_str(&format!("- receipt: {} (`kaizen-ci replay` checks it)\n", code(&heal.receipt)));
+    // where it is shown on another machine, there are no paths
+    if !heal.receipt.is_empty() {
+        proof.push_str(&format!("- receipt: {} (`kaizen-ci replay` checks it)\n", code(&heal.receipt)));
+    }
     details(out, "How it was verified", &proof);
     match heal.applied.is_empty() {
+        true if heal.patch.is_empty() => {}
         true => out.push_str(&format!("Not applied. To apply it:\n\n{}\n", fence("sh", &apply_command(&heal.patch)))),
         false => {
             let files: Vec<_> = heal.applied.iter().map(|path| code(path)).collect();
@@ -196,18 +200,22 @@ fn red(out: &mut String, document: &Document) {
         out.push('\n');
     }
     let Some(failure) = &document.failure else { return };
-    out.push_str(&format!("## What is red\n\nFingerprint {}\n\n", code(&failure.fingerprint)));
+    let mut body = format!("Fingerprint {}\n\n", code(&failure.fingerprint));
     for test in failure.red.iter().take(MOST_TESTS) {
-        out.push_str(&format!("- {}\n", code(test)));
+        body.push_str(&format!("- {}\n", code(test)));
         if let Some(message) = failure.messages.get(test) {
             let block = fence("text", &escape::first_lines(message, 12));
-            out.push_str(&indented(&block));
+            body.push_str(&indented(&block));
         }
     }
     if failure.red.len() > MOST_TESTS {
-        out.push_str(&format!("- … and {} more\n", failure.red.len() - MOST_TESTS));
+        body.push_str(&format!("- … and {} more\n", failure.red.len() - MOST_TESTS));
     }
-    out.push('\n');
+    // where it healed, the patch is what people read
+    match document.heal {
+        Some(_) => details(out, &format!("What was red ({})", count(failure.red.len(), "test")), &body),
+        None => out.push_str(&format!("## What is red\n\n{body}\n")),
+    }
     if failure.suspects.is_empty() {
         return;
     }

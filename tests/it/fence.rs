@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kaizen_ci::fixer::mutate::probe::node::NodeProbe;
 use kaizen_ci::fixer::mutate::probe::python::PythonProbe;
 use kaizen_ci::fixer::mutate::probe::{Ask, Change, Probe};
+use kaizen_ci::fixer::suggest::Suggest;
 use kaizen_ci::lab::Confinement;
 use kaizen_ci::process::{self, sandbox};
 use kaizen_ci::suite::Runner;
@@ -32,46 +33,79 @@ fn behind_a_fence_there_are_no_new_privileges_and_no_way_into_other_processes() 
     }
 }
 
+/// A program as somebody who may not read everything: root may, and becomes nobody.
+fn as_nobody(program: &Path) -> std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = std::process::Command::new(program);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    command
+}
+
+/// kaizen-ci where everybody can start it.
+fn for_everybody(dir: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = dir.join("kaizen-ci");
+    std::fs::copy(env!("CARGO_BIN_EXE_kaizen-ci"), &program).unwrap();
+    program
+}
+
+/// What somebody of the same name can read of the environment of a process; none: nothing of it.
+fn environment_of(pid: u32) -> Option<String> {
+    let out = as_nobody(Path::new("cat")).arg(format!("/proc/{pid}/environ")).output().unwrap();
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Waits until a process has closed itself: that is not the first thing that it does.
+fn until_closed(pid: u32) -> Option<String> {
+    let began = Instant::now();
+    while environment_of(pid).is_some() && began.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    environment_of(pid)
+}
+
 #[test]
 fn others_can_t_read_our_environment() {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::os::unix::process::CommandExt as _;
-    // root may read everything: then somebody else is looked at by somebody else
-    let root = nix::unistd::geteuid().is_root();
-    let as_nobody = |program: &Path| {
-        let mut command = std::process::Command::new(program);
-        if root {
-            command.uid(65534).gid(65534);
-        }
-        command
-    };
     let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let program = dir.path().join("kaizen-ci");
-    std::fs::copy(env!("CARGO_BIN_EXE_kaizen-ci"), &program).unwrap();
+    let program = for_everybody(dir.path());
     let start = |program: &Path, args: &[&str]| {
         let mut command = as_nobody(program);
         command.args(args).current_dir("/").env_clear().env("SECRET_OF_OURS", "x").env("KAIZEN_SKIP", "1");
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
     };
-    let reads = |pid: u32, what: &str| {
-        let out = as_nobody(Path::new("cat")).arg(format!("/proc/{pid}/{what}")).output().unwrap();
-        String::from_utf8_lossy(&out.stdout).contains("SECRET_OF_OURS")
-    };
     // it waits for the refs that git tells a hook
     let (mut ours, mut plain) = (start(&program, &["hook", "run"]), start(Path::new("cat"), &[]));
-    let began = Instant::now();
-    while reads(ours.id(), "environ") && began.elapsed() < Duration::from_secs(10) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let seen = (until_closed(ours.id()), environment_of(plain.id()));
     assert!(ours.try_wait().unwrap().is_none(), "it is gone already");
-    let seen = (reads(ours.id(), "environ"), reads(plain.id(), "environ"));
     for child in [&mut ours, &mut plain] {
         child.stdin = None;
         let _ = child.wait();
     }
-    assert_eq!(seen, (false, true), "of kaizen-ci, and of a program that does nothing about it");
+    assert_eq!(seen.0, None);
+    assert!(seen.1.unwrap().contains("SECRET_OF_OURS"), "of a program that does nothing about it");
+}
+
+#[test]
+fn the_supervisor_of_a_command_can_t_be_looked_into_nor_traced_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // it waits for what it is to run
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut command = as_nobody(&for_everybody(dir.path()));
+    command.arg("__tree").current_dir("/").env_clear().stdin(std::os::fd::OwnedFd::from(theirs));
+    let mut supervisor = command.spawn().unwrap();
+    drop(command);
+    let seen = until_closed(supervisor.id());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", supervisor.id())).unwrap();
+    assert!(supervisor.try_wait().unwrap().is_none(), "it is gone already");
+    drop(ours);
+    let _ = supervisor.wait();
+    assert_eq!(seen, None);
+    // and what it starts has no more rights than it has itself
+    assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
 }
 
 /// A folder that is fenced off, with a file in it: outside of those for temporary files, which everybody may write.
@@ -199,6 +233,35 @@ async fn what_a_candidate_imports_is_behind_the_fence_in_a_warm_node_runner_too(
     let probe = NodeProbe::start(&bench.case, &Default::default()).await.unwrap();
     try_out(&probe, "program.mjs", &text).await;
     assert_fenced(&seen(&at), "EACCES", &victim);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_script_does_is_behind_the_fence_also_where_only_the_compiler_is_asked() {
+    let Some((_folder, victim)) = outside() else { return };
+    let project = Project::empty();
+    let seen_at = project.tmp().join("seen.txt");
+    let script = format!(
+        "use std::io::Write;\n\nfn main() {{\n    let tried = match std::fs::write({victim:?}, \"planted\") {{\n        \
+         Ok(()) => \"written\".to_owned(),\n        Err(error) => format!(\"{{:?}}\", error.kind()),\n    }};\n    \
+         let mut file = std::fs::OpenOptions::new().create(true).append(true).open({seen_at:?}).unwrap();\n    \
+         writeln!(file, \"{{tried}}\").unwrap();\n}}\n"
+    );
+    project.write("build.rs", &script);
+    project.write("Cargo.toml", "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    project.write(
+        "src/lib.rs",
+        "pub fn total(items: &[u32]) -> u32 {\n    itmes.iter().sum()\n}\n\n#[test]\nfn sums() {\n    \
+         assert_eq!(total(&[1, 2]), 3);\n}\n",
+    );
+    project.write(".gitignore", "target\nCargo.lock\n");
+    project.commit("Spy");
+    let bench = Bench::confined(&project, suite("cargo test --offline", Runner::CargoTest), None, FENCED).await;
+    let before = seen(&seen_at).len();
+    let _ = bench.propose(&Suggest).await;
+    let lines = seen(&seen_at);
+    assert!(lines.len() > before, "the compiler was not asked: {lines:?}");
+    assert!(lines.iter().all(|line| line == "PermissionDenied"), "{lines:?}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "as it was\n");
 }
 
 /// What code under test gets of the environment of those who started it.

@@ -7,6 +7,7 @@ mod case;
 mod cli;
 mod council;
 mod fence;
+mod git;
 mod github;
 mod heal;
 mod installed;

@@ -68,13 +68,14 @@ fn until_stopped(
 ) {
     let watched = context.wait(|_| async move {
         loop {
-            tokio::select! {
-                () = ended.cancelled() => return Ok(()),
-                () = tokio::time::sleep(LOOK) => {}
-            }
+            // at once, too: it may have been said while this job waited for a machine
             if talk::is_stopped(client, comment).await {
                 cancel.cancel();
                 return Ok(());
+            }
+            tokio::select! {
+                () = ended.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     });
@@ -89,10 +90,10 @@ fn until_stopped(
 /// When the order is not that of this comment, or GitHub does not take the answer.
 pub fn publish(context: &Context, job: &Job, args: &Publish, order: &str, comment: &Comment) -> Result<Exit> {
     let errand = Errand::read(order, comment.id).map_err(Error::usage)?;
-    let done = match deliver(context, job, args, &errand) {
+    let done = match deliver(context, job, args, &errand, comment) {
         Ok(done) => done,
         Err(error) => {
-            context.terminal.err(&error.render());
+            output::complain(context, &error.render());
             orders::failed(&error)
         }
     };
@@ -102,15 +103,17 @@ pub fn publish(context: &Context, job: &Job, args: &Publish, order: &str, commen
     Ok(Exit::Ok)
 }
 
-fn deliver(context: &Context, job: &Job, args: &Publish, errand: &Errand) -> Result<Done> {
-    let stopped = || Done { text: "Stopped; nothing was changed.".into(), good: true };
-    if args.status == Status::Cancelled {
-        return Ok(stopped());
+fn deliver(context: &Context, job: &Job, args: &Publish, errand: &Errand, comment: &Comment) -> Result<Done> {
+    // whatever the job before came to: the heal may have been quicker than the next look, or done before this job began
+    let client = &job.client;
+    let said = context.wait(|_| async move { Ok(talk::is_stopped(client, comment).await) })?;
+    if said || args.status == Status::Cancelled {
+        return Ok(talk::stopped());
     }
     let given = handover::read(&context.dir.join(&args.from), &errand.head).map_err(Error::from)?;
     let found = Found::from(given);
     match found.document.outcome {
-        Outcome::Interrupted => return Ok(stopped()),
+        Outcome::Interrupted => return Ok(talk::stopped()),
         Outcome::AlreadyGreen => {
             return Ok(Done { text: format!("**{}**", markdown(&found.document.headline)), good: true });
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 
-use crate::cli::action::orders::Desk;
+use crate::cli::action::orders::{Desk, why};
 use crate::cli::action::{asked, policy};
 use crate::cli::council::{self, Council as Asked};
 use crate::cli::prd::Prd as Reviewed;
@@ -14,9 +14,8 @@ use crate::error::{Error, Exit, Result};
 use crate::github::event::Pull;
 use crate::github::order::{Order, Word};
 use crate::github::revise::{self, Revision};
-use crate::github::talk::{CommandRunner, Done, Progress, not_configured};
+use crate::github::talk::{CommandRunner, Done, Progress};
 use crate::github::{clean, names};
-use crate::report::escape::markdown;
 
 /// Of the diff of a pull request so many characters go with a question.
 const DIFF_MOST_CHARS: usize = 60_000;
@@ -44,8 +43,7 @@ fn said(order: &Order, result: Result<(String, Exit)>) -> Done {
     match result {
         Ok((text, exit)) => Done { text, good: matches!(exit, Exit::Ok | Exit::NoAgreement | Exit::BelowThreshold) },
         Err(error) => {
-            let hint = error.hint_text().map(|hint| format!(" {}", markdown(hint))).unwrap_or_default();
-            let text = format!("{} {}.{hint}", not_configured(order).text, markdown(&error.to_string()));
+            let text = format!("`{}` is not configured here: {}", order.word.name(), why(&error));
             Done { text, good: false }
         }
     }

@@ -47,14 +47,19 @@ pub enum Command {
     Comment(Comment),
 }
 
-/// Does it.
+/// Does it. Errors are said here, where no line of them is a command for the runner: their words may come from a file that
+/// foreign code wrote, from git, or from GitHub.
 ///
 /// # Errors
-/// When this is no job of GitHub Actions, or GitHub refuses.
+/// Never: an error becomes its exit code.
 pub fn run(context: &Context, args: &Action) -> Result<Exit> {
-    match &args.command {
+    let done = match &args.command {
         Command::Run(args) => run::run(context, args),
         Command::Publish(args) => publish::run(context, args),
         Command::Comment(args) => comment::run(context, args),
-    }
+    };
+    done.or_else(|error| {
+        output::complain(context, &error.render());
+        Ok(error.exit())
+    })
 }

@@ -19,7 +19,7 @@ use crate::github::errand::Errand;
 use crate::github::event::Pull;
 use crate::github::order::Order;
 use crate::github::pristine::Pristine;
-use crate::github::talk::{CommandRunner, Done, Progress};
+use crate::github::talk::{self, CommandRunner, Done, Progress};
 use crate::github::{clean, logs};
 use crate::report::escape::{code, markdown};
 
@@ -37,10 +37,15 @@ pub struct Desk<'a> {
     pub errand: Mutex<Option<Errand>>,
 }
 
-/// An error of ours as an answer: what, and what to do. Its words may come from elsewhere.
+/// What went wrong and what helps, as sentences. Their words may come from elsewhere.
+pub(super) fn why(error: &Error) -> String {
+    let hint = error.hint_text().map(|hint| format!(" What helps: {}.", markdown(hint))).unwrap_or_default();
+    format!("{}.{hint}", markdown(&error.to_string()))
+}
+
+/// An error of ours as an answer.
 pub(super) fn failed(error: &Error) -> Done {
-    let hint = error.hint_text().map(|hint| format!(" {}", markdown(hint))).unwrap_or_default();
-    Done { text: format!("That did not work: {}.{hint}", markdown(&error.to_string())), good: false }
+    Done { text: format!("That did not work: {}", why(error)), good: false }
 }
 
 fn done(result: Result<Done>) -> Done {
@@ -91,10 +96,12 @@ impl Desk<'_> {
             }
             progress.say(&so_far(&lines, cancel.is_cancelled())).await;
         };
-        let (tree, found) = ended.map_err(|_| Error::internal(format!("the heal for comment {seen} panicked")))??;
-        if cancel.is_cancelled() {
-            return Ok(Done { text: "Stopped; nothing was changed.".into(), good: true });
+        let ended = ended.map_err(|_| Error::internal(format!("the heal for comment {seen} panicked")))?;
+        // it may have been said since the last look
+        if cancel.is_cancelled() || progress.is_stopped().await {
+            return Ok(talk::stopped());
         }
+        let (tree, found) = ended?;
         self.deliver(&scene, tree, found, loaded).await
     }
 
@@ -184,18 +191,12 @@ fn so_far(lines: &Mutex<Vec<String>>, stopping: bool) -> String {
 /// The last word, which points to where all of it is.
 pub(super) fn outcome(delivered: &Delivered, found: &Found) -> Done {
     let document = &found.document;
-    let link = |what: &str, found: &crate::github::api::Found| format!("{what}: [#{}]({})", found.number, found.url);
     let place = match delivered {
-        Delivered::Pull(found) => link("Pull request", found),
-        Delivered::Commit(sha) => format!("Pushed as {sha}."),
-        Delivered::Suggested { count, .. } => format!("{count} suggestions are under the lines."),
-        Delivered::Issue(found) => link("Report", found),
-        Delivered::Comment { .. } => "The report is in a comment of its own.".into(),
-        Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
-        Delivered::Nothing => "Nothing was changed.".into(),
+        Delivered::Nothing => "Nothing was changed.".to_owned(),
+        delivered => delivered.words(),
     };
     let cost = crate::github::body::money(document);
-    let text = format!("**{}**\n\n{place}\n\nCost: {cost}.", markdown(&document.headline));
+    let text = format!("**{}**\n\n{place}\n\nCost: {cost}.", markdown(crate::github::body::headline(document)));
     Done { text, good: !matches!(document.outcome, crate::report::Outcome::Error) }
 }
 

@@ -9,6 +9,7 @@ use crate::github::body;
 use crate::github::clean;
 use crate::github::deliver::Delivered;
 use crate::report::Document;
+use crate::report::numbers::count;
 
 /// Sets an output of the step. The end word is random: no value can end itself early and set another output.
 ///
@@ -56,6 +57,11 @@ pub fn quietly<T>(context: &Context, work: impl FnOnce() -> Result<T>) -> Result
     done
 }
 
+/// Says on standard error what went wrong. The runner reads that stream for commands, too.
+pub fn complain(context: &Context, text: &str) {
+    context.terminal.err(&clean::log_text(text.trim_end()));
+}
+
 /// The outputs that say what came of it, and one line for the log.
 ///
 /// # Errors
@@ -73,7 +79,7 @@ pub fn tell(context: &Context, delivered: &Delivered, document: &Document) -> Re
             format!("pull request {}", found.url)
         }
         Delivered::Commit(sha) => format!("pushed {sha}"),
-        Delivered::Suggested { pull, count } => format!("{count} suggestions under #{pull}"),
+        Delivered::Suggested { pull, count: n } => format!("{} under #{pull}", count(*n, "suggestion")),
         Delivered::Issue(found) => {
             set("issue", &found.url)?;
             format!("issue {}", found.url)

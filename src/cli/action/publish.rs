@@ -14,8 +14,9 @@ use crate::cli::context::Context;
 use crate::error::{Error, Exit, Result};
 use crate::github::deliver::Scene;
 use crate::github::event::{self, Trigger};
-use crate::github::{handover, names};
+use crate::github::{body, handover, names};
 use crate::report::Outcome;
+use crate::report::escape::markdown;
 
 /// Options of `action publish`.
 #[derive(Debug, Clone, Args)]
@@ -70,6 +71,9 @@ pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
     let found = Found::from(given);
     let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(&loaded) };
     let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
+    // covered first: a secret that was escaped is none that is recognised
+    let headline = markdown(&job.mask.cover(body::headline(&found.document)));
+    output::summary(&format!("**{headline}**\n\n{}\n", delivered.words()))?;
     output::tell(context, &delivered, &found.document)?;
     Ok(Exit::Ok)
 }

@@ -9,10 +9,11 @@ use crate::cli::action::job::Job;
 use crate::cli::action::options::{Delivery, Healing};
 use crate::cli::action::{elsewhere, output, policy, tree, verify};
 use crate::cli::context::Context;
-use crate::config::Loaded;
+use crate::config::{FILE, Loaded};
 use crate::error::{Error, Exit, Result};
-use crate::github::allow::Role;
+use crate::github::allow::{self, Denied, Policy};
 use crate::github::body::{self, Around};
+use crate::github::client::Client;
 use crate::github::deliver::{self, Deliver, Delivered, Parcel, Scene};
 use crate::github::event::{self, Trigger};
 use crate::github::logs;
@@ -132,10 +133,12 @@ fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str)
             let pulls = context.wait(|_| async move { Ok(client.pulls_of(head).await?) })?;
             return Ok(Plan::Read { run: *run, head: head.clone(), pulls });
         }
-        Trigger::WorkflowRun { head, branch, pulls, actor, workflow, run, .. } => {
-            let role = context.wait(|_| async move { Ok(client.role(actor).await) })?;
-            if role < Some(Role::Write) {
-                return nothing("who started that workflow may not push here");
+        Trigger::WorkflowRun { head, branch, pulls, actor, bot, workflow, run, .. } => {
+            if let Err(denied) = may_start(context, client, actor, *bot)? {
+                return nothing(match denied {
+                    Denied::Bot => "a bot started that workflow, and `github.bots` in .kaizen.yml does not list it",
+                    _ => "who started that workflow may not push here",
+                });
             }
             let pull = pulls.first().copied();
             let base = match pull {
@@ -162,6 +165,18 @@ fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str)
             Plan::Close { place, head: target.scene.head }
         }
     })
+}
+
+/// May who started a workflow elsewhere have it healed here? A bot, when the default branch lists it: on the branch that the
+/// workflow ran on it may have written the list itself.
+fn may_start(context: &Context, client: &Client, actor: &str, bot: bool) -> Result<std::result::Result<(), Denied>> {
+    if !bot {
+        let role = context.wait(|_| async move { Ok(client.role(actor).await) })?;
+        return Ok(allow::may_start(&Policy::default(), actor, bot, role));
+    }
+    let text = context.wait(|_| async move { Ok(client.file_at(FILE, &client.default_branch().await?).await?) })?;
+    let policy = policy::orders(&policy::read(text.as_deref(), &[])?)?;
+    Ok(allow::may_start(&policy, actor, bot, None))
 }
 
 /// Everything of a place is green: its issues are closed, with a word why.
@@ -221,26 +236,31 @@ fn heal_it(
     let base = target.base.as_ref().map(|(branch, _)| branch.as_str());
     let loaded = heal::configuration(context, client, base, &repository, &asked)?;
     if let Err(error) = heal::remember(context, client, &repository) {
-        context.terminal.err(&format!("note: what issues say of earlier attempts is not known: {error}\n"));
+        output::complain(context, &format!("note: what issues say of earlier attempts is not known: {error}"));
     }
     if let Some((_, run)) = &target.elsewhere {
         told_elsewhere(context, job, *run)?;
     }
     let found = output::quietly(context, || heal::heal(context, &repository, &loaded, &asked))?;
-    output::summary(&body::summary(&found.document, &job.mask))?;
     let delivered = match &args.hand_over {
-        Some(folder) => {
-            found.hand_over(context, &scene.head, folder)?;
-            Delivered::Nothing
-        }
-        None => deliver_it(context, job, args, target, &found, &repository, &loaded)?,
+        Some(folder) => found.hand_over(context, &scene.head, folder).map(|()| Delivered::Nothing),
+        None => deliver_it(context, job, args, target, &found, &repository, &loaded),
     };
-    output::tell(context, &delivered, &found.document)?;
-    Ok(match found.exit {
-        // Delivered is what was asked for; the job that failed stays red without us.
-        Exit::NotApplied | Exit::Escalated | Exit::BrokenOnBase => Exit::Ok,
+    // where it is comes first; what was found is worth reading also when it can't be delivered
+    let place = delivered.as_ref().map(Delivered::words).unwrap_or_default();
+    output::summary(&format!("{place}\n\n{}", body::summary(&found.document, &job.mask)))?;
+    output::tell(context, &delivered?, &found.document)?;
+    Ok(ended(found.exit))
+}
+
+/// What the step ends with. Whatever was found out about red tests is said where it belongs, which is what was asked for: the
+/// job whose tests failed is red without us. Red is what kept us from finding anything out.
+fn ended(exit: Exit) -> Exit {
+    match exit {
+        Exit::NotApplied | Exit::Ambiguous | Exit::Flaky | Exit::BrokenOnBase => Exit::Ok,
+        Exit::Escalated | Exit::LeftAlone => Exit::Ok,
         exit => exit,
-    })
+    }
 }
 
 /// What was red elsewhere, by its logs; it is believed when it is red here too.
@@ -251,7 +271,7 @@ fn told_elsewhere(context: &Context, job: &Job, run: u64) -> Result<()> {
             output::summary(&format!("# What failed there, by its logs\n\n{}\n", logs::markdown(&found, &job.mask)))
         }
         Err(trouble) => {
-            context.terminal.err(&format!("note: the logs of the failed jobs can't be had: {trouble}\n"));
+            output::complain(context, &format!("note: the logs of the failed jobs can't be had: {trouble}"));
             Ok(())
         }
     }
@@ -330,4 +350,20 @@ pub(super) fn deliver(
         }
     }
     Ok(delivered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_found_something_out_ends_well_and_one_that_could_not_does_not() {
+        let well = [Exit::Ok, Exit::NotApplied, Exit::Ambiguous, Exit::Flaky, Exit::BrokenOnBase, Exit::Escalated];
+        for exit in well.into_iter().chain([Exit::LeftAlone]) {
+            assert_eq!(ended(exit), Exit::Ok, "{exit:?}");
+        }
+        for exit in [Exit::SuiteEnvironment, Exit::Usage, Exit::Internal, Exit::Interrupted] {
+            assert_eq!(ended(exit), exit);
+        }
+    }
 }

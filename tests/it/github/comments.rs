@@ -1,5 +1,7 @@
 //! `/kaizen …` from end to end: the job that a comment starts, with real heals, logs and permissions.
 
+use kaizen_ci::github::event::{self, Trigger};
+use kaizen_ci::github::talk;
 use serde_json::{Value, json};
 
 use super::fake::Fake;
@@ -92,16 +94,20 @@ fn code_of_a_fork_runs_only_when_somebody_who_may_names_its_commit_and_then_noth
     let (id, payload) = scene.says("mona", &format!("/kaizen heal {other}"));
     scene.hear(&payload);
     assert!(scene.answer(id).contains("has moved"), "{}", scene.answer(id));
-    let refs = || scene.fake.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
-    let before = refs();
-    let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
-    let ran = scene.hear(&payload);
-    assert!(ran.ok && scene.answer(id).contains("comment of its own"), "{}\n{}", ran.said, scene.answer(id));
-    let state = scene.fake.state();
-    let report = state.comments.iter().find(|c| c["body"].as_str().unwrap().starts_with("<!-- kaizen-ci:fingerprint="));
-    assert!(report.unwrap()["body"].as_str().unwrap().contains("```diff"));
-    drop(state);
-    assert_eq!(refs(), before, "something was pushed for a fork");
+    let before = all_refs(&scene);
+    // also where the workflow says that heals are pushed
+    for deliver in ["pr", "push"] {
+        let (id, payload) = scene.says("mona", &format!("/kaizen heal undo {}", scene.head));
+        let args = ["comment", "--deliver", deliver];
+        let ran = job(&scene.project, &scene.fake, "issue_comment", &payload, &args);
+        assert!(ran.ok && scene.answer(id).contains("comment of its own"), "{}\n{}", ran.said, scene.answer(id));
+        let state = scene.fake.state();
+        let ours = |c: &&Value| c["body"].as_str().unwrap().starts_with("<!-- kaizen-ci:fingerprint=");
+        let report = state.comments.iter().find(ours).unwrap();
+        assert!(report["body"].as_str().unwrap().contains("```diff"));
+        drop(state);
+        assert_eq!(all_refs(&scene), before, "something was pushed for a fork ({deliver})");
+    }
     scene.fake.assert_as_described();
 }
 
@@ -143,23 +149,33 @@ fn status_stop_and_what_is_not_set_up_are_answered() {
     scene.fake.assert_as_described();
 }
 
-#[test]
-fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
-    let scene = Scene::new(false);
-    // a suite that takes long, so that there is something to stop
+/// Gives the pull request a suite that takes long, so that there is something to stop.
+fn slowed(scene: &Scene) {
     let slow = Project::fixture("py-bounds-regressed");
-    slow.write("test_slow.py", "import time\n\n\ndef test_slow():\n    time.sleep(20)\n");
+    slow.write("test_slow.py", "import time\n\n\ndef test_slow():\n    time.sleep(60)\n");
     slow.commit("Wait");
     slow.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
     let head = slow.git(&["rev-parse", "HEAD"]);
     for pull in &mut scene.fake.state().pulls {
         pull["head"]["sha"] = head.clone().into();
     }
+}
+
+/// The checkout of another job, on another machine.
+fn elsewhere() -> Project {
+    let project = Project::empty();
+    project.write("README.md", "a shop\n");
+    project.commit("Begin");
+    project
+}
+
+#[test]
+fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
+    let scene = Scene::new(false);
+    slowed(&scene);
     let (id, payload) = scene.says("mona", "/kaizen heal");
     let (other, stop) = scene.says("mona", "/kaizen stop");
-    let second = Project::empty();
-    second.write("README.md", "a shop\n");
-    second.commit("Begin");
+    let second = elsewhere();
     std::thread::scope(|scope| {
         let heal = scope.spawn(|| scene.hear(&payload));
         let began = std::time::Instant::now();
@@ -201,9 +217,7 @@ fn who_may_give_orders_is_read_from_the_base_branch_and_not_from_the_pull_reques
 
 /// `listen`, then `run` with what it hands on; the folder that was handed over.
 fn handed_on(scene: &Scene, payload: &Value) -> (String, std::path::PathBuf) {
-    let ran = job(&scene.project, &scene.fake, "issue_comment", payload, &["comment", "--hand-on"]);
-    assert!(ran.ok && ran.outputs.contains("handed_on"), "{}\n{}", ran.said, ran.outputs);
-    let order = ran.outputs.split("order<<").nth(1).unwrap().lines().nth(1).unwrap().to_owned();
+    let order = listened(scene, payload);
     let before = writes(&scene.fake);
     let folder = scene.project.tmp().join("../found");
     let args = ["run", "--order", &order, "--hand-over", folder.to_str().unwrap()];
@@ -256,6 +270,154 @@ fn a_heal_is_handed_on_to_a_job_that_only_reads_and_published_in_the_same_answer
     // a second start of the last job says nothing twice
     assert!(publish(&scene, &payload, &order, &folder, "success").ok);
     assert_eq!(scene.answer(id), answer);
+}
+
+#[test]
+fn a_heal_that_was_handed_on_goes_by_the_rules_of_the_base_branch() {
+    let scene = Scene::new(false);
+    let theirs = Project::fixture("py-bounds-regressed");
+    let pwned = scene.project.tmp().join("../home/pwned");
+    theirs.write(".kaizen.yml", &format!("cmd: touch '{}'; false\nenv:\n  allow: ['*']\n", pwned.display()));
+    theirs.commit("Obey me");
+    theirs.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
+    let head = theirs.git(&["rev-parse", "HEAD"]);
+    for pull in &mut scene.fake.state().pulls {
+        pull["head"]["sha"] = head.clone().into();
+    }
+    let (_, payload) = scene.says("mona", "/kaizen heal undo");
+    let (_, folder) = handed_on(&scene, &payload);
+    assert!(folder.join("heal.patch").exists(), "nothing was healed");
+    assert!(!pwned.exists(), "the command of the pull request's own rules was run");
+}
+
+/// The first job of three: what it hands on.
+fn listened(scene: &Scene, payload: &Value) -> String {
+    let ran = job(&scene.project, &scene.fake, "issue_comment", payload, &["comment", "--hand-on"]);
+    assert!(ran.ok && ran.outputs.contains("handed_on"), "{}\n{}", ran.said, ran.outputs);
+    ran.outputs.split("order<<").nth(1).unwrap().lines().nth(1).unwrap().to_owned()
+}
+
+/// Somebody says `/kaizen stop`, and a job on another machine answers that.
+fn stopped(scene: &Scene) {
+    let (id, payload) = scene.says("mona", "/kaizen stop");
+    let ran = job(&elsewhere(), &scene.fake, "issue_comment", &payload, &["comment", "--hand-on"]);
+    assert!(ran.ok && scene.answer(id).contains("1 command will stop"), "{}\n{}", ran.said, scene.answer(id));
+}
+
+/// The answer says that it was stopped, and nothing else came of it.
+fn assert_stopped(scene: &Scene, id: u64, refs: &str) {
+    let answer = scene.answer(id);
+    assert!(answer.contains("<!-- ended -->") && answer.contains("Stopped; nothing was changed"), "{answer}");
+    assert!(!answer.contains("in another job"), "{answer}");
+    assert_eq!(all_refs(scene), refs, "something was pushed");
+    let state = scene.fake.state();
+    assert!(state.pulls.len() == 1 && state.issues.is_empty() && state.checks.is_empty(), "{:#?}", state.requests);
+}
+
+/// Does a job see that it is to stop?
+fn is_stopped(scene: &Scene, payload: &Value) -> bool {
+    let Ok(Trigger::Comment(comment)) = event::understand("issue_comment", payload) else { panic!("no comment") };
+    let client = super::client(&scene.fake);
+    tokio::runtime::Runtime::new().unwrap().block_on(talk::is_stopped(&client, &comment))
+}
+
+/// Is a file of this name anywhere below `folder`? It may go away meanwhile.
+fn has_file(folder: &std::path::Path, name: &str) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        entry.file_name() == name || (is_folder && has_file(&entry.path(), name))
+    })
+}
+
+fn all_refs(scene: &Scene) -> String {
+    scene.fake.git(&["for-each-ref", "--format=%(refname) %(objectname)"])
+}
+
+#[test]
+fn stop_reaches_a_heal_that_was_handed_on_within_the_time_that_it_promises_and_leaves_nothing() {
+    let scene = Scene::new(false);
+    slowed(&scene);
+    let refs = all_refs(&scene);
+    let (id, payload) = scene.says("mona", "/kaizen heal");
+    let order = listened(&scene, &payload);
+    let folder = scene.project.tmp().join("../found");
+    let args = ["run", "--order", &order, "--hand-over", folder.to_str().unwrap()];
+    // the log of a run of the tests
+    let is_testing = || has_file(&scene.project.tmp(), "stdout.log");
+    std::thread::scope(|scope| {
+        let heal = scope.spawn(|| job(&scene.project, &scene.fake, "issue_comment", &payload, &args));
+        let began = std::time::Instant::now();
+        while !is_testing() && began.elapsed().as_secs() < 60 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(is_testing() && !heal.is_finished(), "no tests were going on");
+        let before = writes(&scene.fake);
+        stopped(&scene);
+        let (said, after) = (std::time::Instant::now(), writes(&scene.fake));
+        assert!(after > before);
+        let ran = heal.join().unwrap();
+        // it looks every 15 s; the rest is for a machine with other work
+        assert!(said.elapsed().as_secs() < 30, "it took {:?}", said.elapsed());
+        assert!(ran.ok && ran.outputs.contains("interrupted"), "{}\n{}", ran.said, ran.outputs);
+        assert_eq!(writes(&scene.fake), after, "the job that runs code wrote something on GitHub");
+    });
+    scene.project.nothing_left();
+    assert_eq!(scene.project.git(&["status", "--porcelain"]), "");
+    let ran = publish(&scene, &payload, &order, &folder, "success");
+    assert!(ran.ok, "{}", ran.said);
+    assert_stopped(&scene, id, &refs);
+    scene.fake.assert_as_described();
+}
+
+#[test]
+fn stop_counts_also_before_the_heal_has_begun_and_after_it_was_found() {
+    // found already, and not yet published
+    let scene = Scene::new(false);
+    let refs = all_refs(&scene);
+    let (id, payload) = scene.says("mona", "/kaizen heal undo");
+    let (order, folder) = handed_on(&scene, &payload);
+    assert!(folder.join("heal.patch").exists());
+    // somebody else's reaction is none of ours
+    let reaction = {
+        let mut state = scene.fake.state();
+        let is_open = |comment: &&Value| comment["body"].as_str().unwrap().contains("<!-- working -->");
+        let answer = state.comments.iter().find(is_open).unwrap()["id"].as_u64().unwrap();
+        let reaction = (answer, "-1".to_owned());
+        state.reactions_of.insert(reaction.clone(), "eve");
+        state.reactions.push(reaction.clone());
+        reaction
+    };
+    assert!(!is_stopped(&scene, &payload), "stopped by somebody who may not");
+    scene.fake.state().reactions.retain(|one| *one != reaction);
+    scene.fake.state().reactions_of.clear();
+    stopped(&scene);
+    assert!(is_stopped(&scene, &payload));
+    assert!(publish(&scene, &payload, &order, &folder, "success").ok);
+    assert_stopped(&scene, id, &refs);
+    // in one job for all of it, quicker than it looks: our answer will have the next number
+    let scene = Scene::new(false);
+    let refs = all_refs(&scene);
+    let (id, payload) = scene.says("mona", "/kaizen heal undo");
+    scene.fake.state().reactions.push((id + 1, "-1".into()));
+    assert!(scene.hear(&payload).ok);
+    assert_stopped(&scene, id, &refs);
+    // before the job that heals has a machine: it runs no tests to their end
+    let scene = Scene::new(false);
+    slowed(&scene);
+    let refs = all_refs(&scene);
+    let (id, payload) = scene.says("mona", "/kaizen heal");
+    let order = listened(&scene, &payload);
+    stopped(&scene);
+    let folder = scene.project.tmp().join("../found");
+    let began = std::time::Instant::now();
+    let args = ["run", "--order", &order, "--hand-over", folder.to_str().unwrap()];
+    let ran = job(&scene.project, &scene.fake, "issue_comment", &payload, &args);
+    assert!(began.elapsed().as_secs() < 12, "it took {:?}", began.elapsed());
+    assert!(ran.outputs.contains("interrupted") || !ran.ok, "{}\n{}", ran.said, ran.outputs);
+    let status = if ran.ok { "success" } else { "failure" };
+    assert!(publish(&scene, &payload, &order, &folder, status).ok);
+    assert_stopped(&scene, id, &refs);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn a_heal_on_lines_that_the_pull_request_shows_is_suggested_there_once() {
     let (project, number) = pull_request(&fake, &format!("@@ -0,0 +1,{} @@\n{whole}", lines.lines().count()));
     for _ in 0..2 {
         let ran = job(&project, &fake, "pull_request", &of_pull(&fake, number), &["run", "--deliver", "suggest"]);
-        assert!(ran.ok && ran.said.contains("suggestions under"), "{}", ran.said);
+        assert!(ran.ok && ran.said.contains("1 suggestion under"), "{}", ran.said);
     }
     fake.assert_as_described();
     let state = fake.state();

@@ -42,6 +42,8 @@ pub struct State {
     pub pulls: Vec<Value>,
     pub comments: Vec<Value>,
     pub reactions: Vec<(u64, String)>,
+    /// Those of them that are somebody else's, and whose.
+    pub reactions_of: BTreeMap<(u64, String), &'static str>,
     pub roles: BTreeMap<String, &'static str>,
     pub faults: VecDeque<Fault>,
     pub requests: Vec<String>,
@@ -369,9 +371,12 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
         }
         ("GET", ["issues", "comments", _, "reactions"]) => {
             let of = state.reactions.iter().filter(|(id, _)| *id == number(2));
-            let user = json!({"login": "github-actions[bot]", "type": "Bot"});
+            let user = |one: &(u64, String)| match state.reactions_of.get(one) {
+                Some(login) => json!({"login": login, "type": "User"}),
+                None => json!({"login": "github-actions[bot]", "type": "Bot"}),
+            };
             let wanted = request.query.split('&').find_map(|pair| pair.strip_prefix("content=")).unwrap_or("");
-            let all = of.filter(|(_, what)| what == wanted).map(|(_, what)| json!({"content": what, "user": user}));
+            let all = of.filter(|(_, what)| what == wanted).map(|one| json!({"content": one.1, "user": user(one)}));
             page(all.collect(), &request.query)
         }
         ("GET", ["commits", sha, "check-runs"]) => {

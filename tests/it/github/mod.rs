@@ -7,6 +7,7 @@ mod deliver;
 mod fake;
 mod forged;
 mod install;
+mod marks;
 mod matrix;
 mod moved;
 mod openapi;

@@ -279,14 +279,16 @@ fn an_edited_comment_starts_nothing_and_asks_github_for_nothing() {
     let (project, _) = red_shop(&fake, "py-bounds-regressed");
     fake.state().roles.insert("mona".into(), "admin");
     let id = fake.says(1, "mona", "/kaizen heal");
-    for action in ["edited", "deleted"] {
-        let event = json!({
-            "action": action, "issue": {"number": 1},
-            "comment": {"id": id, "body": "/kaizen heal", "user": {"login": "mona", "type": "User"}},
-            "repository": {"full_name": "octo/shop", "default_branch": "main"},
-        });
-        let ran = job(&project, &fake, "issue_comment", &event, &["comment"]);
-        assert!(ran.ok && ran.said.contains("nothing to do"), "{}", ran.said);
+    for event in ["issue_comment", "pull_request_review_comment"] {
+        for action in ["edited", "deleted"] {
+            let payload = json!({
+                "action": action, "issue": {"number": 1}, "pull_request": {"number": 1},
+                "comment": {"id": id, "body": "/kaizen heal", "user": {"login": "mona", "type": "User"}},
+                "repository": {"full_name": "octo/shop", "default_branch": "main"},
+            });
+            let ran = job(&project, &fake, event, &payload, &["comment"]);
+            assert!(ran.ok && ran.said.contains("nothing to do"), "{event} {action}: {}", ran.said);
+        }
     }
     assert!(fake.state().requests.is_empty(), "{:#?}", fake.state().requests);
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use kaizen_ci::github::body::{self, Around};
-use kaizen_ci::github::checks;
 use kaizen_ci::github::places::Place;
+use kaizen_ci::github::{checks, clean};
 use kaizen_ci::mask::Mask;
 use kaizen_ci::report::Document;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -20,6 +20,7 @@ const HOSTILE: &[&str] = &[
     "```\n````\n`````\n~~~\n@octocat\n# heading\n> quote\n- item\n| a | b |\n|---|---|\n</details>\n<b>x</b>\n",
     "` `` ``` @octocat ` [a]: http://evil \"t\"\n\n[a]\n\n[^1]: @octocat\n",
     "a\\`@octocat \\[x](http://evil) $x$ \\\\<img src=x> \u{202e}txet\u{200b} \u{e0041}\u{2060}| 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",
+    "a\u{61c}b\u{ad}c\u{3164}d\u{206a}e\u{fe01}f\u{2066}g\u{180e}h",
     "\n::set-env name=PATH::evil\n##[add-path]evil\r::stop-commands::x\n&lt;img&gt; &#64;octocat &#x3c;b&#x3e;",
 ];
 
@@ -128,8 +129,9 @@ fn foreign(markdown: &str, run: &str) -> Vec<String> {
     }
     wrong.extend((folds != 0).then(|| "a fold is open at the end".into()));
     wrong.extend(markdown.contains("ghp_xz7").then(|| "a token".into()));
-    let unseen = |c: char| matches!(c, '\u{202e}' | '\u{2060}' | '\u{e0041}');
-    wrong.extend(markdown.contains(unseen).then(|| "text that nobody sees".into()));
+    // our own breaks in mentions and addresses are all that is hidden
+    let unseen = markdown.chars().find(|c| clean::is_hidden(*c) && *c != '\u{200b}');
+    wrong.extend(unseen.map(|c| format!("text that nobody sees: {c:?}")));
     wrong
 }
 
@@ -175,6 +177,9 @@ fn hostile_text_in_every_field_of_a_document_stays_text_in_all_that_is_written_o
             for title in [body::title(&document), body::issue_title(&document)] {
                 assert!(loud(&title).iter().all(|sign| sign.contains("://") || sign.contains("www")), "{title}");
                 assert!(!title.contains('\n') && title.chars().count() <= 256, "{title}");
+                // our own breaks in mentions are all that is hidden in it
+                let unseen = title.chars().find(|c| clean::is_hidden(*c) && *c != '\u{200b}');
+                assert!(unseen.is_none() && !title.contains("t\u{200b}"), "{unseen:?} in {title}");
             }
         }
     }

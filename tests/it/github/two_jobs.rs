@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::attacks::pull_request;
 use super::fake::Fake;
-use super::{job, pushed, red_shop};
+use super::{job, of_pull, pushed, red_shop};
 use crate::project::Project;
 
 /// A red push that was healed and handed over; the folder of what was handed over, and a place without any repository.
@@ -102,53 +103,108 @@ fn nothing_is_published_of_what_does_not_fit_together() {
     assert_eq!(fake.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
 }
 
+#[test]
+fn what_is_said_of_a_forged_hand_over_is_no_command_for_the_runner() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let list = std::fs::read_to_string(folder.join("handover.json")).unwrap();
+    // texts that stand in what is said of them: a version, and a field that there is none of
+    let loud = "x\n::add-mask::hello\r  ::stop-commands::x\n##[add-path]/evil\n\u{feff}::set-env name=PATH::/evil";
+    let version = |list: &mut Value| list["schema"] = loud.into();
+    let field = |list: &mut Value| list[loud] = "x".into();
+    for (what, forge) in [("version", &version as &dyn Fn(&mut Value)), ("field", &field)] {
+        let mut forged: Value = serde_json::from_str(&list).unwrap();
+        forge(&mut forged);
+        std::fs::write(folder.join("handover.json"), forged.to_string()).unwrap();
+        let ran = publish(&project, &fake, &head, &folder, &[]);
+        assert!(!ran.ok && ran.said.contains("nothing is published") && ran.said.contains("hello"), "{}", ran.said);
+        // as the runner splits and trims them
+        let lines = ran.said.split(['\n', '\r']).map(|line| line.trim_start_matches(|c: char| !c.is_ascii_graphic()));
+        let heard: Vec<&str> = lines.filter(|line| line.starts_with("::") || line.contains("##[")).collect();
+        assert!(heard.is_empty(), "{what}: {heard:?}");
+    }
+}
+
 fn hash(text: &str) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(text.as_bytes()))
+}
+
+/// A patch that makes one file.
+fn new_file(path: &str, mode: &str) -> String {
+    let text = if mode == "160000" { format!("Subproject commit {}", "1".repeat(40)) } else { "evil".into() };
+    format!("diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{text}\n")
+}
+
+/// Puts `patch` into what was handed over, and forges everything that can be: the receipt with its digest, the list with its
+/// hashes.
+fn forge(folder: &std::path::Path, patch: &str) {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let mut receipt: kaizen_ci::judge::receipt::Receipt = serde_json::from_str(&read("receipt.json")).unwrap();
+    receipt.patch.diff = patch.to_owned();
+    receipt.digest = receipt.digested();
+    let text = receipt.text();
+    let mut list: Value = serde_json::from_str(&read("handover.json")).unwrap();
+    list["files"]["heal.patch"] = hash(patch).into();
+    list["files"]["receipt.json"] = hash(&text).into();
+    for (name, text) in [("handover.json", list.to_string()), ("heal.patch", patch.to_owned()), ("receipt.json", text)]
+    {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn what_may_be_published_is_said_by_the_base_branch_and_not_by_the_pull_request() {
+    let fake = Fake::start();
+    let rules = "allow_test_changes: true\n";
+    let (project, number) = pull_request(&fake, |project| project.write(".kaizen.yml", rules));
+    let event = of_pull(&fake, number);
+    let folder = project.tmp().join("../found");
+    let folder_name = folder.to_str().unwrap();
+    let ran = job(&project, &fake, "pull_request", &event, &["run", "--hand-over", folder_name]);
+    assert!(ran.ok && folder.join("heal.patch").exists(), "{}", ran.said);
+    forge(&folder, &new_file("tests/test_more.py", "100644"));
+    let nowhere = Project::empty();
+    let publish = || job(&nowhere, &fake, "pull_request", &event, &["publish", "--from", folder_name]);
+    let ran = publish();
+    assert!(!ran.ok && ran.said.contains("is a test"), "{}", ran.said);
+    assert!(fake.state().pulls.len() == 1, "something was published");
+    // where the base branch says so, it may
+    let base = Project::empty();
+    base.git(&["fetch", "-q", fake.repo().to_str().unwrap(), "main"]);
+    base.git(&["checkout", "-q", "--detach", "FETCH_HEAD"]);
+    base.write(".kaizen.yml", rules);
+    base.commit("Tests may change");
+    base.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    let ran = publish();
+    assert!(ran.ok && ran.outputs.contains("/pull/"), "{}", ran.said);
 }
 
 #[test]
 fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to_decide() {
     let fake = Fake::start();
     let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let (list, receipt) = (read("handover.json"), read("receipt.json"));
-    let new = |path: &str, mode: &str| {
-        let text = if mode == "160000" { format!("Subproject commit {}", "1".repeat(40)) } else { "evil".into() };
-        format!(
-            "diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{text}\n"
-        )
-    };
-    for (path, mode) in [
-        (".github/workflows/x.yml", "100644"),
-        (".gitmodules", "100644"),
-        (".gitattributes", "100644"),
-        (".cargo/config.toml", "100644"),
-        ("build.rs", "100644"),
-        ("conftest.py", "100644"),
-        ("tests/test_more.py", "100644"),
-        (".kaizen.yml", "100644"),
-        (".GitHub/workflows/x.yml", "100644"),
-        (".GITMODULES", "100644"),
-        ("deep/.gitattributes", "100644"),
-        ("link", "120000"),
-        ("module", "160000"),
-        ("a\u{202e}b.py", "100644"),
+    let (steers, decides) = ("steers git, CI or kaizen-ci", "decides how the tests run");
+    for (path, mode, why) in [
+        (".github/workflows/x.yml", "100644", steers),
+        (".gitmodules", "100644", steers),
+        (".gitattributes", "100644", steers),
+        (".cargo/config.toml", "100644", steers),
+        (".kaizen.yml", "100644", steers),
+        (".GitHub/workflows/x.yml", "100644", steers),
+        (".GITMODULES", "100644", steers),
+        ("build.rs", "100644", decides),
+        ("conftest.py", "100644", decides),
+        ("deep/.gitattributes", "100644", decides),
+        ("tests/test_more.py", "100644", "is a test"),
+        ("link", "120000", "is a link or a submodule"),
+        ("module", "160000", "is a link or a submodule"),
+        ("a\u{202e}b.py", "100644", "has hidden characters"),
     ] {
-        let patch = new(path, mode);
-        // everything that can be forged is: the receipt with its digest, the list with its hashes
-        let mut forged: kaizen_ci::judge::receipt::Receipt = serde_json::from_str(&receipt).unwrap();
-        forged.patch.diff.clone_from(&patch);
-        forged.digest = forged.digested();
-        let text = forged.text();
-        let mut value: Value = serde_json::from_str(&list).unwrap();
-        value["files"]["heal.patch"] = hash(&patch).into();
-        value["files"]["receipt.json"] = hash(&text).into();
-        for (name, text) in [("handover.json", value.to_string()), ("heal.patch", patch), ("receipt.json", text)] {
-            std::fs::write(folder.join(name), text).unwrap();
-        }
+        forge(&folder, &new_file(path, mode));
         let ran = publish(&project, &fake, &head, &folder, &[]);
-        assert!(!ran.ok && ran.said.contains("is not delivered"), "{path}: {}", ran.said);
+        // each by the check that is meant for it: several would refuse most of them
+        assert!(!ran.ok && ran.said.contains("is not delivered") && ran.said.contains(why), "{path}: {}", ran.said);
     }
     assert_eq!(fake.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
     assert!(fake.state().pulls.is_empty());
@@ -184,5 +240,10 @@ fn a_failure_that_an_open_issue_is_about_is_left_alone_in_a_fresh_clone_too() {
     std::fs::remove_dir_all(project.root().join(".git/kaizen")).unwrap();
     let second = job(&project, &fake, "push", &pushed(&head), &["run", "--time-limit", "10s"]);
     assert!(second.outputs.contains("left_alone"), "{}\n{}", second.outputs, second.said);
+    // it says so, and where the report is; the job is red already, and this step did what it is there for
+    assert!(second.ok, "{}", second.said);
+    let issue = fake.state().issues[0]["html_url"].as_str().unwrap().to_owned();
+    let (place, rest) = second.summary.split_once('\n').unwrap();
+    assert!(place.contains(&issue) && rest.contains("Left alone"), "{}", second.summary);
     assert_eq!(fake.state().issues.len(), 1);
 }
