@@ -185,25 +185,30 @@ impl Finder<'_> {
             let Symbol { name, line, end_line, .. } = symbol;
             self.hints.push(Hint { file, line, end_line, symbol: Some(name), weight, reason });
         }
+        self.add_files(short(id), modules, mates);
+    }
+
+    /// Files as such: what the test imports, and what is named like its file.
+    fn add_files(&mut self, test: &str, modules: Vec<String>, mates: Vec<String>) {
         for file in modules {
-            let reason = format!("imported by {}", short(id));
+            let reason = format!("imported by {test}");
             self.hints.push(Hint { file, line: 1, end_line: 1, symbol: None, weight: IMPORTED, reason });
         }
         for file in mates {
             let end_line = self.known(&file).map_or(1, |known| known.text.lines().count().max(1));
-            let reason = format!("named like the file of {}", short(id));
+            let reason = format!("named like the file of {test}");
             self.hints.push(Hint { file, line: 1, end_line, symbol: None, weight: PAIRED, reason });
         }
     }
 
     /// Product files with the name of a test's file, but for what makes it a test's.
     fn mates(&self, test: &str) -> Vec<String> {
-        let ending = |path: &str| path.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_owned());
         let wanted = subject(test);
-        let mates =
-            self.scene.paths.iter().filter(|p| *p != test && subject(p) == wanted && !self.scene.is_protected(p));
-        let found: Vec<String> =
-            mates.filter(|p| ending(p).starts_with(&ending(test)[..1.min(ending(test).len())])).cloned().collect();
+        let is_code = |path: &String| crate::syntax::language::Language::of(std::path::Path::new(path)).is_some();
+        let fits = |path: &&String| {
+            is_code(path) && *path != test && subject(path) == wanted && !self.scene.is_protected(path)
+        };
+        let found: Vec<String> = self.scene.paths.iter().filter(fits).cloned().collect();
         // `index`, `utils`: a name that many have says nothing
         if found.len() <= 3 && wanted.len() >= 2 { found } else { Vec::new() }
     }

@@ -185,7 +185,10 @@ mod tests {
     const TEXT: &str =
         "function one(a) {\n  if (a) {\n    return 1;\n  }\n  return 2;\n}\nfunction two() {\n  return 3;\n}\n";
 
-    fn report(url: &str, functions: &[(&str, &[(usize, usize, u64)])]) -> String {
+    /// A function's name and its ranges.
+    type Named<'a> = (&'a str, &'a [(usize, usize, u64)]);
+
+    fn report(url: &str, functions: &[Named<'_>]) -> String {
         let functions: Vec<_> = functions
             .iter()
             .map(|(name, ranges)| {
@@ -206,7 +209,7 @@ mod tests {
     fn a_file_that_runs_as_it_is_tells_of_each_line() {
         let two = TEXT.find("function two").unwrap();
         let block = TEXT.find("{\n    return").unwrap();
-        let all: &[(&str, &[(usize, usize, u64)])] = &[
+        let all: &[Named<'_>] = &[
             ("", &[(0, TEXT.len(), 1)]),
             ("one", &[(0, two - 1, 4), (block, TEXT.find("  return 2").unwrap() - 1, 0)]),
             ("two", &[(two, TEXT.len() - 1, 0)]),
@@ -220,8 +223,7 @@ mod tests {
 
     #[test]
     fn of_a_file_that_was_compiled_only_the_names_of_functions_are_believed() {
-        let all: &[(&str, &[(usize, usize, u64)])] =
-            &[("", &[(0, 900, 1)]), ("one", &[(500, 600, 2)]), ("two", &[(700, 800, 0)])];
+        let all: &[Named<'_>] = &[("", &[(0, 900, 1)]), ("one", &[(500, 600, 2)]), ("two", &[(700, 800, 0)])];
         let report = report("file:///w/src/x.ts", all);
         let found = by_file(&[report], &["/w".to_owned()]);
         let lines = lines_of("src/x.ts", TEXT, &found["src/x.ts"]);
