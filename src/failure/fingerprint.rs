@@ -22,11 +22,11 @@ static VOLATILE: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(?i)\b(pid|process|thread)([ =:#]+)\d+\b", "$1$2<pid>"),
         (r"(thread '[^']*') \(\d+\)", "$1"),
         // paths: only the last part stays, whatever machine or temporary folder it was in
-        (r#"(?:file://)?(?:[A-Za-z]:)?(?:[\w.+@~-]*[\\/])+([\w.+@~-]+)"#, "$1"),
+        (r#"(?:file://)?(?:\b[A-Za-z]:)?(?:[\w.+@~-]*[\\/])+([\w.+@~-]+)"#, "$1"),
         (r"\bpytest-(?:of-\w+|\d+)\b", "<temp>"),
         (r"(?:\.?\btmp[-_.]?[A-Za-z0-9_]{6,}\b|\btemp-\w{4,}\b)", "<temp>"),
         // line and column, in all spellings
-        (r"(\.\w{1,5})[:(]\d+(?:[:,]\d+)?\)?", "$1"),
+        (r"(\.\w{1,5})(?::\d+(?:[:,]\d+)?|\(\d+(?:[:,]\d+)?\))", "$1"),
         (r"(?i)\b(lines?|columns?|col|ln|char|offset|position)(\s+)\d+(?:\s*-\s*\d+)?\b", "$1$2<n>"),
         (r"(?i)\((?:line|ln) \d+(?:, col(?:umn)? \d+)?\)", "(<place>)"),
         (r"\((\d+):(\d+)\)", "(<place>)"),
@@ -136,6 +136,8 @@ mod tests {
             ("/home/a/proj/src/cart.py:14: broke", "cart.py: broke"),
             ("C:\\a\\b\\cart.py:14:3", "cart.py"),
             ("src/cart.ts(3,5): error", "cart.ts: error"),
+            ("at x (/a/b/cart.test.js:3:5)", "at x (cart.test.js)"),
+            ("at Test.run (node:internal/test_runner/test:796:25)", "at Test.run (node:test:796:25)"),
             ("took 0.03s", "took <duration>"),
             ("after 1500 ms", "after <duration>"),
             ("connect 127.0.0.1:43127", "connect 127.0.0.1:<port>"),

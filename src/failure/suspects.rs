@@ -13,7 +13,7 @@ use crate::failure::frames::{Kind, Place, places};
 use crate::failure::scene::Scene;
 use crate::failure::symbols::{Symbol, enclosing, symbols};
 use crate::failure::text::pattern;
-use crate::suite::TestId;
+use crate::suite::{Runner, TestId};
 use crate::words::Suspect;
 
 /// The most that is kept.
@@ -37,6 +37,8 @@ const NAMED: f64 = 0.25;
 const CHANGED: f64 = 0.35;
 /// A product module that the failing test imports.
 const IMPORTED: f64 = 0.1;
+/// A product file whose name is that of the failing test's file: `comma.go` beside `comma_test.go`.
+const PAIRED: f64 = 0.15;
 /// A rare literal of the message stands on this line.
 const LITERAL: f64 = 0.2;
 
@@ -144,25 +146,36 @@ impl Finder<'_> {
             .collect::<BTreeSet<_>>();
         let Some(known) = self.known(&test.file) else { return };
         let lines: Vec<&str> = known.text.lines().collect();
-        let body = lines.get(test.first - 1..test.last.min(lines.len())).unwrap_or_default();
+        let (first, last) = test.about(&at, lines.len());
+        let body = lines.get(first - 1..last).unwrap_or_default();
         let mut asserted: BTreeSet<String> = at
             .iter()
             .filter_map(|n| lines.get(n - 1))
             .flat_map(|line| called(line))
             .chain(message.lines().filter(|l| l.starts_with('E') || l.starts_with('>')).flat_map(called))
             .collect();
-        let everywhere: BTreeSet<String> = body.iter().flat_map(|line| called(line)).collect();
+        let own: BTreeSet<String> = body.iter().flat_map(|line| called(line)).collect();
+        let everywhere: BTreeSet<String> = match test.symbol {
+            Some(_) => BTreeSet::new(),
+            None => lines.iter().flat_map(|line| called(line)).collect(),
+        };
         let imports: Vec<String> = lines.iter().filter_map(|line| imported(line)).collect();
         asserted.retain(|name| !COMMON.contains(&name.as_str()));
         let words = words_of(&id.0);
         let modules = self.modules(&imports);
-        let near: BTreeSet<&String> = modules.iter().collect();
+        let mates = self.mates(&test.file);
+        let near: BTreeSet<&String> = modules.iter().chain(&mates).collect();
+        // a Go test is in the package that it tests
+        let package = (self.scene.suite.runner == Runner::Go).then(|| folder(&test.file).to_owned());
         for (file, symbol) in self.product_symbols() {
-            let close = if near.contains(&file) { 1.0 } else { 0.6 };
+            let is_near = near.contains(&file) || package.as_deref() == Some(folder(&file));
+            let close = if is_near { 1.0 } else { 0.6 };
             let (weight, reason) = if asserted.contains(&symbol.name) {
                 (ASSERTED, format!("called where {} fails", short(id)))
-            } else if everywhere.contains(&symbol.name) {
+            } else if own.contains(&symbol.name) {
                 (CALLED, format!("called in {}", short(id)))
+            } else if everywhere.contains(&symbol.name) {
+                (CALLED / 2.0, format!("called in the file of {}", short(id)))
             } else if spelled(&symbol.name, &words) {
                 (NAMED, format!("named by {}", short(id)))
             } else {
@@ -172,30 +185,69 @@ impl Finder<'_> {
             let Symbol { name, line, end_line, .. } = symbol;
             self.hints.push(Hint { file, line, end_line, symbol: Some(name), weight, reason });
         }
+        self.add_files(short(id), modules, mates);
+    }
+
+    /// Files as such: what the test imports, and what is named like its file.
+    fn add_files(&mut self, test: &str, modules: Vec<String>, mates: Vec<String>) {
         for file in modules {
-            let reason = format!("imported by {}", short(id));
+            let reason = format!("imported by {test}");
             self.hints.push(Hint { file, line: 1, end_line: 1, symbol: None, weight: IMPORTED, reason });
         }
+        for file in mates {
+            let end_line = self.known(&file).map_or(1, |known| known.text.lines().count().max(1));
+            let reason = format!("named like the file of {test}");
+            self.hints.push(Hint { file, line: 1, end_line, symbol: None, weight: PAIRED, reason });
+        }
+    }
+
+    /// Product files with the name of a test's file, but for what makes it a test's.
+    fn mates(&self, test: &str) -> Vec<String> {
+        let wanted = subject(test);
+        let is_code = |path: &String| crate::syntax::language::Language::of(std::path::Path::new(path)).is_some();
+        let fits = |path: &&String| {
+            is_code(path) && *path != test && subject(path) == wanted && !self.scene.is_protected(path)
+        };
+        let found: Vec<String> = self.scene.paths.iter().filter(fits).cloned().collect();
+        // `index`, `utils`: a name that many have says nothing
+        if found.len() <= 3 && wanted.len() >= 2 { found } else { Vec::new() }
+    }
+
+    /// The file of a Go package that has the test: a trace often shows a helper in another one.
+    fn in_package(&mut self, id: &TestId, own: &str) -> Option<String> {
+        let package = id.0.split(' ').next().filter(|_| self.scene.suite.runner == Runner::Go)?;
+        let top = self.scene.suite.dir.to_string_lossy().into_owned();
+        let fits = |path: &&String| {
+            let dir = folder(path).strip_prefix(top.as_str()).unwrap_or_default().trim_start_matches('/');
+            path.ends_with("_test.go")
+                && path.starts_with(&top)
+                && (dir.is_empty() || package.ends_with(&format!("/{dir}")))
+        };
+        let mut files: Vec<String> = self.scene.paths.iter().filter(fits).cloned().collect();
+        files.sort_by_key(|path| std::cmp::Reverse(folder(path).len()));
+        files.into_iter().find(|file| self.known(file).is_some_and(|k| k.symbols.iter().any(|s| s.name == own)))
     }
 
     /// Where the failing test is: from its id, its stack trace or its name.
     fn test_of(&mut self, id: &TestId, message: &str) -> Option<Test> {
         let named = id.0.split("::").next().and_then(|first| self.scene.resolve(first)).map(str::to_owned);
-        let traced = || {
+        let traced = |scene: &Scene<'_>| {
             let all = places(message);
-            all.iter().filter_map(|p| self.scene.resolve(&p.file)).find(|f| self.scene.is_test(f)).map(str::to_owned)
+            all.iter().filter_map(|p| scene.resolve(&p.file)).find(|f| scene.is_test(f)).map(str::to_owned)
         };
         let jest = || id.0.split(" > ").next().and_then(|first| self.scene.resolve(first.trim())).map(str::to_owned);
-        let file = named.or_else(jest).or_else(traced)?;
-        let name = words_of(&id.0).pop().unwrap_or_default();
-        let own = id.0.rsplit("::").next().unwrap_or(&id.0).split('[').next().unwrap_or_default().to_owned();
+        let own = match self.scene.suite.runner {
+            Runner::Go => {
+                id.0.rsplit(' ').next().and_then(|name| name.split('/').next()).unwrap_or_default().to_owned()
+            }
+            _ => id.0.rsplit("::").next().unwrap_or(&id.0).split('[').next().unwrap_or_default().to_owned(),
+        };
+        let file = named.or_else(jest).or_else(|| self.in_package(id, &own)).or_else(|| traced(self.scene))?;
         let known = self.known(&file)?;
         let all = known.text.lines().count().max(1);
-        let found = known.symbols.iter().find(|s| s.name == own);
-        let _ = name;
-        Some(match found {
-            Some(symbol) => Test { file, first: symbol.line, last: symbol.end_line },
-            None => Test { file, first: 1, last: all },
+        Some(match known.symbols.iter().find(|s| s.name == own) {
+            Some(symbol) => Test { file, first: symbol.line, last: symbol.end_line, symbol: Some(own) },
+            None => Test { file, first: 1, last: all, symbol: None },
         })
     }
 
@@ -294,6 +346,37 @@ struct Test {
     file: String,
     first: usize,
     last: usize,
+    /// The function that the test is; `None`: a closure somewhere in the file.
+    symbol: Option<String>,
+}
+
+/// A test that is a closure begins about so many lines above the line that failed.
+const LINES_OF_A_TEST: usize = 20;
+
+impl Test {
+    /// The lines that are probably the test's, where `at` failed.
+    fn about(&self, at: &BTreeSet<usize>, lines: usize) -> (usize, usize) {
+        match (at.first(), at.last(), &self.symbol) {
+            (Some(first), Some(last), None) => (first.saturating_sub(LINES_OF_A_TEST).max(1), (*last).min(lines)),
+            _ => (self.first, self.last.min(lines)),
+        }
+    }
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What a file is about, by its name: `comma` for `comma.go`, `comma_test.go`, `test/test-comma.js`, `CommaTest.java`.
+fn subject(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let stem =
+        ["Tests", "Test", "TestCase", "Spec", "IT"].iter().find_map(|end| stem.strip_suffix(end)).unwrap_or(stem);
+    let stem =
+        stem.strip_prefix("Test").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(stem).to_lowercase();
+    let words = stem.split(['_', '-']).filter(|word| !matches!(*word, "test" | "tests" | "spec"));
+    words.collect()
 }
 
 fn combine(mut hints: Vec<Hint>) -> Option<Suspect> {

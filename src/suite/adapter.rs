@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use crate::process::Finished;
 use crate::suite::formats::{Parsed, REPORT_CAP_BYTES};
-use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Status, Suite, TestId, shell};
+use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Status, Suite, TestId, narrow, shell};
 
 /// A command made ready to run.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ struct Draft<'a> {
     argv: Vec<String>,
     /// The line for `sh -c`, when it needs a shell.
     line: Option<String>,
+    /// A line for a shell that has to end well before the program starts.
+    before: Option<String>,
     /// Where it runs.
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
@@ -65,6 +67,7 @@ struct Draft<'a> {
 /// `runner_args` of the user stay as they are.
 pub fn prepare(suite: &Suite, selection: &Selection, top: &Path, reports_dir: &Path) -> Prepared {
     let mut draft = Draft::new(suite, selection, top, reports_dir);
+    draft.narrow();
     match suite.runner {
         Runner::Pytest => pytest::prepare(&mut draft),
         Runner::CargoTest => cargo::prepare(&mut draft),
@@ -140,6 +143,7 @@ impl<'a> Draft<'a> {
             reports_dir,
             argv: Vec::new(),
             line: None,
+            before: None,
             env: BTreeMap::new(),
             reports: Vec::new(),
             selected: false,
@@ -170,6 +174,45 @@ impl<'a> Draft<'a> {
         self.argv.clone_from(&last.argv);
         self.env.extend(last.env.iter().map(|(k, v)| (k.into(), v.into())));
         self.line = None;
+    }
+
+    /// For some of the tests a script of package.json runs without what they don't need.
+    fn narrow(&mut self) {
+        let runner = self.suite.runner;
+        let known = matches!(runner, Runner::NodeTest | Runner::Jest | Runner::Vitest | Runner::Mocha);
+        if self.wanted.is_none() || !known {
+            return;
+        }
+        let pieces = match &self.line {
+            None => narrow::narrowed(&self.argv, &self.cwd, runner),
+            Some(line) => shell::chain(line).filter(|pieces| pieces.len() == 1),
+        };
+        let Some((last, before)) = pieces.as_deref().and_then(<[String]>::split_last) else { return };
+        if self.line.is_none() {
+            self.reach_programs();
+            self.set("npm_lifecycle_event", "test");
+        }
+        let read = shell::read(last);
+        let [step] = &read.steps[..] else { return };
+        let takes_words = read.simple || read.globs && node::files(self).is_some();
+        if runner == Runner::NodeTest && takes_words && !last.contains("NODE_OPTIONS=") {
+            self.argv.clone_from(&step.argv);
+            self.env.extend(step.env.iter().map(|(k, v)| (k.into(), v.into())));
+            self.before = (!before.is_empty()).then(|| before.join(" && "));
+            self.line = None;
+        } else if self.line.is_none() {
+            self.line = Some(pieces.unwrap_or_default().join(" && "));
+        }
+    }
+
+    /// Puts the programs of `node_modules/.bin` in reach, as a package manager would.
+    fn reach_programs(&mut self) {
+        let folders = self.cwd.ancestors().map(|d| d.join("node_modules/.bin"));
+        let path = self.get("PATH").unwrap_or_default();
+        let all = folders.filter(|d| d.is_dir()).chain(std::env::split_paths(&path)).collect::<Vec<_>>();
+        if let Ok(path) = std::env::join_paths(all) {
+            self.set("PATH", path);
+        }
     }
 
     fn set(&mut self, name: &str, value: impl Into<OsString>) {
@@ -238,6 +281,9 @@ impl<'a> Draft<'a> {
             None => self.argv.into_iter().map(Into::into).collect(),
         };
         let mut argv = argv;
+        if let Some(before) = self.before {
+            argv.splice(0..0, ["sh", "-c", &format!("{before} && exec \"$@\""), "sh"].map(OsString::from));
+        }
         if let Some(program) = argv.first_mut() {
             let path = Path::new(&*program);
             // a relative path is relative to the folder of the command, not to ours

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::suite::Suite;
 
 pub use commands::runner_of;
-pub(in crate::suite) use commands::script_of;
+pub(in crate::suite) use commands::{is_on_path, script_of};
 
 /// Suites are looked for this many folders below the top: deeper ones are examples and vendored code.
 const DEPTH: usize = 4;

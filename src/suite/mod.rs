@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod detect;
 pub mod formats;
+mod narrow;
 pub mod protected;
 pub mod shell;
 

@@ -16,6 +16,8 @@ pub struct Line {
     pub steps: Vec<Step>,
     /// Nothing in it needs a shell but `&&`: no pipe, redirection, expansion or glob. Without this the words are a guess.
     pub simple: bool,
+    /// It is not simple because of patterns of files alone.
+    pub globs: bool,
 }
 
 /// Reads `line`. Never fails: what is not understood makes it not simple.
@@ -46,13 +48,41 @@ pub fn read(line: &str) -> Line {
                 reader.redirected = true;
             }
             _ => {
-                reader.simple &= !matches!(c, '$' | '`' | '*' | '?' | '[' | '{' | '~' | '!');
+                reader.simple &= !matches!(c, '$' | '`' | '{' | '~' | '!');
+                reader.globs |= matches!(c, '*' | '?' | '[');
                 reader.word.push(c);
             }
         }
     }
     reader.end_step();
-    Line { steps: reader.steps, simple: reader.simple }
+    let Reader { steps, simple, globs, .. } = reader;
+    Line { steps, simple: simple && !globs, globs: simple && globs }
+}
+
+/// The commands of `line` as they are written, when nothing but `&&` stands between them.
+pub fn chain(line: &str) -> Option<Vec<String>> {
+    let mut out = vec![String::new()];
+    let mut quote = None;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, '&') if chars.next_if_eq(&'&').is_some() => {
+                out.push(String::new());
+                continue;
+            }
+            (None, '&' | '|' | ';' | '\n' | '(' | ')' | '`' | '#') => return None,
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            _ => {}
+        }
+        let Some(piece) = out.last_mut() else { break };
+        piece.push(c);
+        if c == '\\' && quote != Some('\'') {
+            piece.extend(chars.next());
+        }
+    }
+    let out = out.into_iter().map(|piece| piece.trim().to_owned()).filter(|piece| !piece.is_empty());
+    quote.is_none().then(|| out.collect())
 }
 
 #[derive(Default)]
@@ -63,6 +93,7 @@ struct Reader {
     quoted: bool,
     redirected: bool,
     simple: bool,
+    globs: bool,
 }
 
 impl Reader {
@@ -161,6 +192,26 @@ mod tests {
     fn assignments_in_front_are_not_words() {
         let line = read("A=1 B=\"2 3\" env");
         assert_eq!(line.steps[0].env, [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2 3".to_owned())]);
+    }
+
+    #[test]
+    fn a_chain_is_cut_at_its_links_and_at_nothing_else() {
+        for (line, expected) in [
+            ("a && b -x 'c && d'", Some(vec!["a", "b -x 'c && d'"])),
+            (r#"a "b \" && c" && d"#, Some(vec![r#"a "b \" && c""#, "d"])),
+            (r"a \&& b", None),
+            ("a", Some(vec!["a"])),
+            ("", Some(vec![])),
+            ("a || b", None),
+            ("a; b", None),
+            ("a | b && c", None),
+            ("a && (b)", None),
+            ("a & b", None),
+            ("a 'b", None),
+        ] {
+            let expected = expected.map(|pieces| pieces.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(chain(line), expected, "{line}");
+        }
     }
 
     proptest::proptest! {

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use std::path::Path;
+use std::process::Command;
+
 use kaizen_ci::fixer::Ended;
 use kaizen_ci::fixer::mutate::Mutate;
+use kaizen_ci::fixer::mutate::edits::Project as Sources;
+use kaizen_ci::fixer::mutate::probe::{Change, arms, hits};
 use kaizen_ci::suite::Runner;
 
 use crate::case::{Bench, changes, pytest};
-use crate::project::Project;
+use crate::project::{Project, has};
 
 fn python(program: &str, tests: &str) -> Project {
     let project = Project::empty();
@@ -210,4 +215,45 @@ async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
     assert!(findings.notes.iter().any(|n| n.contains("coverage of red and green tests")), "{findings:#?}");
     assert!(findings.notes.iter().any(|n| n.contains("a build")), "{findings:#?}");
     assert!(bench.with(&candidates[0]).await.is_green());
+}
+
+const GO_RING: &str =
+    "package ring\n\nfunc Next(at, size int) int {\n\tif at == size {\n\t\treturn 0\n\t}\n\treturn at + 1\n}\n";
+const GO_RING_TEST: &str = "package ring\n\nimport \"testing\"\n\nfunc TestNext(t *testing.T) {\n\tif Next(2, 3) != 0 {\n\t\tt.Fatal(\"no ring\")\n\t}\n}\n";
+
+#[test]
+fn what_is_put_into_go_packages_builds_with_go_and_does_what_its_variable_says() {
+    if !has("go") {
+        return;
+    }
+    let project = Project::empty();
+    project.write("go.mod", "module example.org/ring\n\ngo 1.18\n");
+    project.write("ring.go", GO_RING);
+    project.write("ring_test.go", GO_RING_TEST);
+    let put = |changes: &[Change]| {
+        changes.iter().for_each(|c| project.write(std::str::from_utf8(&c.path).unwrap(), &c.text));
+    };
+    let passes = |variable: &str, value: &Path| {
+        let cache = project.tmp().join("go-cache");
+        let mut go: Command = project.command("go");
+        let go = go.args(["test", "-count=1", "./..."]).env("GOCACHE", cache).env(variable, value);
+        go.output().unwrap().status.success()
+    };
+    let path = b"ring.go".to_vec();
+    let sources = Sources::load(vec![(path.clone(), GO_RING.into())], |_| true);
+    let arm = |new: &str| {
+        let change = Change { path: path.clone(), text: GO_RING.replace("at == size", new) };
+        arms::Arm::of(&sources, &[change]).unwrap()
+    };
+    let (bad, good) = (arm("at == size+1"), arm("at+1 == size"));
+    put(&arms::compose(&sources, &[(1, &bad), (2, &good)]).changes);
+    let green: Vec<bool> = ["0", "1", "2"].iter().map(|n| passes(arms::VARIABLE, Path::new(n))).collect();
+    assert_eq!(green, [false, false, true], "the code as it was, an arm that is wrong too, an arm that is right");
+
+    let traced = hits::trace(&[(path, GO_RING.to_owned())]);
+    put(&traced.changes);
+    let written = project.tmp().join("hits");
+    assert!(!passes(hits::VARIABLE, &written));
+    let reached = traced.reached(&std::fs::read_to_string(&written).unwrap());
+    assert_eq!(reached["ring.go"], std::collections::BTreeSet::from([4, 7]));
 }

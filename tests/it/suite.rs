@@ -606,3 +606,60 @@ fn jest_vitest_and_mocha_give_exact_names_and_results() {
         assert_eq!(lines(&run), expected, "{runner:?} with NODE_OPTIONS of its own");
     }
 }
+
+#[test]
+fn for_some_tests_a_script_runs_without_its_linter_and_without_what_follows_and_only_their_files_are_loaded() {
+    if !has("node") || !has("npm") {
+        return;
+    }
+    let package = r#"{"scripts": {"pretest": "node build.js", "lint": "eslint .",
+        "test": "npm run lint && node --test t/*.test.js && node after.js"}}"#;
+    let place = Place::new(&[
+        ("package.json", package),
+        ("build.js", "require('fs').writeFileSync('built', 'yes')"),
+        ("after.js", "process.exit(3)"),
+        (
+            "t/a.test.js",
+            "const { test } = require('node:test');
+             const fs = require('fs');
+             test('built', () => { if (!fs.existsSync('built')) throw new Error('not built'); });
+             test('colours', () => { if (process.env.NO_COLOR || process.env.FORCE_COLOR) throw new Error('set'); });
+             test('red', () => { throw new Error('\\u001b[31mno\\u001b[0m'); });",
+        ),
+        ("t/b.test.js", "throw new Error('loaded')"),
+    ]);
+    let suite = place.detected();
+    assert_eq!((suite.runner, suite.command.display().as_str()), (Runner::NodeTest, "npm test"));
+    let ids = ["t/a.test.js > built", "t/a.test.js > colours", "t/a.test.js > red"];
+    let run = place.run(&suite, &only(&ids));
+    assert_eq!(
+        lines(&run),
+        ["t/a.test.js > built = passed", "t/a.test.js > colours = passed", "t/a.test.js > red = failed"]
+    );
+    assert!(message(&run, ids[2]).starts_with("Error: no\n"), "{}", message(&run, ids[2]));
+    assert!(!place.run(&suite, &Selection::All).is_green(), "everything is the user's own command");
+}
+
+#[test]
+fn what_a_command_checks_besides_its_tests_counts_for_whole_runs_only() {
+    if !has("node") {
+        return;
+    }
+    // as a threshold of coverage does, which a few tests can't reach
+    let place = Place::new(&[("package.json", r#"{"scripts": {"test": "mocha"}}"#)]);
+    let mocha = "#!/usr/bin/env node
+        const fs = require('fs');
+        const line = (l) => fs.appendFileSync(process.env.KAIZEN_MOCHA_REPORT, JSON.stringify(l) + '\\n');
+        line({ event: 'start', total: 1 });
+        line({ event: 'pass', file: process.cwd() + '/a.test.js', names: ['one'], kind: 'test' });
+        line({ event: 'end', stats: { passes: 1, failures: 0, pending: 0 } });
+        process.exitCode = 1;";
+    place.write("node_modules/.bin/mocha", mocha);
+    let program = place.top().join("node_modules/.bin/mocha");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let suite = place.detected();
+    let run = place.run(&suite, &only(&["a.test.js > one"]));
+    assert_eq!((lines(&run), run.contradictions), (vec!["a.test.js > one = passed".to_owned()], vec![]));
+    let all = place.run(&suite, &Selection::All);
+    assert!(!all.is_green() && all.red().iter().any(|id| id.0 == "(suite)"), "{:?}", lines(&all));
+}

@@ -13,7 +13,11 @@ struct World {
 
 impl World {
     fn rank(&self, id: &str, message: &str) -> Vec<Suspect> {
-        let suite = suite(Runner::Pytest);
+        self.rank_of(Runner::Pytest, id, message)
+    }
+
+    fn rank_of(&self, runner: Runner, id: &str, message: &str) -> Vec<Suspect> {
+        let suite = suite(runner);
         let paths: Vec<String> = self.files.iter().map(|(p, _)| (*p).to_string()).collect();
         let read = |path: &str| self.files.iter().find(|(p, _)| *p == path).map(|(_, t)| t.as_bytes().to_vec());
         let protected = Protected::new(&[]);
@@ -113,4 +117,57 @@ fn at_most_thirty_suspects_are_kept_and_none_twice() {
     assert!(found.len() <= MOST);
     let keys: BTreeSet<_> = found.iter().map(|s| (&s.file, &s.symbol)).collect();
     assert_eq!(keys.len(), found.len());
+}
+
+#[test]
+fn a_go_test_is_found_in_its_package_though_the_trace_shows_a_helper_of_another_file() {
+    let helper = "package human\n\nfunc (tl list) validate(t *T) {\n\tt.Errorf(\"no\")\n}\n";
+    let test = "package human\n\nfunc TestCommas(t *T) {\n\tlist{{\"0\", Comma(0)}}.validate(t)\n}\n";
+    let code = "package human\n\nfunc Comma(v int) string {\n\treturn \"\"\n}\n";
+    let world = World {
+        files: vec![
+            ("big.go", "package human\n\nfunc Big() {}\n"),
+            ("comma.go", code),
+            ("comma_test.go", test),
+            ("common_test.go", helper),
+            ("english/words.go", "package english\n\nfunc Comma() {}\n"),
+            ("english/words_test.go", "package english\n\nfunc TestPlural(t *T) { Comma() }\n"),
+        ],
+        changed: ChangedLines::default(),
+    };
+    let found = world.rank_of(Runner::Go, "example.org/human TestCommas", "common_test.go:4: no");
+    let first = |found: &[Suspect]| (found[0].file.clone(), found[0].symbol.clone());
+    assert_eq!(first(&found), ("comma.go".to_owned(), Some("Comma".to_owned())), "{found:?}");
+    let found = world.rank_of(Runner::Go, "example.org/human/english TestPlural/a_b", "no trace");
+    assert_eq!(first(&found), ("english/words.go".to_owned(), Some("Comma".to_owned())), "{found:?}");
+}
+
+#[test]
+fn the_file_that_is_called_as_the_tests_file_is_a_suspect_and_what_stands_near_the_failing_line_more_so() {
+    let far = "\n".repeat(40);
+    let test = format!(
+        "const c = require('../lib/c');\ntest('one', () => {{ c.far(); }});{far}test('two', () => {{\n  eq(c.near(), 1);\n}});\n"
+    );
+    let test: &'static str = Box::leak(test.into_boxed_str());
+    let code = "function far() {}\nfunction near() {}\nfunction other() {}\n";
+    let world = World {
+        files: vec![("lib/a.js", "function more() {}\n"), ("lib/cart.js", code), ("test/cart.test.js", test)],
+        changed: ChangedLines::default(),
+    };
+    let found = world.rank_of(Runner::Mocha, "test/cart.test.js > two", "    at x (test/cart.test.js:43:3)");
+    let place =
+        |symbol: Option<&str>| found.iter().position(|s| s.file == "lib/cart.js" && s.symbol.as_deref() == symbol);
+    assert!(place(Some("near")) < place(Some("far")) && place(Some("far")).is_some(), "{found:?}");
+    assert!(place(None).is_some() && !found.iter().any(|s| s.file == "lib/a.js"), "{found:?}");
+    for (path, about) in [
+        ("comma_test.go", "comma"),
+        ("test/test-comma.js", "comma"),
+        ("src/test/java/a/CommaTest.java", "comma"),
+        ("tests/test_comma_list.py", "commalist"),
+        ("src/comma-list.spec.ts", "commalist"),
+        ("TestComma.java", "comma"),
+        ("src/Testament.java", "testament"),
+    ] {
+        assert_eq!(subject(path), about, "{path}");
+    }
 }

@@ -59,7 +59,7 @@ fn exited_well(parsed: &mut Parsed, evidence: &Evidence<'_>) {
 
 fn exited_badly(parsed: &mut Parsed, evidence: &Evidence<'_>, code: i32) {
     let known = [BUILD, SUITE, CRASH].iter().any(|id| parsed.tests.keys().any(|t| t.0 == **id));
-    if known || (parsed.complete && parsed.any_failed()) {
+    if known || (parsed.complete && (parsed.any_failed() || all_wanted_passed(parsed, evidence))) {
         return;
     }
     let nothing = parsed.tests.is_empty() && parsed.unfinished.is_empty();
@@ -72,6 +72,14 @@ fn exited_badly(parsed: &mut Parsed, evidence: &Evidence<'_>, code: i32) {
     } else {
         crashed(parsed, evidence, &format!("exited with {code} before the runner came to its end"));
     }
+}
+
+/// Of a selection only its tests count: a threshold of coverage that some tests can't reach, or a linter behind them, is for
+/// whole runs.
+fn all_wanted_passed(parsed: &Parsed, evidence: &Evidence<'_>) -> bool {
+    let wanted = &evidence.prepared.wanted;
+    let passed = |id| parsed.tests.get(id).is_some_and(|r| r.status == Status::Passed);
+    !wanted.is_empty() && parsed.unfinished.is_empty() && wanted.iter().all(passed)
 }
 
 fn crashed(parsed: &mut Parsed, evidence: &Evidence<'_>, how: &str) {

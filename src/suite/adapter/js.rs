@@ -24,8 +24,6 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
         *line = line.replace("NODE_OPTIONS=", &format!("NODE_OPTIONS={escaped}\\ "));
     }
     draft.set("KAIZEN_JS_REPORTS", folder);
-    draft.set("NO_COLOR", "1");
-    draft.set("FORCE_COLOR", "0");
     select(draft);
 }
 
@@ -42,13 +40,8 @@ fn own_options(draft: &mut Draft<'_>) {
         return;
     }
     let Some(script) = script_of(&draft.cwd, "test").filter(|s| s.contains("NODE_OPTIONS=")) else { return };
-    let folders = draft.cwd.ancestors().map(|d| d.join("node_modules/.bin"));
-    let path = draft.get("PATH").unwrap_or_default();
-    let all = folders.filter(|d| d.is_dir()).chain(std::env::split_paths(&path)).collect::<Vec<_>>();
-    if let Ok(path) = std::env::join_paths(all) {
-        draft.set("PATH", path);
-        draft.line = Some(script);
-    }
+    draft.reach_programs();
+    draft.line = Some(script);
 }
 
 /// One pattern that the full names of the wanted tests match, and their files.
@@ -56,18 +49,21 @@ fn select(draft: &mut Draft<'_>) {
     let Some(wanted) = draft.wanted else { return };
     let mut patterns = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
+    let mut paths = std::collections::BTreeSet::new();
     for id in wanted {
         let Some((file, names)) = id.0.split_once(" > ") else { return };
         let names = names.rsplit_once(" #").filter(|(_, n)| n.parse::<u32>().is_ok()).map_or(names, |(head, _)| head);
         // the runners join names with a blank; a ` > ` may be a part of a name
         let parts: Vec<String> = names.split(" > ").map(regex::escape).collect();
         patterns.insert(parts.join("(?: > | )"));
-        files.insert(regex::escape(&draft.dir.join(file).to_string_lossy()));
+        let path = draft.dir.join(file).to_string_lossy().into_owned();
+        files.insert(regex::escape(&path));
+        paths.insert(path);
     }
     // JavaScript's expressions know no escapes such as `\#` or `\ ` in all modes, but take the bare character
     let pattern =
         patterns.into_iter().collect::<Vec<_>>().join("|").replace("\\#", "#").replace("\\&", "&").replace("\\~", "~");
-    let only = serde_json::json!({ "pattern": format!("^(?:{pattern})$"), "files": files });
+    let only = serde_json::json!({ "pattern": format!("^(?:{pattern})$"), "files": files, "paths": paths });
     let file = draft.helper("only.json", &only.to_string());
     draft.set("KAIZEN_JS_ONLY", file);
     draft.selected = true;

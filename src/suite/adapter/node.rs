@@ -1,8 +1,10 @@
 //! `node --test`: our reporter is loaded through NODE_OPTIONS beside the one that people read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Draft, Evidence, read_capped, unreadable};
+use crate::suite::TestId;
 use crate::suite::formats::{Parsed, node};
 
 const REPORTER: &str = include_str!("../plugins/node_reporter.mjs");
@@ -20,8 +22,6 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     let begun = draft.helper("node_begun.cjs", BEGUN);
     draft.append("NODE_OPTIONS", &format!("--require {}", option(&begun)));
     draft.set("KAIZEN_NODE_BEGUN", folder);
-    draft.set("NO_COLOR", "1");
-    draft.set("FORCE_COLOR", "0");
     select(draft);
 }
 
@@ -35,17 +35,23 @@ pub(super) fn option(path: &Path) -> String {
     }
 }
 
+/// The files of the wanted tests, when every one is known and there.
+pub(super) fn files(draft: &Draft<'_>) -> Option<BTreeSet<String>> {
+    let wanted = draft.wanted.filter(|_| draft.cwd == draft.dir)?;
+    let file = |id: &TestId| id.0.split(" > ").next().unwrap_or_default().to_owned();
+    let files: BTreeSet<String> = wanted.iter().map(file).collect();
+    files.iter().all(|f| draft.dir.join(f).is_file()).then_some(files)
+}
+
 /// `--test-name-pattern` for each name on the way to a wanted test (a test inside another runs only when the outer one
 /// runs), and for the full name, which newer versions of node match.
 fn select(draft: &mut Draft<'_>) {
     let Some(wanted) = draft.wanted else { return };
     let Some(at) = draft.argv.iter().position(|a| a == "--test").filter(|_| draft.line.is_none()) else { return };
-    let mut patterns = std::collections::BTreeSet::new();
-    let mut files = std::collections::BTreeSet::new();
+    let mut patterns = BTreeSet::new();
     for id in wanted {
-        let mut parts = id.0.split(" > ");
-        files.insert(parts.next().unwrap_or_default().to_owned());
-        let names: Vec<&str> = parts.map(|n| n.rsplit_once(" #").map_or(n, |(head, _)| head)).collect();
+        let names: Vec<&str> =
+            id.0.split(" > ").skip(1).map(|n| n.rsplit_once(" #").map_or(n, |(head, _)| head)).collect();
         if names.is_empty() {
             return; // a whole file
         }
@@ -54,13 +60,43 @@ fn select(draft: &mut Draft<'_>) {
         }
         patterns.insert(regex::escape(&names.join(" ")));
     }
-    let own_files = draft.argv[at + 1..].iter().all(|a| a.starts_with('-'));
-    if own_files && draft.cwd == draft.dir && files.iter().all(|f| draft.dir.join(f).is_file()) {
+    let first = at + 1 + operand(&draft.argv[at + 1..]);
+    if let Some(files) = files(draft).filter(|_| draft.argv[first..].iter().all(|a| !a.starts_with('-'))) {
+        draft.argv.truncate(first);
         draft.argv.extend(files.into_iter().map(|f| format!("./{f}")));
     }
     let patterns = patterns.into_iter().map(|p| format!("--test-name-pattern=^{p}$"));
     draft.argv.splice(at + 1..at + 1, patterns);
     draft.selected = true;
+}
+
+/// Options of node whose value is a word of its own.
+const WITH_VALUE: [&str; 16] = [
+    "--import",
+    "--require",
+    "-r",
+    "--loader",
+    "--experimental-loader",
+    "--conditions",
+    "-C",
+    "--env-file",
+    "--test-name-pattern",
+    "--test-skip-pattern",
+    "--test-reporter",
+    "--test-reporter-destination",
+    "--test-concurrency",
+    "--test-timeout",
+    "--test-shard",
+    "--input-type",
+];
+
+/// Where the first word is that is no option and no option's value: a file or a pattern of files.
+fn operand(words: &[String]) -> usize {
+    let mut at = 0;
+    while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
+        at += if WITH_VALUE.contains(&word.as_str()) { 2 } else { 1 };
+    }
+    at.min(words.len())
 }
 
 pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {

@@ -300,6 +300,11 @@ pub(super) fn small(path: &Path) -> Option<String> {
     std::fs::read(path).ok().map(|b| String::from_utf8_lossy(&b).into_owned())
 }
 
+/// Whether a program is on PATH.
+pub(in crate::suite) fn is_on_path(program: &str) -> bool {
+    on_path(program).is_some()
+}
+
 /// Where a program is on PATH.
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

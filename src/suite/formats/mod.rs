@@ -102,9 +102,10 @@ impl Parsed {
     }
 }
 
-/// The result of one test.
+/// The result of one test; its message loses its colours.
 pub fn result(status: Status, message: Option<String>) -> TestResult {
-    TestResult { status, scope: Scope::Test, duration_ms: None, message: message.map(cap), file: None }
+    let message = message.map(|m| cap(if m.contains('\u{1b}') { plain(&m) } else { m }));
+    TestResult { status, scope: Scope::Test, duration_ms: None, message, file: None }
 }
 
 fn badness(status: Status) -> u8 {

@@ -28,6 +28,12 @@ function without(args, names) {
   return out;
 }
 
+// words that are neither vitest's verb nor an option or what may be its value: they name files
+function operands(args) {
+  const verbs = ['run', 'watch', 'dev', 'related'];
+  return args.filter((a, i) => !a.startsWith('-') && !(i === 0 && verbs.includes(a)) && !args[i - 1]?.startsWith('-'));
+}
+
 function extend(tool, only) {
   const report = path.join(dir, `${tool}-${process.pid}.json`);
   let args = process.argv.slice(2);
@@ -36,12 +42,14 @@ function extend(tool, only) {
   if (tool === 'jest') {
     args = without(args, ['--outputFile']).filter((a) => !['--json', '--watch', '--watchAll', '--bail', '-b'].includes(a));
     args.push('--json', `--outputFile=${report}`, '--testLocationInResults', '--bail=0', '--watchAll=false');
-    if (only) args.push(`--testNamePattern=${only.pattern}`, '--passWithNoTests', ...(rest.length ? [] : only.files));
+    // a threshold of coverage is for all tests
+    if (only) args.push(`--testNamePattern=${only.pattern}`, '--passWithNoTests', '--coverage=false', ...(rest.length ? [] : only.files));
   } else if (tool === 'vitest') {
     if (['bench', 'list', 'init', 'typecheck'].includes(args[0])) return;
     args = without(args, ['--outputFile', '--bail']).filter((a) => a !== '--watch' && a !== '-w');
+    const all = operands(args).length === 0;
     args.push('--run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, '--bail=0');
-    if (only) args.push(`--testNamePattern=${only.pattern}`, '--passWithNoTests');
+    if (only) args.push(`--testNamePattern=${only.pattern}`, '--passWithNoTests', '--coverage.enabled=false', ...(all && !rest.length ? only.paths : []));
   } else {
     const own = path.join(__dirname, 'mocha_reporter.cjs');
     args = without(args, ['--reporter', '-R', '--reporter-option', '--reporter-options', '-O'])

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::arms::{Arm, Armed, VARIABLE, compose};
 use super::cold::{ColdProbe, is_unbuildable};
-use super::{Ask, Change, Coverage, Probe as _, Probed, hits};
+use super::{Ask, Change, Coverage, Probe as _, Probed, hits, v8};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
-use crate::suite::{LogFiles, Run, Selection, TestId};
+use crate::suite::{LogFiles, Run};
 use crate::words::End;
 
 /// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
@@ -124,13 +124,14 @@ impl ColdProbe {
         Ok(None)
     }
 
-    /// Which lines each red test and some green ones reach: one build, then the tests one by one while there is time.
+    /// Which lines each red test and some green ones reach: one build at most, then the tests one by one while there is
+    /// time.
     pub(super) async fn traced(&self) -> Result<Option<Coverage>> {
         let until = Instant::now() + self.coverage_limit;
-        let traced = hits::trace(&self.files);
+        let tracer = if self.can_batch { Tracer::Hits(hits::trace(&self.files)) } else { Tracer::Engine };
         let workspace = self.slots[0].lock().await;
         let written = SystemTime::now();
-        let mut coverage = Coverage { traceable: traced.traceable(), ..Coverage::default() };
+        let mut coverage = Coverage { traceable: tracer.traceable(), ..Coverage::default() };
         let roster = self.roster();
         let (reds, greens) = (roster.red.iter().take(MOST_RED), spread(&roster.green, MOST_GREEN));
         for number in reds.copied().chain(greens) {
@@ -138,18 +139,22 @@ impl ColdProbe {
                 break;
             }
             workspace.reset()?;
-            put_at(&workspace, &traced.changes, written)?;
-            let file = self.lab.scratch("hits")?.join("hits");
-            let env = BTreeMap::from([(hits::VARIABLE.into(), file.clone().into_os_string())]);
-            let only = Selection::Only(BTreeSet::from([TestId(roster.names[number].clone())]));
+            put_at(&workspace, tracer.changes(), written)?;
+            let place = self.lab.scratch("hits")?.join("hits");
+            let env = BTreeMap::from([(tracer.variable().into(), place.clone().into_os_string())]);
+            let only = self.only(&roster.names[number]);
             let limits = Limits { time: until.saturating_duration_since(Instant::now()).max(LEAST_RUN), ..self.limits };
             let run = self.lab.run_with(&workspace, &self.suite, &only, limits, &env, &self.cancel).await?;
-            let hits = std::fs::read_to_string(&file).unwrap_or_default();
-            if is_unbuildable(&run) {
+            let is_cut = run.end == End::TimedOut;
+            if self.can_batch && is_unbuildable(&run) && !is_cut {
                 // what was put in is in the way: better no coverage than a wrong one
                 return Ok(None);
             }
-            coverage.by_test.insert(number, traced.reached(&hits));
+            // of a run that was cut what it reached is true, but not all of it
+            let reached = tracer.reached(&place, &workspace.path, &mut coverage.traceable);
+            if !is_cut || !reached.is_empty() {
+                coverage.by_test.insert(number, reached);
+            }
         }
         workspace.reset()?;
         let knows_red = roster.red.iter().any(|n| coverage.by_test.get(n).is_some_and(|files| !files.is_empty()));
@@ -159,6 +164,59 @@ impl ColdProbe {
     async fn run_arm(&self, workspace: &Workspace, number: usize, limits: Limits) -> Result<Run> {
         let env = BTreeMap::from([(VARIABLE.into(), number.to_string().into())]);
         self.lab.run_with(workspace, &self.suite, &self.selection(true), limits, &env, &self.cancel).await
+    }
+}
+
+/// Lines by file.
+type Reached = BTreeMap<String, BTreeSet<usize>>;
+
+/// Who says which lines were reached.
+enum Tracer {
+    /// Calls that we put in.
+    Hits(hits::Traced),
+    /// The engine that runs JavaScript.
+    Engine,
+}
+
+impl Tracer {
+    fn changes(&self) -> &[Change] {
+        match self {
+            Self::Hits(traced) => &traced.changes,
+            Self::Engine => &[],
+        }
+    }
+
+    fn variable(&self) -> &'static str {
+        match self {
+            Self::Hits(_) => hits::VARIABLE,
+            Self::Engine => v8::VARIABLE,
+        }
+    }
+
+    fn traceable(&self) -> Reached {
+        match self {
+            Self::Hits(traced) => traced.traceable(),
+            Self::Engine => Reached::new(),
+        }
+    }
+
+    /// What a run reached, as it left it at `place`; an engine tells only now which lines it could have seen.
+    fn reached(&self, place: &Path, top: &Path, traceable: &mut Reached) -> Reached {
+        if let Self::Hits(traced) = self {
+            return traced.reached(&std::fs::read_to_string(place).unwrap_or_default());
+        }
+        let tops = [Some(top.to_path_buf()), top.canonicalize().ok()].into_iter().flatten();
+        let tops: Vec<String> = tops.map(|top| top.to_string_lossy().into_owned()).collect();
+        let mut reached = Reached::new();
+        for (file, scripts) in v8::by_file(&v8::reports(place), &tops) {
+            let Ok(text) = std::fs::read_to_string(top.join(&file)) else { continue };
+            let lines = v8::lines_of(&file, &text, &scripts);
+            traceable.entry(file.clone()).or_default().extend(lines.inside);
+            if !lines.executed.is_empty() {
+                reached.insert(file, lines.executed);
+            }
+        }
+        reached
     }
 }
 

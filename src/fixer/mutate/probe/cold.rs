@@ -48,7 +48,9 @@ pub struct ColdProbe {
     /// One run of the red tests in a workspace that was built before.
     warm: Duration,
     /// Some file is in a language whose build costs more than its tests, and whose functions can be switched.
-    can_batch: bool,
+    pub(super) can_batch: bool,
+    /// There is JavaScript, which tells of its coverage whoever runs it.
+    has_scripts: bool,
     /// Files that may be edited, in languages that coverage can be had of by building once.
     pub(super) files: Vec<(Vec<u8>, String)>,
     /// Coverage may take so long.
@@ -92,6 +94,7 @@ impl ColdProbe {
             red,
             warm: case.red.duration,
             can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
+            has_scripts: has_scripts(case)?,
             files: files(case)?,
             coverage_limit: case.time_left.mul_f64(COVERAGE_PART).min(MOST_COVERAGE),
             cancel: cancel.clone(),
@@ -122,6 +125,11 @@ impl ColdProbe {
 
     pub(super) fn selection(&self, only_red: bool) -> Selection {
         if only_red && !self.whole { Selection::Only(self.red.clone()) } else { Selection::All }
+    }
+
+    /// One test, or everything where nothing can be selected.
+    pub(super) fn only(&self, name: &str) -> Selection {
+        if self.whole { Selection::All } else { Selection::Only(BTreeSet::from([TestId(name.to_owned())])) }
     }
 
     pub(super) fn limits(&self, ask: Ask) -> Limits {
@@ -171,6 +179,20 @@ impl ColdProbe {
 /// The build, or a file, failed: no test has a result of its own.
 pub(super) fn is_unbuildable(run: &Run) -> bool {
     run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
+}
+
+/// There is a file in JavaScript or TypeScript that may be edited, and a runner that runs such files.
+fn has_scripts(case: &Case) -> Result<bool> {
+    let runs = matches!(
+        case.suite.runner,
+        Runner::NodeTest | Runner::Mocha | Runner::Jest | Runner::Vitest | Runner::Tap | Runner::Command
+    );
+    let is_script = |path: &[u8]| {
+        let language = std::str::from_utf8(path).ok().and_then(|name| Language::of(std::path::Path::new(name)));
+        matches!(language, Some(Language::JavaScript | Language::TypeScript | Language::Tsx))
+    };
+    let files = case.lab.store.files(&case.snapshot.tree)?;
+    Ok(runs && files.iter().any(|(path, _, _)| is_script(path) && case.protected.why(path).is_none()))
 }
 
 /// Files that may be edited, in languages whose statements can be traced.
@@ -225,7 +247,7 @@ impl Probe for ColdProbe {
 
     fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
         Box::pin(async {
-            if !self.can_batch || self.whole {
+            if self.whole && self.can_batch || !self.can_batch && !self.has_scripts {
                 return None;
             }
             self.traced().await.unwrap_or_else(|error| {

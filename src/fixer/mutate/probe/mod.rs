@@ -8,6 +8,7 @@ pub mod hits;
 pub mod node;
 pub mod python;
 pub mod server;
+pub mod v8;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

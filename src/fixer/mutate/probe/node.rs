@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cold::ColdProbe;
 use super::server::Server;
+use super::v8::{Functions, lines};
 use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience, sample};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
@@ -106,15 +107,9 @@ impl NodeProbe {
                 break;
             }
         }
-        if let Some(n) = self.roster.red.iter().find(|n| passed.contains(n)) {
-            return Err(Error::internal(format!("{} is not red in the warm runner", self.roster.names[*n])));
-        }
-        let missing = self.roster.green.iter().filter(|n| !passed.contains(n)).count();
-        if missing > 0 {
-            return Err(Error::internal(format!("{missing} green tests are red in the warm runner")));
-        }
+        self.roster = seen_alike(&self.roster, &passed)?;
         let ran = |n: &&usize| self.durations.contains_key(n) || !left.contains(n);
-        if self.roster.red.iter().any(|n| !ran(&n)) {
+        if !self.roster.red.iter().any(|n| ran(&n)) {
             return Err(Error::internal("a red test does not run in the warm runner"));
         }
         Ok(())
@@ -200,6 +195,25 @@ impl NodeProbe {
     }
 }
 
+/// Of the tests those with the same result in a warm runner; `passed`: there. What a test says that depends on the process
+/// that it is alone in is for whole runs to find out.
+///
+/// # Errors
+/// When too few are left for the warm runner to be worth something.
+fn seen_alike(roster: &Roster, passed: &BTreeSet<usize>) -> Result<Roster> {
+    let red: Vec<usize> = roster.red.iter().copied().filter(|n| !passed.contains(n)).collect();
+    let green: Vec<usize> = roster.green.iter().copied().filter(|n| passed.contains(n)).collect();
+    if red.is_empty() {
+        let name = roster.red.first().map_or("", |n| roster.names[*n].as_str());
+        return Err(Error::internal(format!("{name} is not red in the warm runner")));
+    }
+    let missing = roster.green.len() - green.len();
+    if missing * 2 > roster.green.len() {
+        return Err(Error::internal(format!("{missing} green tests are red in the warm runner")));
+    }
+    Ok(Roster { names: roster.names.clone(), red, green })
+}
+
 /// Without what stands for a run or a file that did not end well, when the tests that are to blame are known.
 fn tests_only(roster: Roster, is_test: impl Fn(&str) -> bool) -> Roster {
     let names = |numbers: &[usize]| numbers.iter().map(|n| roster.names[*n].clone()).collect::<Vec<_>>();
@@ -240,35 +254,6 @@ async fn plant(case: &Case, n: usize) -> Result<(Slot, String)> {
         None => Err(Error::internal(format!("node can't run the tests warm: {}", ready["error"]))),
     }
 }
-
-/// Lines (from 1) inside functions, and those of them that were executed, from a function's ranges in the order that V8
-/// gives them: outer ones first, inner ones overrule them. Offsets count UTF-16 units.
-fn lines(text: &str, functions: &[Vec<(usize, usize, u64)>]) -> (BTreeSet<usize>, BTreeSet<usize>) {
-    let mut starts = Vec::new();
-    let mut at = 0;
-    for line in text.split('\n') {
-        let blank = line.chars().take_while(|c| c.is_whitespace()).map(char::len_utf16).sum::<usize>();
-        let length = line.encode_utf16().count();
-        starts.push((blank < length).then_some(at + blank));
-        at += length + 1;
-    }
-    let (mut inside, mut executed) = (BTreeSet::new(), BTreeSet::new());
-    for (n, start) in starts.iter().enumerate() {
-        let Some(start) = start else { continue };
-        let covering = |f: &&Vec<(usize, usize, u64)>| f.first().is_some_and(|r| (r.0..r.1).contains(start));
-        // the innermost function decides
-        let inner = functions.iter().filter(covering).min_by_key(|f| f[0].1 - f[0].0);
-        let Some(ranges) = inner else { continue };
-        inside.insert(n + 1);
-        if ranges.iter().rfind(|r| (r.0..r.1).contains(start)).is_some_and(|r| r.2 > 0) {
-            executed.insert(n + 1);
-        }
-    }
-    (inside, executed)
-}
-
-/// Functions of a file with their ranges: start, end, how often.
-type Functions = Vec<Vec<(usize, usize, u64)>>;
 
 impl Probe for NodeProbe {
     fn roster(&self) -> &Roster {
@@ -373,6 +358,22 @@ impl Probe for NodeProbe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warm_runner_is_used_for_the_tests_that_it_sees_as_the_red_run_did() {
+        let roster =
+            Roster { names: (0..6).map(|n| n.to_string()).collect(), red: vec![0, 1], green: vec![2, 3, 4, 5] };
+        let alike = |passed: &[usize]| seen_alike(&roster, &passed.iter().copied().collect());
+        let kept = |passed: &[usize]| alike(passed).map(|roster| (roster.red, roster.green)).ok();
+        assert_eq!(kept(&[2, 3, 4, 5]), Some((vec![0, 1], vec![2, 3, 4, 5])));
+        assert_eq!(
+            kept(&[1, 2, 3, 5]),
+            Some((vec![0], vec![2, 3, 5])),
+            "one is odd, and one needs a process of its own"
+        );
+        assert!(alike(&[0, 1, 2, 3, 4, 5]).unwrap_err().to_string().contains("0 is not red"));
+        assert!(alike(&[2]).unwrap_err().to_string().contains("3 green tests are red"));
+    }
 
     #[test]
     fn ranges_become_lines_and_inner_ranges_overrule_outer_ones() {

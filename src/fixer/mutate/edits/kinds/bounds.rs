@@ -135,10 +135,25 @@ fn off_by_one(bench: &mut Bench<'_>, spot: &Spot<'_>) {
             return;
         }
     }
+    // `n - 1 > 0` is `n > 1` in more words, and the number's own edits say that
+    if beside_a_number(bench, spot.node) {
+        return;
+    }
     for (operator, amount, part) in [("+", "1", 1.0), ("-", "1", 1.0), ("-", "2", 0.08), ("+", "2", 0.08)] {
         let new = Piece::binary(bench.view.words(), &own, operator, &Piece::atom(amount));
         bench.replace(kind, spot.node, &new, fit * sure * part);
     }
+}
+
+/// One side of a comparison whose other side is a number that is written out.
+fn beside_a_number(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    use super::super::languages::OperatorClass::{Equality, Order};
+    let Some(parent) = node.parent().filter(|p| bench.view.role(*p) == Role::Binary) else { return false };
+    let compares = bench.view.operator(parent).is_some_and(|o| matches!(o.class, Order | Equality));
+    let binaries = bench.view.binaries(parent);
+    let [binary] = &binaries[..] else { return false };
+    let is_number = |side: Node<'_>| side.id() != node.id() && bench.view.of(side).bytes().all(|b| b.is_ascii_digit());
+    compares && [binary.left, binary.right].into_iter().any(is_number)
 }
 
 /// `range(n)`, `range(a, b)`, `range(a, b, c)`
