@@ -473,6 +473,22 @@ fn go_test_gives_exact_names_and_results() {
 }
 
 #[test]
+fn what_go_builds_stays_beside_the_reports_when_it_is_killed() {
+    if !has("go") {
+        return;
+    }
+    // a test binary lies where go builds it
+    let test = "package cart\nimport (\"os\"; \"strings\"; \"testing\")\nfunc TestPlace(t *testing.T) { if \
+                !strings.Contains(os.Args[0], \"reports \") { t.Fatal(os.Args[0]) } }\n";
+    let place = Place::new(&[
+        ("go.mod", "module example.com/shop\ngo 1.19\n"),
+        ("cart/cart.go", "package cart\n"),
+        ("cart/cart_test.go", test),
+    ]);
+    assert_eq!(lines(&place.run(&place.detected(), &Selection::All)), ["example.com/shop/cart TestPlace = passed"]);
+}
+
+#[test]
 fn nextest_gives_the_same_names_as_cargo_test() {
     if !has("cargo-nextest") {
         return;

@@ -8,6 +8,11 @@ use crate::suite::Scope;
 use crate::suite::formats::{BUILD, Parsed, go};
 
 pub(super) fn prepare(draft: &mut Draft<'_>) {
+    // go builds in a folder of its own below the temporary one, which stays there when it is killed
+    let builds = draft.reports_dir.join("go-builds");
+    if draft.get("GOTMPDIR").is_none() && std::fs::create_dir_all(&builds).is_ok() {
+        draft.set("GOTMPDIR", builds);
+    }
     let at = draft.argv.iter().position(|a| a == "test").filter(|_| draft.line.is_none());
     match at {
         Some(at) => {
