@@ -79,6 +79,7 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "target/release/kaizen-ci"))
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
+    args.bin = os.path.abspath(args.bin)
     rows = [one(args.bin) for _ in range(args.runs)]
     print("wall s   red run   reruns+base   judge's runs   beside them   candidates judged")
     for wall, red, again, judge, judged in rows:
