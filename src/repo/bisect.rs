@@ -89,7 +89,7 @@ impl Bisector {
     fn look_for_green(&self) -> Step {
         let end = self.marks.len();
         let red = self.newest_known_red(end);
-        let far = std::iter::successors(Some(red.max(1) * if red == 0 { 1 } else { 2 }), |at| Some(at * 2));
+        let far = std::iter::successors(Some((2 * red).max(1)), |at| Some(at * 2));
         let far = far.take_while(|at| at + 1 < end).chain([end.saturating_sub(1)]);
         let is_open = |at: &usize| *at > red && self.marks[*at].is_none();
         if let Some(at) = far.filter(|at| *at < end).find(is_open) {

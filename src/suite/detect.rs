@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::suite::Suite;
 
-pub use commands::runner_of;
-pub(in crate::suite) use commands::{is_on_path, script_of};
+pub(in crate::suite) use commands::script_of;
+pub use commands::{is_on_path, runner_of};
 
 /// Suites are looked for this many folders below the top: deeper ones are examples and vendored code.
 const DEPTH: usize = 4;

@@ -12,6 +12,7 @@ use crate::fixer::command::{self, ready};
 use crate::model::catalog::Tier;
 use crate::model::{Models, discover::Usable};
 use crate::process::End;
+use crate::suite::detect::is_on_path;
 
 /// Both.
 pub fn checks(context: &Context, config: &Config) -> Result<Vec<Check>> {
@@ -76,9 +77,4 @@ fn one_agent(context: &Context, config: &Config, agent: &Agent) -> Result<Check>
         end => Check::new(Level::Mind, "agent", format!("{}: {}", agent.name, crate::report::end_words(end)))
             .todo(format!("install it: {}", ready.install)),
     })
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::Result;
 use crate::judge::Docket;
 use crate::patch::Patch;
-use crate::repo::Store;
+use crate::repo::{Sha, Store};
 use crate::suite::protected::{Protected, Protection};
 
 /// Bytes of test files that are read at most: more than any suite whose literals a patch could hide among.
@@ -85,15 +85,16 @@ impl Surroundings {
     pub(super) fn look_back(&mut self, store: &Store, docket: &Docket, patch: &Patch) -> Result<bool> {
         let Some(head) = &docket.snapshot.parent else { return Ok(false) };
         let commits = store.repository.first_parents(head, MOST_COMMITS)?;
+        let trees: Vec<Sha> =
+            commits.iter().map(|commit| Ok(store.snapshot_of(&commit.sha)?.tree)).collect::<Result<_>>()?;
         for (path, change) in &patch.files {
             let Ok(name) = std::str::from_utf8(path) else { continue };
             let mut known: Vec<Vec<u8>> = change.old.iter().map(|old| old.bytes.clone()).collect();
-            for commit in &commits {
+            for tree in &trees {
                 if known.len() > MOST_VERSIONS {
                     break;
                 }
-                let tree = store.snapshot_of(&commit.sha)?.tree;
-                if let Some((_, bytes)) = store.read(&tree, path)?
+                if let Some((_, bytes)) = store.read(tree, path)?
                     && !known.contains(&bytes)
                 {
                     self.past.push((name.to_owned(), bytes.clone()));

@@ -1,6 +1,7 @@
 //! pytest: our report plug-in is loaded through the environment, so it works through make, tox-less scripts and npm too.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use super::{Draft, Evidence, read_capped, unreadable};
 use crate::process::End;
@@ -15,24 +16,29 @@ const NO_TESTS: i32 = 5;
 pub(super) fn prepare(draft: &mut Draft<'_>) {
     let plugin = draft.helper("kaizen_report.py", PLUGIN);
     let folder = draft.report_folder("pytest");
-    let helpers = plugin.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let mut path = OsString::from(&helpers);
-    if let Some(old) = draft.get("PYTHONPATH").filter(|p| !p.is_empty()) {
-        path.push(":");
-        path.push(old);
-    }
-    draft.set("PYTHONPATH", path);
-    // a line that sets PYTHONPATH itself would hide the plug-in
-    if let Some(line) = &mut draft.line {
-        let helpers = shell::quote(&helpers.to_string_lossy());
-        *line = line.replace("PYTHONPATH=", &format!("PYTHONPATH={helpers}:"));
-    }
+    reach_helpers(draft, &plugin);
     let cache = shell::quote(&format!("cache_dir={}", draft.reports_dir.join("cache").display()));
     draft.append("PYTEST_ADDOPTS", &format!("-p kaizen_report -o {cache}"));
     draft.set("KAIZEN_REPORT_DIR", folder);
     draft.set("KAIZEN_SUITE_DIR", draft.dir.canonicalize().unwrap_or_else(|_| draft.dir.clone()));
     python_defaults(draft);
     select(draft);
+}
+
+/// Puts the folder of `helper` first on Python's path.
+pub(super) fn reach_helpers(draft: &mut Draft<'_>, helper: &Path) {
+    let helpers = helper.parent().unwrap_or(helper);
+    let mut path = OsString::from(helpers);
+    if let Some(old) = draft.get("PYTHONPATH").filter(|p| !p.is_empty()) {
+        path.push(":");
+        path.push(old);
+    }
+    draft.set("PYTHONPATH", path);
+    // a line that sets PYTHONPATH itself would hide the helper
+    if let Some(line) = &mut draft.line {
+        let helpers = shell::quote(&helpers.to_string_lossy());
+        *line = line.replace("PYTHONPATH=", &format!("PYTHONPATH={helpers}:"));
+    }
 }
 
 /// The same hashes every time; no byte code in the tree, because a stale one hides a change within the same second.

@@ -1,27 +1,16 @@
 //! unittest: a stand-in for `python -m unittest` that writes a report.
 
-use std::ffi::OsString;
-
 use super::{Draft, Evidence, plain, pytest, read_capped, unreadable};
 use crate::suite::formats::{Parsed, unittest};
-use crate::suite::shell;
 
 const STAND_IN: &str = include_str!("../plugins/kaizen_unittest.py");
 
 pub(super) fn prepare(draft: &mut Draft<'_>) {
     let module = draft.helper("kaizen_unittest.py", STAND_IN);
     let folder = draft.report_folder("unittest");
-    let helpers = module.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let mut path = OsString::from(&helpers);
-    if let Some(old) = draft.get("PYTHONPATH").filter(|p| !p.is_empty()) {
-        path.push(":");
-        path.push(old);
-    }
-    draft.set("PYTHONPATH", path);
+    pytest::reach_helpers(draft, &module);
     if let Some(line) = &mut draft.line {
-        let helpers = shell::quote(&helpers.to_string_lossy());
-        *line =
-            line.replace("PYTHONPATH=", &format!("PYTHONPATH={helpers}:")).replace("-m unittest", "-m kaizen_unittest");
+        *line = line.replace("-m unittest", "-m kaizen_unittest");
     }
     if let Some(at) = draft.argv.windows(2).position(|w| w[0] == "-m" && w[1] == "unittest") {
         draft.argv[at + 1] = "kaizen_unittest".into();

@@ -301,7 +301,7 @@ pub(super) fn small(path: &Path) -> Option<String> {
 }
 
 /// Whether a program is on PATH.
-pub(in crate::suite) fn is_on_path(program: &str) -> bool {
+pub fn is_on_path(program: &str) -> bool {
     on_path(program).is_some()
 }
 

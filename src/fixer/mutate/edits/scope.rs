@@ -628,48 +628,21 @@ fn shape_of_call(name: &str) -> u16 {
         "dict" | "defaultdict" | "Counter" | "entries" => shape::MAP,
         "any" | "all" | "isinstance" | "bool" | "is_empty" | "isEmpty" | "contains" | "includes" | "has"
         | "startswith" | "endswith" | "some" | "every" | "startsWith" | "endsWith" | "starts_with" | "ends_with"
-        | "is_some" | "is_none" | "equals" | "containsKey" | "contains_key" | "isdigit" | "HasPrefix" => shape::BOOL,
+        | "is_some" | "is_none" | "equals" | "containsKey" | "contains_key" | "isdigit" | "HasPrefix" | "HasSuffix"
+        | "__eq__" | "__ne__" | "__lt__" | "__le__" | "__gt__" | "__ge__" | "__contains__" | "__bool__" | "hasattr"
+        | "callable" | "issubclass" | "issubset" | "issuperset" | "isdisjoint" | "exists" | "isfile" | "isdir"
+        | "isalpha" | "isalnum" | "isspace" | "isupper" | "islower" | "matches" | "Contains" | "Equal"
+        | "equalsIgnoreCase" => shape::BOOL,
         "get" | "find" | "first" | "last" | "next" | "checked_sub" | "checked_add" => shape::NULLABLE,
         _ if asks(name) => shape::BOOL,
         _ => 0,
     }
 }
 
-/// Is the function's name a question: `isOpen`, `has_key`, `__eq__`?
+/// Does the function's name begin like a question: `isOpen`, `has_key`?
 fn asks(name: &str) -> bool {
     let after = |word: &str| name.strip_prefix(word).and_then(|rest| rest.chars().next());
-    matches!(
-        name,
-        "__eq__"
-            | "__ne__"
-            | "__lt__"
-            | "__le__"
-            | "__gt__"
-            | "__ge__"
-            | "__contains__"
-            | "__bool__"
-            | "hasattr"
-            | "callable"
-            | "issubclass"
-            | "issubset"
-            | "issuperset"
-            | "isdisjoint"
-            | "exists"
-            | "isfile"
-            | "isdir"
-            | "isalpha"
-            | "isalnum"
-            | "isspace"
-            | "isupper"
-            | "islower"
-            | "isNaN"
-            | "matches"
-            | "hasOwnProperty"
-            | "HasSuffix"
-            | "Contains"
-            | "Equal"
-            | "equalsIgnoreCase"
-    ) || ["is", "has", "can", "should", "Is", "Has", "Can"]
+    ["is", "has", "can", "should", "Is", "Has", "Can"]
         .iter()
         .any(|word| after(word).is_some_and(|c| c == '_' || c.is_ascii_uppercase()))
 }

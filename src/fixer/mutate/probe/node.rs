@@ -53,6 +53,8 @@ pub struct NodeProbe {
     files: Vec<String>,
     /// Duration of each test without a patch; a test that hangs has none.
     durations: BTreeMap<usize, f64>,
+    /// Red tests that are run before the others.
+    sampled: Vec<usize>,
     version: String,
 }
 
@@ -63,6 +65,23 @@ struct Seen {
     current: Option<usize>,
     coverage: Value,
     error: Option<String>,
+}
+
+impl Seen {
+    fn is_good(&self, test: usize) -> bool {
+        self.results.get(&test).is_some_and(|result| result.0)
+    }
+
+    /// Of a run of the tests `red`, or of some of them.
+    fn of_red(self, red: &[usize]) -> Probed {
+        Probed {
+            still_red: red.iter().copied().filter(|n| !self.is_good(*n)).collect(),
+            timed_out: self.end == "timeout",
+            unbuildable: self.results.is_empty() && self.end == "done",
+            message: self.results.values().find_map(|result| result.2.clone()).or(self.error),
+            ..Probed::default()
+        }
+    }
 }
 
 impl NodeProbe {
@@ -84,7 +103,8 @@ impl NodeProbe {
         let slots = planted.into_iter().map(|p| Mutex::new(p.0)).collect();
         let lab = Arc::clone(&case.lab);
         let files = files.into_iter().collect();
-        let mut probe = Self { lab, slots, cold, roster, numbers, files, durations: BTreeMap::new(), version };
+        let mut probe =
+            Self { lab, slots, cold, roster, numbers, files, durations: BTreeMap::new(), sampled: Vec::new(), version };
         probe.settle().await?;
         Ok(probe)
     }
@@ -112,6 +132,7 @@ impl NodeProbe {
         if !self.roster.red.iter().any(|n| ran(&n)) {
             return Err(Error::internal("a red test does not run in the warm runner"));
         }
+        self.sampled = sample(&self.roster.names, &self.roster.red, &self.durations, LITTLE_RED_MS);
         Ok(())
     }
 
@@ -162,33 +183,18 @@ impl NodeProbe {
 
     async fn try_red(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
         let red = &self.roster.red;
-        let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
-        if !sampled.is_empty() {
-            let seen = self.run(slot, changes, &sampled, self.cpu(ask, &sampled), false, false).await?;
-            if seen.results.len() < sampled.len() || !seen.results.values().all(|result| result.0) {
-                return Ok(Probed {
-                    still_red: red.iter().copied().filter(|n| !seen.results.get(n).is_some_and(|r| r.0)).collect(),
-                    timed_out: seen.end == "timeout",
-                    unbuildable: seen.results.is_empty() && seen.end == "done",
-                    message: seen.results.values().find_map(|r| r.2.clone()).or(seen.error),
-                    ..Probed::default()
-                });
+        if !self.sampled.is_empty() {
+            let seen = self.run(slot, changes, &self.sampled, self.cpu(ask, &self.sampled), false, false).await?;
+            if !self.sampled.iter().all(|n| seen.is_good(*n)) {
+                return Ok(seen.of_red(red));
             }
         }
         let seen = self.run(slot, changes, red, self.cpu(ask, red), false, false).await?;
-        let good = |n: &usize| seen.results.get(n).is_some_and(|r| r.0);
-        let mut probed = Probed {
-            still_red: red.iter().copied().filter(|n| !good(n)).collect(),
-            timed_out: seen.end == "timeout",
-            unbuildable: seen.results.is_empty() && seen.end == "done",
-            message: seen.results.values().find_map(|r| r.2.clone()).or(seen.error),
-            ..Probed::default()
-        };
+        let mut probed = seen.of_red(red);
         if probed.still_red.is_empty() && !probed.timed_out {
             let green = &self.roster.green;
             let seen = self.run(slot, changes, green, self.cpu(Ask::Patient, green), true, false).await?;
-            let bad = |n: &&usize| !seen.results.get(n).is_some_and(|r| r.0);
-            probed.broke = green.iter().filter(bad).copied().collect();
+            probed.broke = green.iter().copied().filter(|n| !seen.is_good(*n)).collect();
             probed.timed_out = seen.end == "timeout";
         }
         Ok(probed)

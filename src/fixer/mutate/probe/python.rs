@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -59,10 +58,10 @@ pub struct PythonProbe {
     /// Duration of each test without a patch; tests that were cut have none.
     durations: BTreeMap<usize, f64>,
     typical_ms: f64,
-    /// It is known which green tests pass here.
-    vetted: AtomicBool,
-    /// Green tests that don't pass here.
-    odd: StdMutex<BTreeSet<usize>>,
+    /// Red tests that are run before the others.
+    sampled: Vec<usize>,
+    /// Green tests that don't pass here, once that is known.
+    odd: OnceLock<BTreeSet<usize>>,
     /// Candidates may be swapped into a loaded project.
     hot: bool,
     /// Files that can't be imported: they are red as a whole, and only a clean start tells.
@@ -115,8 +114,8 @@ impl PythonProbe {
             roster: Roster { names, ..Roster::default() },
             durations: BTreeMap::new(),
             typical_ms: 0.0,
-            vetted: AtomicBool::new(true),
-            odd: StdMutex::default(),
+            sampled: Vec::new(),
+            odd: OnceLock::new(),
             hot,
             broken: broken.into_iter().map(|(id, _)| id).collect(),
             lines: lines.into_iter().map(|(file, (inside, _))| (file, inside)).collect(),
@@ -147,12 +146,11 @@ impl PythonProbe {
         if !whole && (known.len() < red.len() || green.len() < passed.len()) {
             return Err(Error::internal("the warm runner collects other tests than the suite"));
         }
-        let told = |n: &usize| -> Option<f64> {
-            let id = TestId(self.roster.names[*n].clone());
-            case.red.tests.get(&id).and_then(|result| result.duration_ms).map(|ms| ms as f64)
+        let told = |(n, name): (usize, &String)| {
+            let result = case.red.tests.get(&TestId(name.clone()))?;
+            Some((n, result.duration_ms? as f64))
         };
-        let told: BTreeMap<usize, f64> =
-            (0..self.roster.names.len()).filter_map(|n| told(&n).map(|ms| (n, ms))).collect();
+        let told: BTreeMap<usize, f64> = self.roster.names.iter().enumerate().filter_map(told).collect();
         let at_once = whole || case.red.duration <= QUICK_SUITE;
         let all: Vec<usize> = (0..self.roster.names.len()).collect();
         let seen = self.baseline(if at_once { all.clone() } else { known.clone() }, &told).await?;
@@ -166,13 +164,16 @@ impl PythonProbe {
         if self.roster.red.is_empty() {
             return Err(Error::internal("nothing is red in the warm runner"));
         }
-        // what passes outside and not here says nothing here
-        self.vetted = AtomicBool::new(at_once);
+        if at_once {
+            // what passes outside and not here says nothing here: it is left out already
+            self.odd = OnceLock::from(BTreeSet::new());
+        }
         self.durations = told;
         self.durations.extend(seen.iter().map(|(n, (_, ms))| (*n, *ms)));
         let mut sorted: Vec<f64> = self.durations.values().copied().collect();
         sorted.sort_by(f64::total_cmp);
         self.typical_ms = sorted.get(sorted.len() * 3 / 4).copied().unwrap_or(1.0);
+        self.sampled = sample(&self.roster.names, &self.roster.red, &self.durations, LITTLE_RED_MS);
         Ok(())
     }
 
@@ -244,7 +245,7 @@ impl PythonProbe {
     async fn try_known(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
         let answer = self.ask_known(slot, changes, ask).await?;
         let probed = self.read(&answer, ask);
-        if self.vetted.load(Ordering::Acquire) || !probed.still_red.is_empty() || probed.broke.is_empty() {
+        if self.odd.get().is_some() || !probed.still_red.is_empty() || probed.broke.is_empty() {
             return Ok(probed);
         }
         let failed: Vec<usize> = results(&answer)
@@ -267,16 +268,14 @@ impl PythonProbe {
             return Ok(false);
         }
         let seen = self.baseline(self.roster.green.clone(), &self.durations).await?;
-        let odd = self.roster.green.iter().copied().filter(|n| !passing(&seen, n));
-        self.odd.lock().unwrap_or_else(PoisonError::into_inner).extend(odd);
-        self.vetted.store(true, Ordering::Release);
+        self.odd.get_or_init(|| self.roster.green.iter().copied().filter(|n| !passing(&seen, n)).collect());
         Ok(true)
     }
 
     /// Green tests that say something here.
     fn green(&self) -> Vec<usize> {
-        let odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
-        self.roster.green.iter().filter(|n| !odd.contains(n)).copied().collect()
+        let is_odd = |n: &usize| self.odd.get().is_some_and(|odd| odd.contains(n));
+        self.roster.green.iter().copied().filter(|n| !is_odd(n)).collect()
     }
 
     /// At most so many green tests that take about `most` all together, none of them much of it, in the suite's order; the
@@ -311,9 +310,8 @@ impl PythonProbe {
                 (vec![self.stage(ask, &all, false)], false)
             }
             Ask::Quick | Ask::Patient => {
-                let sampled = sample(&self.roster.names, red, &self.durations, LITTLE_RED_MS);
-                let rest: Vec<usize> = red.iter().filter(|n| !sampled.contains(n)).copied().collect();
-                let first = (!sampled.is_empty()).then(|| self.stage(ask, &sampled, false));
+                let rest: Vec<usize> = red.iter().filter(|n| !self.sampled.contains(n)).copied().collect();
+                let first = (!self.sampled.is_empty()).then(|| self.stage(ask, &self.sampled, false));
                 let stages = [self.stage(ask, &rest, first.is_some()), self.stage(ask, &green, true)];
                 (first.into_iter().chain(stages).collect(), self.hot)
             }

@@ -58,7 +58,7 @@ pub struct Lines {
 pub fn scripts(report: &str, tops: &[String]) -> Vec<(String, Script)> {
     let Ok(report) = serde_json::from_str::<Report>(report) else { return Vec::new() };
     let own = |script: Script| {
-        let path = percent_decoded(script.url.strip_prefix("file://")?);
+        let path = path_of(&script.url)?;
         let below = tops.iter().find_map(|top| path.strip_prefix(top.as_str())?.strip_prefix('/'))?.to_owned();
         (!format!("/{below}").contains("/node_modules/")).then_some((below, script))
     };
@@ -165,17 +165,10 @@ pub fn by_file(reports: &[String], tops: &[String]) -> BTreeMap<String, Vec<Scri
     out
 }
 
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let code = (*byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let decoded = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        out.push(decoded.unwrap_or(*byte));
-        at += if decoded.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// The path of a script that is a file.
+fn path_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "file")?;
+    Some(url.to_file_path().ok()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
