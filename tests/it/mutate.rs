@@ -217,6 +217,108 @@ async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
     assert!(bench.with(&candidates[0]).await.is_green());
 }
 
+const RUST_KEEP: &str = "\
+pub fn keep(values: &[i32], least: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    for value in values {
+        if *value < least {
+            found.push(*value);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keep;
+
+    #[test]
+    fn one() {
+        assert_eq!(keep(&[5, 1], 3), [5]);
+    }
+
+    #[test]
+    fn none() {
+        assert_eq!(keep(&[], 3), []);
+    }
+}
+";
+
+const GO_KEEP: &str = "\
+package keep
+
+func Keep(values []int, least int) []int {
+	found := []int{}
+	for _, value := range values {
+		if value < least {
+			found = append(found, value)
+		}
+	}
+	return found
+}
+";
+const GO_KEEP_TEST: &str = "\
+package keep
+
+import (
+	\"fmt\"
+	\"testing\"
+)
+
+func TestOne(t *testing.T) {
+	if got := Keep([]int{5, 1}, 3); fmt.Sprint(got) != \"[5]\" {
+		t.Errorf(\"got %v\", got)
+	}
+}
+";
+
+/// Heals a slip that the tests tell from nothing near it; what was there before decides, by what variants of tests do.
+async fn what_was_before_decides(
+    files: &[(&str, &str)],
+    program: &str,
+    slip: &str,
+    goods: &[&str],
+    suite: (&str, Runner),
+) {
+    for good in goods {
+        let project = Project::empty();
+        for (path, text) in files {
+            project.write(path, &if *path == program { text.replace(slip, good) } else { (*text).to_owned() });
+        }
+        project.commit("Good");
+        let green = project.git(&["rev-parse", "HEAD"]);
+        let broken = files.iter().find(|(path, _)| *path == program).unwrap().1;
+        project.write(program, broken);
+        project.commit("A slip");
+        let mut bench = Bench::new(&project, crate::case::suite(suite.0, suite.1), Some(green.trim())).await;
+        bench.case.time_left = Duration::from_secs(120);
+        let (candidates, findings) = bench.propose(&Mutate).await;
+        assert!(findings.notes.iter().any(|n| n.contains("last green commit")), "{findings:#?}");
+        assert!(changes(&candidates[0]).iter().any(|line| line.contains(good)), "{findings:#?}");
+        assert!(candidates[0].disagreement.is_none(), "{findings:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn green_candidates_in_rust_are_compared_by_what_variants_of_the_tests_do() {
+    let manifest = "[package]\nname = \"keep\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n";
+    let files = [("Cargo.toml", manifest), (".gitignore", "target\nCargo.lock\n"), ("src/lib.rs", RUST_KEEP)];
+    let suite = ("cargo test --offline", Runner::CargoTest);
+    what_was_before_decides(&files, "src/lib.rs", "*value < least", &["*value > least", "*value >= least"], suite)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn green_candidates_in_go_are_compared_by_what_variants_of_the_tests_do() {
+    if !has("go") {
+        return;
+    }
+    let manifest = "module example.org/keep\n\ngo 1.18\n";
+    let files = [("go.mod", manifest), ("keep.go", GO_KEEP), ("keep_test.go", GO_KEEP_TEST)];
+    let suite = ("go test ./...", Runner::Go);
+    what_was_before_decides(&files, "keep.go", "value < least", &["value > least", "value >= least"], suite).await;
+}
+
 const GO_RING: &str =
     "package ring\n\nfunc Next(at, size int) int {\n\tif at == size {\n\t\treturn 0\n\t}\n\treturn at + 1\n}\n";
 const GO_RING_TEST: &str = "package ring\n\nimport \"testing\"\n\nfunc TestNext(t *testing.T) {\n\tif Next(2, 3) != 0 {\n\t\tt.Fatal(\"no ring\")\n\t}\n}\n";

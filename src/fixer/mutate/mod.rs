@@ -43,9 +43,6 @@ const MOST_FILES: usize = 400;
 /// After it was cancelled, the search has this long to say what it found.
 const LAST_WORDS: Duration = Duration::from_millis(800);
 
-/// Comparing green candidates takes about this long, and starting the judge's workspace.
-const CHOOSING: Duration = Duration::from_secs(3);
-
 /// The judge runs the suite about so many times before it lets a patch pass.
 const JUDGE_RUNS: u32 = 4;
 
@@ -53,8 +50,8 @@ const JUDGE_RUNS: u32 = 4;
 const RESERVE_PART: f64 = 0.3;
 
 /// How much of `left` is kept for choosing and judging, so that what the search found last still counts.
-fn reserve(left: Duration, red_run: Duration) -> Duration {
-    (CHOOSING + red_run * JUDGE_RUNS).min(left.mul_f64(RESERVE_PART))
+fn reserve(left: Duration, choosing: Duration, red_run: Duration) -> Duration {
+    (choosing + red_run * JUDGE_RUNS).min(left.mul_f64(RESERVE_PART))
 }
 
 impl Fixer for Mutate {
@@ -98,7 +95,7 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let history = History::of(case, &project)?;
     let found_places = localise(case, &project, coverage.as_ref(), &history, probe.roster().red.as_slice());
     notes.extend(looked_at(&found_places, coverage.is_some()));
-    let kept = reserve(case.time_left, case.red.duration);
+    let kept = reserve(case.time_left, probe.choosing(), case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let queue = Queue::new(found_places).of_a_build(is_build(case));
     let search = Search::new(desk, &project, probe.as_ref(), queue, limit);
@@ -300,32 +297,14 @@ async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>
         let list = greens.iter().map(|g| plain(g, Vec::new())).collect();
         return (Rivals { list, own: 0, before: None }, Vec::new());
     }
-    let inputs = probe.inputs(&greens[0].changes, case.seed).await;
-    let ask = |(at, green): (usize, &Green)| {
-        let (inputs, changes) = (&inputs, green.changes.clone());
-        async move { probe.behaviour(at % probe.slots(), &changes, inputs).await }
-    };
-    let mut answers = Vec::new();
-    for chunk in greens.iter().enumerate().collect::<Vec<_>>().chunks(probe.slots()) {
-        answers.extend(futures::future::join_all(chunk.iter().copied().map(ask)).await);
-    }
-    let mut asked = vec![String::new(); inputs.calls.len()];
-    let mut list = Vec::new();
-    for (green, answers) in greens.iter().zip(answers) {
-        for (at, answer) in answers.iter().enumerate() {
-            if let Some((text, _)) = answer {
-                asked[at].clone_from(text);
-            }
-        }
-        list.push(plain(green, answers.into_iter().map(|a| a.map(|a| a.1)).collect()));
-    }
-    let before = if history.before.is_empty() || inputs.calls.is_empty() {
-        None
-    } else {
-        let answers = probe.behaviour(0, &history.before, &inputs).await;
-        Some(answers.into_iter().map(|a| a.map(|a| a.1)).collect())
-    };
-    (Rivals { list, own: inputs.own, before }, asked)
+    let mut asked: Vec<Vec<Change>> = greens.iter().map(|green| green.changes.clone()).collect();
+    let has_before = !history.before.is_empty();
+    asked.extend(has_before.then(|| history.before.clone()));
+    let compared = probe.compare(project, &asked, case.seed).await;
+    let mut answers = compared.answers.into_iter();
+    let list = greens.iter().map(|green| plain(green, answers.next().unwrap_or_default())).collect();
+    let before = answers.next().filter(|_| has_before && !compared.asked.is_empty());
+    (Rivals { list, own: compared.own, before }, compared.asked)
 }
 
 fn patch_of(case: &Case, project: &Project, changes: &[Change]) -> Patch {
@@ -348,8 +327,8 @@ mod tests {
     #[test]
     fn time_for_the_judge_is_kept_but_never_more_than_a_part() {
         let s = Duration::from_secs;
-        assert_eq!(reserve(s(60), s(1)), s(7));
-        assert_eq!(reserve(s(60), s(30)), s(18));
-        assert_eq!(reserve(s(0), s(30)), s(0));
+        assert_eq!(reserve(s(60), s(3), s(1)), s(7));
+        assert_eq!(reserve(s(60), s(3), s(30)), s(18));
+        assert_eq!(reserve(s(0), s(3), s(30)), s(0));
     }
 }

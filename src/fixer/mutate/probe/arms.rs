@@ -28,6 +28,8 @@ pub struct Arm {
     body: Range<usize>,
     /// The body that the candidate gives it.
     text: String,
+    /// The function's name.
+    pub function: String,
 }
 
 /// Where an arm is in the composed text: lines from 1, both included.
@@ -59,7 +61,8 @@ impl Arm {
             return None;
         }
         let text = new.get(body.start..body.end + new_end - old_end)?.to_owned();
-        Some(Self { path: change.path.clone(), language: source.language, body, text })
+        let function = function.child_by_field_name("name").map_or("", |name| &old[name.byte_range()]).to_owned();
+        Some(Self { path: change.path.clone(), language: source.language, body, text, function })
     }
 }
 
@@ -223,30 +226,56 @@ static PLACE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:\s*--> |vet: )?(?:\./)?([^\s:]+\.(?:rs|go)):(\d+)(?::\d+)?").unwrap()
 });
 
+/// Where a compiler's error points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ErrorPlace {
+    /// As the compiler names it.
+    file: String,
+    /// From 1.
+    pub line: usize,
+    /// What we put in is missing: no candidate's fault.
+    is_ours: bool,
+}
+
+impl ErrorPlace {
+    /// It is in the file at `path`.
+    pub fn is_in(&self, path: &[u8]) -> bool {
+        is_same(path, &self.file)
+    }
+}
+
+/// The first place of each error in what a compiler printed.
+pub(super) fn error_places(log: &str) -> Vec<ErrorPlace> {
+    let mut places = Vec::new();
+    let mut is_error = false;
+    for line in log.lines() {
+        if line.starts_with("error") || line.starts_with("warning") {
+            is_error = line.starts_with("error");
+            continue;
+        }
+        let Some(found) = PLACE.captures(line) else { continue };
+        let is_rust = found[1].ends_with(".rs");
+        if is_rust && !std::mem::take(&mut is_error) {
+            continue;
+        }
+        let Ok(number) = found[2].parse::<usize>() else { continue };
+        places.push(ErrorPlace { file: found[1].to_owned(), line: number, is_ours: line.contains("kaizenArm") });
+    }
+    places
+}
+
 impl Armed {
     /// The arms that a compiler's errors point to, by the first place of each error. Empty: none can be blamed.
     pub fn blamed(&self, log: &str) -> BTreeSet<usize> {
-        let mut blamed = BTreeSet::new();
-        let mut is_error = false;
-        for line in log.lines() {
-            if line.starts_with("error") || line.starts_with("warning") {
-                is_error = line.starts_with("error");
-                continue;
-            }
-            let Some(found) = PLACE.captures(line) else { continue };
-            // what we put in is missing: no candidate's fault
-            if line.contains("kaizenArm") {
-                return BTreeSet::new();
-            }
-            let is_rust = found[1].ends_with(".rs");
-            if is_rust && !std::mem::take(&mut is_error) {
-                continue;
-            }
-            let Ok(number) = found[2].parse::<usize>() else { continue };
-            let here = |span: &&Span| is_same(&span.path, &found[1]) && (span.lines.0..=span.lines.1).contains(&number);
-            blamed.extend(self.spans.iter().filter(here).map(|span| span.number));
+        let places = error_places(log);
+        if places.iter().any(|place| place.is_ours) {
+            return BTreeSet::new();
         }
-        blamed
+        let is_blamed = |span: &&Span| {
+            let lines = span.lines.0..=span.lines.1;
+            places.iter().any(|place| place.is_in(&span.path) && lines.contains(&place.line))
+        };
+        self.spans.iter().filter(is_blamed).map(|span| span.number).collect()
     }
 }
 

@@ -11,12 +11,12 @@ use crate::error::{Context as _, Error, Result};
 use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
-use crate::suite::{LogFiles, Run};
+use crate::suite::{LogFiles, Run, Selection};
 use crate::words::End;
 
 /// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
 /// build, then the rest is tried one by one.
-const MOST_ROUNDS: usize = 8;
+pub(super) const MOST_ROUNDS: usize = 8;
 /// No more than this of a compiler's output is read.
 const LOG_BYTES: u64 = 2 * 1024 * 1024;
 /// A build of many arms may take this many times a build and run of one.
@@ -162,8 +162,19 @@ impl ColdProbe {
     }
 
     async fn run_arm(&self, workspace: &Workspace, number: usize, limits: Limits) -> Result<Run> {
+        self.run_selected(workspace, number, &self.selection(true), limits).await
+    }
+
+    /// Runs some tests with an arm.
+    pub(super) async fn run_selected(
+        &self,
+        workspace: &Workspace,
+        number: usize,
+        selection: &Selection,
+        limits: Limits,
+    ) -> Result<Run> {
         let env = BTreeMap::from([(VARIABLE.into(), number.to_string().into())]);
-        self.lab.run_with(workspace, &self.suite, &self.selection(true), limits, &env, &self.cancel).await
+        self.lab.run_with(workspace, &self.suite, selection, limits, &env, &self.cancel).await
     }
 }
 
@@ -227,7 +238,7 @@ fn spread(numbers: &[usize], most: usize) -> Vec<usize> {
 }
 
 /// Writes files with the time `written`: the same text at the same time is no reason for a build tool to build again.
-fn put_at(workspace: &Workspace, changes: &[Change], written: SystemTime) -> Result<()> {
+pub(super) fn put_at(workspace: &Workspace, changes: &[Change], written: SystemTime) -> Result<()> {
     for change in changes {
         let path = workspace.at(&change.path);
         let place = || format!("can't write {}", path.display());
@@ -238,7 +249,7 @@ fn put_at(workspace: &Workspace, changes: &[Change], written: SystemTime) -> Res
 }
 
 /// What the command printed, errors first; cut where it is too long.
-fn output(log: &LogFiles) -> Result<String> {
+pub(super) fn output(log: &LogFiles) -> Result<String> {
     let read = |path: &Path| -> Result<String> {
         use std::io::Read as _;
         let mut bytes = Vec::new();

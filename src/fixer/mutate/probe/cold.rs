@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ask, Change, Coverage, Probe, Probed, Roster};
+use super::{Ask, Change, Compared, Coverage, Probe, Probed, Roster};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::fixer::mutate::edits::Project;
@@ -30,6 +30,12 @@ const LEAST: Duration = Duration::from_secs(5);
 const COVERAGE_PART: f64 = 0.15;
 /// and never more than this.
 const MOST_COVERAGE: Duration = Duration::from_secs(25);
+/// Comparing green candidates takes this long at least: a build, and a run of each.
+const CHOOSING: Duration = Duration::from_secs(8);
+/// It may take this part of the time that is left,
+const COMPARING_PART: f64 = 0.15;
+/// and never more than this.
+const MOST_COMPARING: Duration = Duration::from_secs(20);
 /// So many candidates share a build.
 const MOST_ARMS: usize = 24;
 
@@ -55,6 +61,8 @@ pub struct ColdProbe {
     pub(super) files: Vec<(Vec<u8>, String)>,
     /// Coverage may take so long.
     pub(super) coverage_limit: Duration,
+    /// Comparing green candidates may take so long.
+    pub(super) comparing: Duration,
     pub(super) cancel: CancellationToken,
 }
 
@@ -97,6 +105,7 @@ impl ColdProbe {
             has_scripts: has_scripts(case)?,
             files: files(case)?,
             coverage_limit: case.time_left.mul_f64(COVERAGE_PART).min(MOST_COVERAGE),
+            comparing: case.time_left.mul_f64(COMPARING_PART).clamp(CHOOSING, MOST_COMPARING),
             cancel: cancel.clone(),
         })
     }
@@ -269,6 +278,19 @@ impl Probe for ColdProbe {
         candidates: &'a [Vec<Change>],
     ) -> BoxFuture<'a, Vec<Result<Probed>>> {
         Box::pin(self.try_many(slot, project, candidates))
+    }
+
+    fn compare<'a>(&'a self, project: &'a Project, greens: &'a [Vec<Change>], _seed: u64) -> BoxFuture<'a, Compared> {
+        Box::pin(async move {
+            self.compared(project, greens).await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "green candidates were not compared");
+                Compared::default()
+            })
+        })
+    }
+
+    fn choosing(&self) -> Duration {
+        CHOOSING
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

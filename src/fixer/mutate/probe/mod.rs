@@ -4,11 +4,14 @@ pub mod arms;
 mod batch;
 pub mod cold;
 pub mod command;
+mod compare;
 pub mod hits;
+mod ideas;
 pub mod node;
 pub mod python;
 pub mod server;
 pub mod v8;
+pub mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -114,6 +117,33 @@ impl Inputs {
     }
 }
 
+/// What green candidates do with further inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Each input in words.
+    pub asked: Vec<String>,
+    /// How many of them, at the front, are the tests' own.
+    pub own: usize,
+    /// Each candidate's answers, one for each input; `None`: unknown.
+    pub answers: Vec<Vec<Option<Answer>>>,
+}
+
+impl Compared {
+    /// Adds what a candidate answered: each input's text, and the answer.
+    fn add(&mut self, answers: Vec<Option<(String, Answer)>>) {
+        self.asked.resize(self.asked.len().max(answers.len()), String::new());
+        for (asked, (text, _)) in
+            self.asked.iter_mut().zip(&answers).filter_map(|(asked, a)| Some((asked, a.as_ref()?)))
+        {
+            asked.clone_from(text);
+        }
+        self.answers.push(answers.into_iter().map(|answer| answer.map(|(_, answer)| answer)).collect());
+    }
+}
+
+/// Comparing green candidates takes about this long where they can be asked directly, and starting the judge's workspace.
+const CHOOSING: Duration = Duration::from_secs(3);
+
 /// Something that tries candidates. Slots work independently; one slot is asked one thing at a time.
 pub trait Probe: Send + Sync {
     /// The tests.
@@ -162,6 +192,24 @@ pub trait Probe: Send + Sync {
     ) -> BoxFuture<'a, Vec<Option<(String, Answer)>>> {
         let _ = (slot, changes, inputs);
         Box::pin(async { Vec::new() })
+    }
+    /// What green candidates answer to inputs that no test has, made of those that the first one is tested with.
+    fn compare<'a>(&'a self, project: &'a Project, greens: &'a [Vec<Change>], seed: u64) -> BoxFuture<'a, Compared> {
+        let _ = project;
+        Box::pin(async move {
+            let Some(first) = greens.first() else { return Compared::default() };
+            let inputs = self.inputs(first, seed).await;
+            let mut compared = Compared { own: inputs.own, ..Compared::default() };
+            for chunk in greens.chunks(self.slots()) {
+                let asked = chunk.iter().enumerate().map(|(slot, changes)| self.behaviour(slot, changes, &inputs));
+                futures::future::join_all(asked).await.into_iter().for_each(|answers| compared.add(answers));
+            }
+            compared
+        })
+    }
+    /// Comparing takes about so long.
+    fn choosing(&self) -> Duration {
+        CHOOSING
     }
     /// Ends everything that it started.
     fn stop(&self) -> BoxFuture<'_, ()>;
