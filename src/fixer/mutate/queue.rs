@@ -97,6 +97,8 @@ impl Ord for Queued {
 const MOST_QUEUED: usize = 60_000;
 /// So many single edits are remembered for pairs.
 const MOST_SINGLES: usize = 400;
+/// So many are kept to choose those from.
+const MOST_KEPT: usize = 4_000;
 /// So many pairs are made in all.
 const MOST_PAIRS: usize = 20_000;
 /// A patient look at something that was cut costs as much as many quick ones.
@@ -165,7 +167,8 @@ impl Queue {
             if is_raw && !self.is_new(project, &what) {
                 continue;
             }
-            if let ([edit], true) = (what.edits.as_slice(), is_raw) {
+            // the best ones come first, and memory stays flat however long a search is
+            if let ([edit], true, true) = (what.edits.as_slice(), is_raw, self.singles.len() < MOST_KEPT) {
                 self.singles.push(edit.clone());
             }
             return Some(what);
