@@ -145,6 +145,13 @@ pub struct TestResult {
     pub file: Option<String>,
 }
 
+impl TestResult {
+    /// Our plug-in cut it: its duration says how long we waited.
+    pub fn was_cut(&self) -> bool {
+        self.message.as_deref().is_some_and(|message| message.contains(CUT))
+    }
+}
+
 /// The two log files of a run, capped (see [`crate::process::LOG_CAP_BYTES`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFiles {
@@ -191,8 +198,7 @@ impl Run {
     }
     /// It was cut, or a test in it was by our plug-in.
     pub fn has_hung(&self) -> bool {
-        let cut = |message: &str| message.contains(CUT);
-        self.end == End::TimedOut || self.tests.values().any(|test| test.message.as_deref().is_some_and(cut))
+        self.end == End::TimedOut || self.tests.values().any(TestResult::was_cut)
     }
     /// Passed, failed, skipped (expected failures among them).
     pub fn counts(&self) -> (usize, usize, usize) {

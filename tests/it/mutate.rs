@@ -130,6 +130,40 @@ async fn a_search_that_is_cut_still_says_what_it_tried() {
     assert!(matches!(findings.ended, Ended::OutOfTime | Ended::Exhausted), "{findings:#?}");
 }
 
+const HALVINGS: &str = "
+def halvings(number):
+    count = 0
+    while number > 1:
+        number -= -2
+        count += 1
+    return count
+";
+const HALVINGS_TEST: &str = "
+from program import halvings
+
+def test_one():
+    assert halvings(1) == 0
+
+def test_four():
+    assert halvings(4) == 2
+
+def test_nine():
+    assert halvings(9) == 3
+
+def test_forty():
+    assert halvings(40) == 5
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_that_hung_in_the_red_run_do_not_take_the_time_of_the_search() {
+    let project = python(HALVINGS, HALVINGS_TEST);
+    let mut bench = Bench::new(&project, pytest(), None).await;
+    assert!(bench.case.red.has_hung());
+    bench.case.time_left = Duration::from_secs(30);
+    let (_, findings) = bench.propose(&Mutate).await;
+    assert!(findings.tried > 20, "{findings:#?}");
+}
+
 const KEEP: &str = "
 def keep(values, least):
     found = []

@@ -17,7 +17,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
 use crate::repo::Workspace;
-use crate::suite::{Scope, TestId};
+use crate::suite::{Scope, TestId, TestResult};
 
 /// A suite that takes no longer is run once in the warm runner before anything is tried; of a longer one only the red tests.
 const QUICK_SUITE: Duration = Duration::from_secs(3);
@@ -147,13 +147,19 @@ impl PythonProbe {
             return Err(Error::internal("the warm runner collects other tests than the suite"));
         }
         let told = |(n, name): (usize, &String)| {
-            let result = case.red.tests.get(&TestId(name.clone()))?;
+            let result = case.red.tests.get(&TestId(name.clone())).filter(|result| !result.was_cut())?;
             Some((n, result.duration_ms? as f64))
+        };
+        // a test that hung in the red run is as red here, and costs as much time again to see it
+        let hung = |n: &usize| {
+            let result = case.red.tests.get(&TestId(self.roster.names[*n].clone()));
+            result.is_some_and(TestResult::was_cut)
         };
         let told: BTreeMap<usize, f64> = self.roster.names.iter().enumerate().filter_map(told).collect();
         let at_once = whole || case.red.duration <= QUICK_SUITE;
         let all: Vec<usize> = (0..self.roster.names.len()).collect();
-        let seen = self.baseline(if at_once { all.clone() } else { known.clone() }, &told).await?;
+        let asked = if at_once { all.clone() } else { known.clone() };
+        let seen = self.baseline(asked.into_iter().filter(|n| !hung(n)).collect(), &told).await?;
         let failed = |n: &usize| seen.get(n).is_none_or(|(outcome, _)| outcome == "f");
         if let Some(n) = known.iter().find(|n| !failed(n)) {
             return Err(Error::internal(format!("{} is not red in the warm runner", self.roster.names[*n])));
