@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Error, Result};
 use crate::patch::{FileChange, FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
 use crate::repo::Repository;
 use crate::state::kill_point;
+use crate::system::{self, OsStrExt as _, PermissionsExt as _};
 
 /// Writes `patch` into the working tree of `repository`; the index, refs and everything else stay as they are.
 /// Returns the paths written.
@@ -108,7 +107,7 @@ fn stage_one(target: &Path, new: &FileContent) -> Result<tempfile::NamedTempFile
             (_, MODE_EXECUTABLE) => 0o755,
             _ => 0o644,
         };
-        fs::set_permissions(temp.path(), fs::Permissions::from_mode(permissions))?;
+        system::set_mode(temp.path(), permissions)?;
         Ok(temp)
     };
     write().context(|| format!("can't write beside {}", target.display()))

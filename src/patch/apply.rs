@@ -1,12 +1,11 @@
 //! Putting a patch into a checkout and taking it out again, never through a symbolic link.
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::outside::forbidden;
 use super::{FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
 use crate::error::{Context as _, Error, Result};
+use crate::system::{self, OsStrExt as _, PermissionsExt as _};
 
 impl Patch {
     /// Writes the new side of every file into the checkout at `top`.
@@ -105,7 +104,7 @@ fn put(top: &Path, path: &[u8], content: Option<&FileContent>) -> Result<()> {
     std::fs::write(&place, &content.bytes).context(writing)?;
     if content.mode == MODE_EXECUTABLE {
         let mode = std::fs::metadata(&place).context(writing)?.permissions().mode();
-        std::fs::set_permissions(&place, PermissionsExt::from_mode(mode | (mode & 0o444) >> 2)).context(writing)?;
+        system::set_mode(&place, mode | (mode & 0o444) >> 2).context(writing)?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +14,7 @@ use crate::repo::snapshot::{now_ns, os};
 use crate::repo::store::check_path;
 use crate::repo::{Sha, Snapshot, Store, disk, inside, relocate};
 use crate::state::kill_point;
+use crate::system::{self, OpenOptionsExt as _, PermissionsExt as _};
 
 /// A checkout of a snapshot that tests may run in. It has a git directory of its own, so that nothing that runs in it
 /// can reach the user's configuration, refs or hooks, nor another workspace's.
@@ -215,7 +215,7 @@ impl Workspace {
         std::io::Write::write_all(&mut file, &new.bytes)?;
         if new.mode == MODE_EXECUTABLE {
             let mode = file.metadata()?.permissions().mode();
-            file.set_permissions(std::fs::Permissions::from_mode(mode | 0o111))?;
+            system::set_file_mode(&file, mode | 0o111)?;
         }
         Ok(())
     }
