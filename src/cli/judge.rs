@@ -106,6 +106,9 @@ pub struct Document {
     pub set_aside: Vec<String>,
     /// Tests that the patch changes (only where that is allowed).
     pub tests_changed: Vec<String>,
+    /// Tests that fail now and then without the patch, too: runs in which they did were done over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<String>,
     /// Remarks: `deletion_only`, `condition_to_constant`, …
     pub labels: Vec<String>,
     /// Guards that were asked and had nothing to say.
@@ -362,6 +365,7 @@ impl Court<'_> {
             healed: texts(&judgement.healed),
             set_aside: judgement.set_aside.clone(),
             tests_changed: judgement.tests_changed.clone(),
+            flaky: texts(&judgement.flaky),
             labels: judgement.labels.iter().map(crate::report::label_name).collect(),
             guards_passed: judgement.guards_passed.clone(),
             runs: judgement.runs.len(),
@@ -389,6 +393,9 @@ fn screen(document: &Document, style: Style, quiet: bool) -> String {
     let mut out = format!("{line}\n");
     if !document.tests_changed.is_empty() {
         out.push_str(&format!("  tests changed {}\n", one_line(&document.tests_changed.join(", "), 200)));
+    }
+    if !document.flaky.is_empty() {
+        out.push_str(&format!("  flaky anyway  {}\n", one_line(&document.flaky.join(", "), 200)));
     }
     if quiet {
         return out;

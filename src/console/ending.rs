@@ -70,6 +70,9 @@ fn proof(out: &mut String, heal: &HealInfo, style: Style) {
     if !heal.tests_changed.is_empty() {
         row(out, style, "tests changed", &style.warn(&one_line(&heal.tests_changed.join(", "), 200)));
     }
+    if !heal.flaky.is_empty() {
+        row(out, style, "flaky anyway", &style.warn(&one_line(&heal.flaky.join(", "), 200)));
+    }
     let idea = one_line(&heal.idea, 160);
     for (i, file) in heal.files.iter().take(8).enumerate() {
         let lines = match (file.added, file.removed) {

@@ -150,6 +150,7 @@ pub fn read(folder: &Path, head: &str) -> std::result::Result<HandOver, Rejected
             // what is shown is what is pushed
             heal.diff = String::from_utf8_lossy(patch).into_owned();
             heal.tests_changed.clone_from(&receipt.tests_changed);
+            heal.flaky = receipt.flaky.iter().cloned().collect();
             dirty = receipt.snapshot.patch_sha256.is_some();
             text = Some(receipt.text());
         }

@@ -26,6 +26,9 @@ pub(super) struct Court<'a> {
 /// A verdict on the way: the judge stops at the first.
 type Decision = (Verdict, Vec<Reason>);
 
+/// So many runs with a flaky test in them are done over.
+const MOST_AGAIN: u32 = 4;
+
 /// How many paths are named in a reason.
 const MOST_PATHS: usize = 10;
 
@@ -51,7 +54,7 @@ impl Court<'_> {
         Ok((read.kept, judgement))
     }
 
-    fn step(&self, step: impl Into<String>) {
+    pub(super) fn step(&self, step: impl Into<String>) {
         self.recorder.record(Event::JudgeStep { candidate: self.candidate.to_owned(), step: step.into() });
     }
 
@@ -145,24 +148,54 @@ impl Court<'_> {
         judgement: &mut Judgement,
         rewritten: &mut BTreeSet<String>,
     ) -> Result<Option<Decision>> {
-        let red = &self.docket.red;
         let repeat = self.docket.policy.repeat.max(1);
-        for nth in 1..=repeat {
+        let (mut nth, mut again) = (1, 0);
+        while nth <= repeat {
             rewritten.extend(bench.put_back(self, expected).await?);
             self.step(format!("whole suite {nth}/{repeat}"));
             let run = self.run(bench, &Selection::All, Purpose::Judge).await?;
+            let whole = run.duration;
             judgement.runs.push(run);
-            let (run, earlier) = judgement.runs.split_last().expect("a run was pushed just now");
-            if let Some(differing) = earlier.iter().map(|e| inventory::differing(e, run)).find(|d| !d.is_empty()) {
-                return Ok(Some((Verdict::Unstable, vec![flaky(&differing)])));
+            let Some((decision, now_and_then)) = self.objection(bench, expected, judgement).await? else {
+                nth += 1;
+                continue;
+            };
+            again += 1;
+            let unproven: BTreeSet<TestId> = now_and_then.difference(&judgement.flaky).cloned().collect();
+            if now_and_then.is_empty() || again > MOST_AGAIN || !self.are_flaky_without(&unproven, whole).await? {
+                return Ok(Some(decision));
             }
-            let objections = inventory::after_all(red, run, self.docket.suite.runner);
-            if let Some((verdict, reasons)) = objections.verdict() {
-                return self.second_look(bench, expected, verdict, reasons, &objections.regressed).await.map(Some);
-            }
+            // the run says nothing about the patch: another one takes its place
+            judgement.flaky.extend(now_and_then);
+            judgement.runs.pop();
         }
         rewritten.extend(bench.put_back(self, expected).await?);
         Ok(None)
+    }
+
+    /// What the latest run says against the patch, and the tests that it is about when they only fail now and then.
+    async fn objection(
+        &self,
+        bench: &Bench,
+        expected: &Sha,
+        judgement: &Judgement,
+    ) -> Result<Option<(Decision, BTreeSet<TestId>)>> {
+        let Some((run, earlier)) = judgement.runs.split_last() else { return Ok(None) };
+        let objections = inventory::after_all(&self.docket.red, run, self.docket.suite.runner);
+        let differing: BTreeSet<TestId> = earlier.iter().flat_map(|e| inventory::differing(e, run)).collect();
+        if !differing.is_empty() {
+            let decision = (Verdict::Unstable, vec![flaky(&differing)]);
+            let now_and_then = if differing == objections.regressed { differing } else { BTreeSet::new() };
+            return Ok(Some((decision, now_and_then)));
+        }
+        let Some((verdict, reasons)) = objections.verdict() else { return Ok(None) };
+        let decision = self.second_look(bench, expected, verdict, reasons, &objections.regressed).await?;
+        let now_and_then = if decision.0 == Verdict::Unstable && verdict == Verdict::Regressed {
+            objections.regressed
+        } else {
+            BTreeSet::new()
+        };
+        Ok(Some((decision, now_and_then)))
     }
 
     /// Before a patch is said to break a test, that test gets a second chance: it may only be flaky.
@@ -224,7 +257,7 @@ impl Court<'_> {
     }
 
     /// One run of the suite, with its events.
-    async fn run(&self, bench: &Bench, selection: &Selection, purpose: Purpose) -> Result<Run> {
+    pub(super) async fn run(&self, bench: &Bench, selection: &Selection, purpose: Purpose) -> Result<Run> {
         let subject = self.candidate.to_owned();
         let selected = match selection {
             Selection::All => None,
@@ -242,7 +275,7 @@ impl Court<'_> {
 }
 
 /// A workspace with a patch in it.
-struct Bench {
+pub(super) struct Bench {
     inner: Arc<Inner>,
 }
 
@@ -252,7 +285,7 @@ struct Inner {
 }
 
 impl Bench {
-    fn over(workspace: Workspace, patch: Patch) -> Self {
+    pub(super) fn over(workspace: Workspace, patch: Patch) -> Self {
         Self { inner: Arc::new(Inner { workspace, patch }) }
     }
 
@@ -263,7 +296,7 @@ impl Bench {
     }
 
     /// Makes the workspace what it was before a run; returns the files of it (not new ones) that the run had rewritten.
-    async fn put_back(&self, court: &Court<'_>, expected: &Sha) -> Result<Vec<String>> {
+    pub(super) async fn put_back(&self, court: &Court<'_>, expected: &Sha) -> Result<Vec<String>> {
         let (inner, lab, expected) = (Arc::clone(&self.inner), Arc::clone(court.lab), expected.clone());
         court
             .blocking(move || {
@@ -283,7 +316,7 @@ impl Bench {
     }
 
     /// Removes the workspace without keeping a cancelled judge waiting.
-    fn close(self) {
+    pub(super) fn close(self) {
         tokio::task::spawn_blocking(move || drop(self));
     }
 }

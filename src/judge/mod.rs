@@ -1,6 +1,7 @@
 //! The judge: decides on a patch from the snapshot and the patch alone. Never a fixer, never a model.
 
 mod bench;
+mod flakes;
 pub mod guard;
 pub mod inventory;
 pub mod receipt;
@@ -67,6 +68,9 @@ pub struct Judgement {
     /// Tests that the patch changes, where that is allowed.
     #[serde(default)]
     pub tests_changed: Vec<String>,
+    /// Tests that failed in a run with the patch, and in one without it: a run with such a failure was done over.
+    #[serde(default)]
+    pub flaky: BTreeSet<TestId>,
     /// Remarks found by reading the patch.
     pub labels: BTreeSet<Label>,
     /// Names of the guards that were asked and had nothing to say.
@@ -89,6 +93,7 @@ impl Judgement {
             reasons,
             set_aside: Vec::new(),
             tests_changed: Vec::new(),
+            flaky: BTreeSet::new(),
             labels: BTreeSet::new(),
             guards_passed: Vec::new(),
             healed: BTreeSet::new(),
@@ -109,6 +114,7 @@ impl Judgement {
             guards_passed: self.guards_passed.clone(),
             set_aside: self.set_aside.clone(),
             tests_changed: self.tests_changed.clone(),
+            flaky: self.flaky.iter().map(|id| id.0.clone()).collect(),
         }
     }
 

@@ -63,6 +63,9 @@ pub struct Receipt {
     pub set_aside: Vec<String>,
     /// Tests that the patch changes, where that was allowed.
     pub tests_changed: Vec<String>,
+    /// Tests that fail now and then without the patch, too: runs in which they did were done over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub flaky: BTreeSet<String>,
     /// Remarks.
     pub labels: BTreeSet<String>,
     /// Wall time of judging in milliseconds.
@@ -278,6 +281,7 @@ impl Receipt {
             guards_passed: judgement.guards_passed.clone(),
             set_aside: judgement.set_aside.clone(),
             tests_changed: judgement.tests_changed.clone(),
+            flaky: judgement.flaky.iter().map(|id| id.0.clone()).collect(),
             labels: judgement.labels.iter().map(word).collect(),
             duration_ms: judgement.duration_ms,
             digest: String::new(),
@@ -427,6 +431,7 @@ mod tests {
             guards_passed: Vec::new(),
             set_aside: Vec::new(),
             tests_changed: Vec::new(),
+            flaky: BTreeSet::new(),
             labels: BTreeSet::new(),
             duration_ms: 5,
             digest: String::new(),

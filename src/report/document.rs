@@ -216,6 +216,9 @@ pub struct HealInfo {
     pub set_aside: Vec<String>,
     /// Tests that the patch changes (only where that was allowed).
     pub tests_changed: Vec<String>,
+    /// Tests that fail now and then without the patch, too: runs in which they did were done over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<String>,
     /// Green rivals that behave differently.
     pub disagreement: Option<DisagreementInfo>,
     /// Files written to the working tree; empty while it is not applied.

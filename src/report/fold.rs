@@ -58,6 +58,7 @@ struct Fold {
 struct Judged {
     guards_passed: Vec<String>,
     tests_changed: Vec<String>,
+    flaky: Vec<String>,
 }
 
 impl Fold {
@@ -297,15 +298,22 @@ impl Fold {
     }
 
     fn judged(&mut self, event: &Event) {
-        let Event::JudgeEnded { candidate, verdict, reasons, ms, output, guards_passed, set_aside, tests_changed } =
-            event
+        let Event::JudgeEnded {
+            candidate,
+            verdict,
+            reasons,
+            ms,
+            output,
+            guards_passed,
+            set_aside,
+            tests_changed,
+            flaky,
+        } = event
         else {
             return;
         };
-        self.judged.insert(
-            candidate.clone(),
-            Judged { guards_passed: guards_passed.clone(), tests_changed: tests_changed.clone() },
-        );
+        let (guards_passed, tests_changed) = (guards_passed.clone(), tests_changed.clone());
+        self.judged.insert(candidate.clone(), Judged { guards_passed, tests_changed, flaky: flaky.clone() });
         let Some(attempt) = self.document.attempts.iter_mut().rev().find(|a| a.candidate == *candidate) else { return };
         attempt.verdict = Some(named(verdict));
         attempt.reasons = reasons.iter().map(|r| ReasonInfo { rule: r.rule.clone(), what: r.what.clone() }).collect();
@@ -332,6 +340,7 @@ impl Fold {
             guards_passed: judged.guards_passed,
             set_aside: attempt.map(|a| a.set_aside.clone()).unwrap_or_default(),
             tests_changed: judged.tests_changed,
+            flaky: judged.flaky,
             disagreement: self
                 .disagreements
                 .get(candidate)

@@ -4,7 +4,7 @@ use super::asked;
 use super::document::{Document, HealInfo};
 use super::escape::{first_lines, html, one_line};
 use super::fold::verdict_words;
-use super::markdown::label_words;
+use super::markdown::{FLAKY_ANYWAY, label_words};
 use super::numbers::{count, seconds};
 use super::{stuck, timeline};
 
@@ -80,6 +80,9 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
     out.push_str(&format!("<p><b>{}</b>: {}</p>\n", html(&heal.fixer), html(&heal.idea)));
     if !heal.tests_changed.is_empty() {
         out.push_str(&format!("<p><b>This patch changes tests</b>: {}</p>\n", html(&heal.tests_changed.join(", "))));
+    }
+    if !heal.flaky.is_empty() {
+        out.push_str(&format!("<p>{FLAKY_ANYWAY}: {}</p>\n", html(&heal.flaky.join(", "))));
     }
     for label in &heal.labels {
         out.push_str(&format!("<p>Mind: {}</p>\n", html(label_words(label))));

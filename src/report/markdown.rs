@@ -15,6 +15,10 @@ const SHORT_DIFF_LINES: usize = 40;
 /// The most lines of one diff or log in the report; GitHub refuses bodies over 65,536 characters.
 const MOST_LINES: usize = 120;
 
+/// In front of tests that were shown to be flaky while a patch was judged.
+pub(super) const FLAKY_ANYWAY: &str =
+    "Fails now and then without the patch, too, so that runs of the suite in which it did were done over";
+
 /// The report of a run.
 pub fn render(document: &Document) -> String {
     let mut out = String::new();
@@ -108,6 +112,10 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
     out.push_str(&format!("**{}** {}\n\n", text(&heal.fixer), text(&heal.idea)));
     for label in &heal.labels {
         out.push_str(&format!("> Mind: {}\n\n", text(label_words(label))));
+    }
+    if !heal.flaky.is_empty() {
+        let tests: Vec<_> = heal.flaky.iter().take(MOST_TESTS).map(|id| code(id)).collect();
+        out.push_str(&format!("> {FLAKY_ANYWAY}: {}\n\n", tests.join(", ")));
     }
     if heal.diff.lines().count() <= SHORT_DIFF_LINES {
         out.push_str(&fence("diff", &heal.diff));

@@ -286,7 +286,8 @@ fn of_kind(kind: u32, a: String, b: String, n: u64, small: u8) -> Event {
             output: b.clone(),
             guards_passed: vec![b.clone()],
             set_aside: vec![b.clone()],
-            tests_changed: vec![b],
+            tests_changed: vec![b.clone()],
+            flaky: vec![b],
         },
         17 => Event::CulpritFound {
             commit: Commit { sha: Sha(a.clone()), subject: b.clone(), author: a, date: b.clone(), parents: vec![] },

@@ -268,6 +268,9 @@ pub enum Event {
         /// Tests that the patch changes (only where that was allowed).
         #[serde(default)]
         tests_changed: Vec<String>,
+        /// Tests that fail now and then without the patch, too.
+        #[serde(default)]
+        flaky: Vec<String>,
     },
     /// The commit that made it red.
     CulpritFound {

@@ -7,6 +7,7 @@ use kaizen_ci::judge::replay::replay;
 use kaizen_ci::judge::{Docket, Judgement, Policy, Verdict, judge_text};
 use kaizen_ci::lab::{Limits, Patience};
 use kaizen_ci::patch::Patch;
+use kaizen_ci::suite::TestId;
 use kaizen_ci::suite::protected::Protected;
 use kaizen_ci::trajectory::Recorder;
 use tokio_util::sync::CancellationToken;
@@ -166,17 +167,31 @@ async fn a_fix_that_hangs_is_timed_out_and_a_cancelled_judge_stops_at_once() {
     assert!(at.elapsed() < Duration::from_secs(3), "{:?}", at.elapsed());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flaky_test_makes_the_judge_unsure() {
+/// A project whose `test_other` fails every second time, where `also` holds.
+fn every_second_time(also: &str) -> Project {
     let project = project();
     let count = project.tmp().join("count");
     let flaky = format!(
-        "import calc\nimport pathlib\n\n\ndef test_double():\n    assert calc.double(17) == 34\n\n\ndef test_other():\n    p = pathlib.Path({:?})\n    n = int(p.read_text()) if p.exists() else 0\n    p.write_text(str(n + 1))\n    assert n % 2 == 0\n",
+        "import calc\nimport pathlib\n\n\ndef test_double():\n    assert calc.double(17) == 34\n\n\ndef test_other():\n    p = pathlib.Path({:?})\n    n = int(p.read_text()) if p.exists() else 0\n    p.write_text(str(n + 1))\n    assert not (n % 2 and {also})\n",
         count.to_str().unwrap()
     );
     project.write("test_calc.py", &flaky);
-    let judgement = judged(&project, &change(FIX.0, FIX.1)).await;
+    project
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_is_flaky_with_the_patch_only_makes_the_judge_unsure() {
+    let judgement = judged(&every_second_time("calc.double(17) == 34"), &change(FIX.0, FIX.1)).await;
     assert_eq!((judgement.verdict, rules(&judgement)), (Verdict::Unstable, vec!["test.flaky"]), "{judgement:#?}");
+    assert!(judgement.flaky.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_is_flaky_without_the_patch_too_is_named_and_its_runs_are_done_over() {
+    let judgement = judged(&every_second_time("True"), &change(FIX.0, FIX.1)).await;
+    assert_eq!((judgement.verdict, rules(&judgement)), (Verdict::Healed, vec![]), "{judgement:#?}");
+    assert_eq!(judgement.flaky, ["test_calc.py::test_other".to_owned()].map(TestId).into());
+    assert!(judgement.runs.iter().all(|run| run.red().is_empty()), "{judgement:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,8 @@ pub(super) struct Names {
     shapes: HashMap<(usize, String), u16>,
     /// String literals as they are written, and how often.
     pub strings: BTreeMap<String, usize>,
+    /// Character literals with their quotes, and how often each is there.
+    pub characters: BTreeMap<String, usize>,
     /// Every identifier, and how often.
     pub words: BTreeMap<String, usize>,
 }
@@ -142,6 +144,9 @@ impl Names {
                 }
             }
             _ => {}
+        }
+        if matches!(node.kind(), "char_literal" | "rune_literal" | "character_literal") {
+            *self.characters.entry(view.of(node).to_owned()).or_insert(0) += 1;
         }
         self.evidence(view, node);
         if matches!(
@@ -284,7 +289,8 @@ impl Names {
         pattern_names(view, left, &mut found);
         let from = if origin == Origin::Global && scope == *whole { 0 } else { node.end_byte() };
         let is_const = node.parent().is_some_and(|parent| view.of(parent).starts_with("const "))
-            || (view.language == Language::Rust && !view.of(node).starts_with("let mut"));
+            || view.language == Language::Rust;
+        let is_mut = |name: &Node<'_>| view.text[..name.start_byte()].trim_end().ends_with("mut");
         for name in found {
             self.annotation(view, name, node);
             if name.parent().is_some_and(|parent| matches!(parent.kind(), "list_splat_pattern" | "rest_pattern")) {
@@ -292,7 +298,7 @@ impl Names {
             }
             self.bind(view.of(name), origin, scope.clone(), from, around.clone());
             if let Some(last) = self.bindings.last_mut() {
-                last.mutable = !is_const;
+                last.mutable = !is_const || is_mut(&name);
             }
         }
         self.java_type(view, node, left);

@@ -5,6 +5,8 @@ mod atoms;
 mod blocks;
 mod borrowed;
 mod bounds;
+mod chains;
+mod characters;
 mod compile;
 mod conditions;
 mod constants;
@@ -13,6 +15,7 @@ mod inserts;
 mod names;
 mod operands;
 mod operators;
+mod patterns;
 mod statements;
 mod tokens;
 mod wraps;
@@ -107,6 +110,8 @@ const GENERATORS: &[Generator] = &[
     guards::generate,
     borrowed::generate,
     tokens::generate,
+    patterns::generate,
+    chains::generate,
     compile::generate,
 ];
 
@@ -294,6 +299,10 @@ impl<'a> Bench<'a> {
             return None;
         }
         let field = field.unwrap_or("");
+        if node.kind() == "match_pattern" {
+            // Rust: the condition behind a pattern
+            return (field == "condition").then_some(Place::Value);
+        }
         match parent {
             Role::Function | Role::Lambda => match field {
                 "body" => Some(Place::Value),
@@ -319,6 +328,7 @@ impl<'a> Bench<'a> {
                 _ => Some(Place::Value),
             },
             Role::Case => match field {
+                "pattern" if child.child_by_field_name("condition").is_some() => Some(Place::Statement),
                 "pattern" | "parameter" | "alias" => None,
                 _ => Some(Place::Value),
             },

@@ -2,7 +2,7 @@
 
 use super::super::EditKind;
 use super::super::languages::Role;
-use super::{Bench, Spot};
+use super::{Bench, Spot, characters};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 
@@ -87,6 +87,12 @@ fn token(bench: &mut Bench<'_>, leaf: tree_sitter::Node<'_>) {
                 0.6,
                 format!("`{text}` becomes `{other}`"),
             );
+        }
+        "char_literal" => {
+            for (other, fit) in characters::others(bench, text) {
+                let what = format!("`{text}` becomes `{other}`");
+                bench.put(EditKind::StringLiteral, leaf.byte_range(), other, fit, what);
+            }
         }
         "string_literal" => {
             for (other, _) in bench.names.strings.iter().filter(|(other, _)| other.as_str() != text).take(6) {
