@@ -179,6 +179,10 @@ fn copy_one(user: &UserTree, top: &Path, file: &mut File, times: Times, buffer: 
         return disk::remove(&to).context(|| format!("can't write {}", to.display()));
     }
     file.origin = Some(before);
+    if !system::STAT_TELLS && whole {
+        // it will be compared by its bytes, in which git may have turned line ends
+        file.raw = blob_name(buffer);
+    }
     file.stat = Some(if times == Times::Now { touch(&to)? } else { here });
     Ok(())
 }
@@ -186,7 +190,7 @@ fn copy_one(user: &UserTree, top: &Path, file: &mut File, times: Times, buffer: 
 /// A file that changed just before or while the snapshot was taken may have changed again within the same tick of the
 /// file system's clock: then only its bytes can tell.
 fn trusted(user: &UserTree, known: &UserFile, now: &Exact, bytes: Option<&Vec<u8>>) -> bool {
-    let is_old = now.ctime_ns < user.read_at_ns - TICK_NS;
+    let is_old = now.changed_ns() < user.read_at_ns - TICK_NS;
     is_old || bytes.is_some_and(|bytes| blob_name(bytes).is_some_and(|oid| oid.as_bytes() == known.oid))
 }
 

@@ -43,6 +43,11 @@ impl Exact {
         }
     }
 
+    /// When it last changed.
+    pub(crate) fn changed_ns(&self) -> i128 {
+        if system::STAT_TELLS { self.ctime_ns } else { self.ctime_ns.max(self.mtime_ns) }
+    }
+
     /// Is this the file that git's index entry `stat` was made from?
     pub(crate) fn matches(&self, stat: &Stat) -> bool {
         let time = |ns: i128, stat: (u32, u32)| {

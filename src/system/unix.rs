@@ -69,6 +69,21 @@ pub fn spellings(path: &Path) -> Vec<Vec<u8>> {
     vec![path.as_os_str().as_bytes().to_vec()]
 }
 
+/// A path of the tree as git and people write it.
+pub fn slashed(path: &Path) -> PathBuf {
+    path.to_path_buf()
+}
+
+/// The file as what JavaScript imports.
+pub fn as_module(path: &Path) -> PathBuf {
+    path.to_path_buf()
+}
+
+/// The path in a `file://` address, or a path as it is.
+pub fn path_of_url(path: &str) -> &Path {
+    Path::new(path)
+}
+
 /// A path that git named, as the system writes it.
 pub fn native(path: PathBuf) -> PathBuf {
     path

@@ -333,6 +333,27 @@ pub fn spellings(path: &Path) -> Vec<Vec<u8>> {
     [text.replace('\\', "/"), text.replace('\\', "\\\\"), text].map(String::into_bytes).to_vec()
 }
 
+/// A path of the tree as git and people write it: with `/`.
+pub fn slashed(path: &Path) -> PathBuf {
+    PathBuf::from(OsString::from_vec(git_bytes(path)))
+}
+
+/// The file as what JavaScript imports: an address, for `C:` would be the scheme of one.
+pub fn as_module(path: &Path) -> PathBuf {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:-_.~".contains(&byte);
+    let signs =
+        git_bytes(path).into_iter().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") });
+    PathBuf::from(format!("file:///{}", signs.collect::<String>()))
+}
+
+/// The path in a `file://` address, or a path as it is: the `/` before a drive is none of it.
+pub fn path_of_url(path: &str) -> &Path {
+    match path.as_bytes() {
+        [b'/', drive, b':', ..] if drive.is_ascii_alphabetic() => Path::new(&path[1..]),
+        _ => Path::new(path),
+    }
+}
+
 /// A path that git named (`C:/x/y`), as the system writes it.
 pub fn native(path: PathBuf) -> PathBuf {
     path.components().collect()
