@@ -138,7 +138,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives us the right to change every folder under `path`.
+/// Gives us the right to change every folder under `path`, and to remove every file.
 fn open_up(path: &Path) -> io::Result<()> {
     let meta = std::fs::symlink_metadata(path)?;
     if !meta.is_dir() {
@@ -147,8 +147,11 @@ fn open_up(path: &Path) -> io::Result<()> {
     system::set_mode(path, meta.permissions().mode() | 0o700)?;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             open_up(&entry.path())?;
+        } else if kind.is_file() && system::READ_ONLY_STAYS {
+            system::set_mode(&entry.path(), 0o600)?;
         }
     }
     Ok(())

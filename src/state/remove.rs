@@ -72,7 +72,7 @@ fn remove_one(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives us all rights on every folder from `path` down.
+/// Gives us all rights on every folder from `path` down, and on files where they count for removing.
 fn make_writable(path: &Path) {
     let is_dir = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
     if !is_dir || system::set_mode(path, 0o700).is_err() {
@@ -80,8 +80,10 @@ fn make_writable(path: &Path) {
     }
     let Ok(entries) = fs::read_dir(path) else { return };
     for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(&entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => make_writable(&entry.path()),
+            Ok(kind) if kind.is_file() && system::READ_ONLY_STAYS => drop(system::set_mode(&entry.path(), 0o600)),
+            _ => {}
         }
     }
 }

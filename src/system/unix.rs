@@ -25,6 +25,9 @@ pub const STAT_TELLS: bool = true;
 /// A link of the tree is a link on disk.
 pub const LINKS_ARE_LINKS: bool = true;
 
+/// A read-only file can't be removed.
+pub const READ_ONLY_STAYS: bool = false;
+
 /// A folder can get another name while files in it are open.
 pub const FOLDERS_AT_WORK_MOVE: bool = true;
 

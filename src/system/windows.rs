@@ -26,6 +26,9 @@ pub const STAT_TELLS: bool = false;
 /// Without the right to make links git writes a file with the target in it.
 pub const LINKS_ARE_LINKS: bool = false;
 
+/// A read-only file can't be removed, not everywhere at least.
+pub const READ_ONLY_STAYS: bool = true;
+
 /// A folder keeps its name while files in it are open.
 pub const FOLDERS_AT_WORK_MOVE: bool = false;
 
