@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Context as _, Error, Result};
-use crate::patch::{FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
+use crate::patch::{MODE_EXECUTABLE, MODE_FILE, Patch};
 use crate::repo::carry::{self, Carry};
 use crate::repo::checkout::{self, File, Times};
 use crate::repo::compare::{self, Found};
@@ -180,7 +180,8 @@ impl Workspace {
         }
         for (path, change) in &patch.files {
             if let Some(new) = &change.new {
-                self.write_file(path, new).context(|| place(path))?;
+                let bytes = change.bytes_for(&self.at(path));
+                self.write_file(path, new.mode, &bytes).context(|| place(path))?;
             }
         }
         Ok(())
@@ -204,16 +205,16 @@ impl Workspace {
         Ok(())
     }
 
-    fn write_file(&self, path: &[u8], new: &FileContent) -> std::io::Result<()> {
+    fn write_file(&self, path: &[u8], mode: u32, bytes: &[u8]) -> std::io::Result<()> {
         self.real_parents(path, true)?;
         let at = self.at(path);
         match std::fs::remove_file(&at) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(new.mode & 0o777).open(&at)?;
-        std::io::Write::write_all(&mut file, &new.bytes)?;
-        if new.mode == MODE_EXECUTABLE {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(&at)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        if mode == MODE_EXECUTABLE {
             let mode = file.metadata()?.permissions().mode();
             system::set_file_mode(&file, mode | 0o111)?;
         }
