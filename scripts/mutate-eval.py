@@ -240,6 +240,10 @@ def heal(args, command, folder, row):
     row["exit"] = done.returncode
     notes = [note for fixer in document.get("fixers", []) for note in fixer.get("notes", [])]
     row["behaviours"] = [note[len("behaviour of weight ") :] for note in notes if note.startswith("behaviour of weight ")]
+    cold = [run["ms"] / 1000 for run in document.get("suite_runs", []) if run["purpose"] == "red"]
+    search = next((m for m in map(re.compile(r"(\d+) candidates in ([\d.]+) s").match, notes) if m), None)
+    if cold and search and int(search[1]):
+        row["cold"], row["warm"] = cold[0], float(search[2]) / int(search[1])
     row["candidates"] = sum(f.get("tried", 0) for f in document.get("fixers", []) if isinstance(f, dict))
     if document["outcome"] == "green":
         return {**row, "outcome": "not red"}, False
@@ -297,6 +301,10 @@ def report(rows):
     if seconds:
         print(f"seconds median {statistics.median(seconds):.1f}  worst {seconds[-1]:.1f}  "
               f"candidates {tried}  per second {tried / max(sum(seconds), 0.001):.1f}")
+    pairs = [(r["cold"], r["warm"]) for r in red if "cold" in r]
+    if pairs:
+        cold, warm = (statistics.median(column) for column in zip(*pairs))
+        print(f"a run of the tests from the shell {cold:.2f} s, a candidate {warm:.3f} s (medians): {cold / warm:.0f} to 1")
 
 
 def main():

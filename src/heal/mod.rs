@@ -252,6 +252,9 @@ impl<'a> Healing<'a> {
         let run = kill_point_during("during-red-run", run).await?;
         record_run(self.recorder, Purpose::Red, "your tree", &run);
         kill_point("after-red-run");
+        if !run.is_green() {
+            self.lab.keep_warm(workspace, &self.request.suite)?;
+        }
         Ok(run)
     }
 

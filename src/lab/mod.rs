@@ -6,8 +6,8 @@ pub(crate) mod installed;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -101,7 +101,12 @@ pub struct Lab {
     temporary: Option<PathBuf>,
     counter: AtomicU64,
     runs: AtomicU64,
+    /// A workspace whose build folders further ones start with, and what to carry from it.
+    warm: OnceLock<(Carry, Workspace)>,
 }
+
+/// Where cargo builds when nothing else is said.
+const CARGO_FOLDER: &str = "target";
 
 /// How far code under test is fenced in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +181,7 @@ impl Lab {
             parallel,
             counter: AtomicU64::new(0),
             runs: AtomicU64::new(0),
+            warm: OnceLock::new(),
         })
     }
 
@@ -186,9 +192,29 @@ impl Lab {
     pub async fn workspace(self: &Arc<Self>, snapshot: &Snapshot, purpose: &str) -> Result<Workspace> {
         let name = format!("{purpose}-{}", self.counter.fetch_add(1, Ordering::Relaxed));
         let (lab, snapshot) = (Arc::clone(self), snapshot.clone());
-        tokio::task::spawn_blocking(move || Workspace::create(&lab.store, &snapshot, &name, &lab.carry))
-            .await
-            .map_err(|e| Error::internal("making a workspace panicked").source(e))?
+        let make = move || {
+            let carry = lab.warm.get().map_or(&lab.carry, |(carry, _)| carry);
+            Workspace::create(&lab.store, &snapshot, &name, carry)
+        };
+        let made = tokio::task::spawn_blocking(make).await;
+        made.map_err(|e| Error::internal("making a workspace panicked").source(e))?
+    }
+
+    /// From now on workspaces start with what cargo built in `workspace`, where no patched code may have run: in a fresh
+    /// clone each of them would build every dependency again. Other tools keep what they share outside of the tree.
+    ///
+    /// # Errors
+    /// When git fails or the folder can't be read.
+    pub fn keep_warm(&self, workspace: Workspace, suite: &Suite) -> Result<()> {
+        let is_cargo = matches!(suite.runner, Runner::CargoTest | Runner::Nextest);
+        let folders = [suite.dir.join(CARGO_FOLDER), PathBuf::from(CARGO_FOLDER)];
+        let is_built = |folder: &&PathBuf| workspace.path.join(folder).join("CACHEDIR.TAG").exists();
+        let Some(folder) = folders.iter().find(is_built).filter(|_| is_cargo) else { return Ok(()) };
+        if let Some(carry) = workspace.warm(folder)? {
+            // a second one changes nothing
+            let _ = self.warm.set((carry, workspace));
+        }
+        Ok(())
     }
 
     /// Waits for a fixer's slot; hold it while something heavy runs that does not go through [`Lab::run`] (a warm runner's

@@ -14,6 +14,8 @@ use crate::system::{MetadataExt as _, OsStrExt as _};
 const MOST_BYTES: u64 = 5 << 30;
 /// An ignored folder that we do not know is carried up to this size: generated sources, test data, …
 const UNKNOWN_MOST_BYTES: u64 = 64 << 20;
+/// What a run built is taken over up to this size: copying more costs as much as building it.
+const MOST_WARM_BYTES: u64 = 2 << 30;
 /// … and this number of files.
 const UNKNOWN_MOST_FILES: u64 = 5_000;
 /// An ignored file is carried up to this size.
@@ -24,8 +26,6 @@ const FILE_MOST_BYTES: u64 = 4 << 20;
 pub struct Carry {
     /// Folders (and single files) relative to the top of the tree, found by [`detect`] or configured.
     pub folders: Vec<CarriedFolder>,
-    /// Where they are copied from; `None`: the user's working tree.
-    pub top: Option<PathBuf>,
 }
 
 /// One folder (or ignored file) that is carried.
@@ -39,6 +39,8 @@ pub struct CarriedFolder {
     pub files: u64,
     /// Files in it that may hold secrets are left out: a folder that we do not know and nobody named.
     pub without_secrets: bool,
+    /// The top of the tree that it is copied from; `None`: the user's working tree.
+    pub from: Option<PathBuf>,
 }
 
 /// What [`detect`] found.
@@ -255,6 +257,7 @@ pub fn detect(repository: &Repository, add: &[String], skip: &[String], free_byt
                 bytes,
                 files,
                 without_secrets: false,
+                from: None,
             });
         } else {
             let why = if inside { "it does not exist" } else { "it is no path inside the repository" };
@@ -328,7 +331,7 @@ fn consider(
             } else {
                 let without_secrets = sort == Sort::Unknown;
                 let path = path.to_path_buf();
-                detected.carry.folders.push(CarriedFolder { path, bytes, files, without_secrets });
+                detected.carry.folders.push(CarriedFolder { path, bytes, files, without_secrets, from: None });
             }
         }
     }
@@ -394,9 +397,14 @@ pub(crate) enum Keep {
 }
 
 impl Carry {
-    /// The same folders, copied from another tree.
-    pub(crate) fn with_top(&self, top: &Path) -> Self {
-        Self { folders: self.folders.clone(), top: Some(top.to_path_buf()) }
+    /// The same, with the folder `path` as it is below `top` now; `None`: it is too large.
+    pub(crate) fn with(&self, path: &Path, top: &Path) -> Result<Option<Self>> {
+        let (bytes, files) = size(&top.join(path))?;
+        let mut folders = self.folders.clone();
+        folders.retain(|folder| folder.path != path);
+        let from = Some(top.to_path_buf());
+        folders.push(CarriedFolder { path: path.to_path_buf(), bytes, files, without_secrets: false, from });
+        Ok((bytes <= MOST_WARM_BYTES).then_some(Self { folders }))
     }
 
     /// What of `path` (below the workspace's `top`, in no tree) stays when the workspace is reset: what was carried,
@@ -419,8 +427,8 @@ impl Carry {
 
 /// Carries what is missing under `to`.
 pub(crate) fn carry(store: &Store, carry: &Carry, to: &Path) -> Result<()> {
-    let from = carry.top.as_deref().unwrap_or(&store.repository.root);
     for folder in &carry.folders {
+        let from = folder.from.as_deref().unwrap_or(&store.repository.root);
         transfer::transfer(from, to, folder)?;
         kill_point("carry-half");
     }

@@ -251,10 +251,18 @@ impl Workspace {
         relocate::environment(env, &self.store.repository.root, &self.path)
     }
 
-    /// What to carry into another workspace so that it starts with the build folders as they are in this one now.
-    /// Only safe from a workspace in which no patched code ever ran.
-    pub fn warm(&self) -> Carry {
-        self.carry.with_top(&self.path)
+    /// What to carry into another workspace so that it starts with the build folder `path` as it is in this one now; `None`:
+    /// it is not there, not ignored, or too large. Only safe from a workspace in which no patched code ever ran.
+    ///
+    /// # Errors
+    /// When git fails or the folder can't be read.
+    pub fn warm(&self, path: &Path) -> Result<Option<Carry>> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let is_folder = std::fs::symlink_metadata(self.path.join(path)).is_ok_and(|meta| meta.is_dir());
+        if !is_folder || !self.not_ignored(&[path.as_os_str().as_bytes().to_vec()])?.is_empty() {
+            return Ok(None);
+        }
+        self.carry.with(path, &self.path)
     }
 
     fn compare(&self, manifest: &Manifest) -> std::io::Result<Found> {

@@ -359,3 +359,23 @@ fn what_is_put_into_go_packages_builds_with_go_and_does_what_its_variable_says()
     let reached = traced.reached(&std::fs::read_to_string(&written).unwrap());
     assert_eq!(reached["ring.go"], std::collections::BTreeSet::from([4, 7]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cargo_built_in_the_first_workspace_is_in_those_that_come_after_it() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[package]\nname = \"ring\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
+    project.write(".gitignore", "target\nCargo.lock\n");
+    project.write("src/lib.rs", RING);
+    project.write("tests/ring.rs", RING_TEST);
+    project.commit("A ring");
+    let bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
+    let (lab, case) = (bench.lab(), &bench.case);
+    let first = lab.workspace(&case.snapshot, "first").await.unwrap();
+    assert!(!first.path.join("target").exists());
+    std::fs::create_dir(first.path.join("target")).unwrap();
+    std::fs::write(first.path.join("target/CACHEDIR.TAG"), "built").unwrap();
+    lab.keep_warm(first, &case.suite).unwrap();
+    let second = lab.workspace(&case.snapshot, "second").await.unwrap();
+    assert_eq!(std::fs::read_to_string(second.path.join("target/CACHEDIR.TAG")).unwrap(), "built");
+    assert_eq!(second.tree_now().unwrap(), case.snapshot.tree);
+}

@@ -72,6 +72,8 @@ fn differing(old: &[u8], new: &[u8]) -> usize {
 struct Queued {
     what: Try,
     order: u64,
+    /// Nobody looked yet whether it parses, and whether it is a program that was tried before.
+    is_raw: bool,
 }
 
 impl PartialEq for Queued {
@@ -95,6 +97,8 @@ impl Ord for Queued {
 const MOST_QUEUED: usize = 60_000;
 /// So many single edits are remembered for pairs.
 const MOST_SINGLES: usize = 400;
+/// So many are kept to choose those from.
+const MOST_KEPT: usize = 4_000;
 /// So many pairs are made in all.
 const MOST_PAIRS: usize = 20_000;
 /// A patient look at something that was cut costs as much as many quick ones.
@@ -153,17 +157,27 @@ impl Queue {
 
     /// The most promising candidate that was not tried yet.
     pub fn next(&mut self, project: &Project) -> Option<Try> {
-        self.fill(project);
-        if self.heap.is_empty() && !self.paired {
-            self.paired = true;
-            self.make_pairs(project);
+        loop {
+            self.fill(project);
+            if self.heap.is_empty() && !self.paired {
+                self.paired = true;
+                self.make_pairs();
+            }
+            let Queued { what, is_raw, .. } = self.heap.pop()?;
+            if is_raw && !self.is_new(project, &what) {
+                continue;
+            }
+            // the best ones come first, and memory stays flat however long a search is
+            if let ([edit], true, true) = (what.edits.as_slice(), is_raw, self.singles.len() < MOST_KEPT) {
+                self.singles.push(edit.clone());
+            }
+            return Some(what);
         }
-        self.heap.pop().map(|q| q.what)
     }
 
     /// Puts back what was taken and not tried.
     pub fn put_back(&mut self, what: Try) {
-        self.push(what);
+        self.push(what, false);
     }
 
     /// Priority of what comes next.
@@ -188,37 +202,24 @@ impl Queue {
             let path = place.path.clone().into_bytes();
             let score = place.score;
             self.next_place = self.places.next();
-            let found = if self.compiles {
-                edits::compile_edits(project, &path, Some(&lines))
-            } else {
-                edits::edits(project, &path, Some(&lines))
-            };
-            for edit in found {
-                self.offer(project, edit, score);
+            for edit in edits::unchecked(project, &path, Some(&lines), self.compiles) {
+                self.offer(edit, score);
             }
         }
     }
 
-    fn offer(&mut self, project: &Project, edit: Edit, found_at: f64) {
-        let Some(source) = project.source(&edit.path) else { return };
-        let Some(hash) = edits::check(source, &edits::apply(&source.text, &edit)) else { return };
-        let mut key = DefaultHasher::new();
-        (hash, &edit.path).hash(&mut key);
-        if !self.seen.insert(key.finish()) {
-            return;
-        }
+    fn offer(&mut self, edit: Edit, found_at: f64) {
         self.heaviest = self.heaviest.max(edit.weight);
         let score = self.score.get(&(edit.path.clone(), edit.line)).copied().unwrap_or(found_at);
         let near = if self.boosted.contains(&(edit.path.clone(), edit.line)) { NEAR_PROGRESS } else { 1.0 };
         let label = if edit.label.is_some() { LABELLED } else { 1.0 };
         let natural = score * edit.weight * label;
-        self.singles.push(edit.clone());
-        self.push(Try { edits: vec![edit], priority: natural * near, natural, patient: false });
+        self.push(Try { edits: vec![edit], priority: natural * near, natural, patient: false }, true);
     }
 
-    fn push(&mut self, what: Try) {
+    fn push(&mut self, what: Try, is_raw: bool) {
         self.order += 1;
-        self.heap.push(Queued { what, order: self.order });
+        self.heap.push(Queued { what, order: self.order, is_raw });
     }
 
     /// Something was cut for its time: it comes again, much later, with more time.
@@ -226,7 +227,7 @@ impl Queue {
         if !what.patient {
             what.patient = true;
             what.priority *= PATIENT;
-            self.push(what);
+            self.push(what, false);
         }
     }
 
@@ -252,7 +253,7 @@ impl Queue {
 
     /// Two edits at once: those that each made progress first, then one of them with a good edit, then good ones of
     /// the same file.
-    fn make_pairs(&mut self, project: &Project) {
+    fn make_pairs(&mut self) {
         let scored = |queue: &Self, e: &Edit| queue.score.get(&(e.path.clone(), e.line)).copied().unwrap_or(0.01);
         let mut singles = std::mem::take(&mut self.singles);
         singles.retain(|e| e.label.is_none());
@@ -284,9 +285,7 @@ impl Queue {
         pairs.sort_by(|a, b| b.priority.total_cmp(&a.priority));
         pairs.truncate(MOST_PAIRS);
         for pair in pairs {
-            if self.is_new(project, &pair) {
-                self.push(pair);
-            }
+            self.push(pair, true);
         }
     }
 

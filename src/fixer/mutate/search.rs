@@ -72,7 +72,7 @@ const LOOK_PART: f64 = 0.15;
 /// While better-than-this candidates (relative to the first green one) wait, it goes on three to eight times as long.
 const COMPARABLE: f64 = 0.15;
 /// While comparable ones wait, at least so many are tried after the first green one, as far as time allows.
-const LEAST_RIVALS: u64 = 80;
+const LEAST_RIVALS: u64 = 200;
 /// No more green candidates than this are compared.
 const MOST_GREENS: usize = 40;
 /// So many misses are kept.
@@ -342,11 +342,11 @@ mod tests {
         assert!(!looked_enough(s(1.0), s(2.9), 500, false));
         assert!(looked_enough(s(1.0), s(3.0), 0, false));
         assert!(!looked_enough(s(1.0), s(6.9), 500, true));
-        assert!(looked_enough(s(1.0), s(7.0), 80, true));
+        assert!(looked_enough(s(1.0), s(7.0), 200, true));
         assert!(!looked_enough(s(1.0), s(7.0), 10, true), "few were tried: the machine is busy");
         assert!(looked_enough(s(1.0), s(17.0), 10, true), "but not for ever");
         assert!(!looked_enough(s(20.0), s(25.0), 500, false));
-        assert!(looked_enough(s(80.0), s(90.0), 80, true), "many were tried in ten seconds");
+        assert!(looked_enough(s(80.0), s(90.0), 200, true), "many were tried in ten seconds");
         assert!(looked_enough(s(80.0), s(120.0), 10, true), "not as long again as the search took");
         assert!(looked_enough(s(20.0), s(26.0), 0, false));
     }

@@ -113,7 +113,8 @@ fn a_carried_environment_works_on_the_workspace_and_changes_do_not_leak_back() {
     assert_eq!(text("target/debug/x"), "built");
     assert!(at("node_modules/dep/index.js").exists() && !at("dist").exists() && at(".venv/pyvenv.cfg").exists());
     assert_eq!(workspace.tree_now().unwrap(), snapshot.tree);
-    let warm = Workspace::create(&store, &snapshot, "warm", &workspace.warm()).unwrap();
+    let warm =
+        Workspace::create(&store, &snapshot, "warm", &workspace.warm(Path::new("target")).unwrap().unwrap()).unwrap();
     assert_eq!(std::fs::read_to_string(warm.path.join("target/debug/x")).unwrap(), "built");
     let script = std::fs::read_to_string(warm.path.join(".venv/bin/pytest")).unwrap();
     assert!(script.starts_with(&format!("#!{}/.venv/bin/python", warm.path.display())), "{script}");

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tree_sitter::{InputEdit, Node, Parser, Point, Tree, TreeCursor};
 
-use super::{Edit, Source};
+use super::Source;
 use crate::syntax::language::Language;
 use crate::syntax::regions::is_comment;
 
@@ -53,12 +53,6 @@ pub fn check(source: &Source, new_text: &str) -> Option<u64> {
     let room = old.len().min(new.len()) - start;
     let same_end = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
     check_change(source, new_text, Change { start, old_end: old.len() - same_end, new_end: new.len() - same_end })
-}
-
-/// The same for one edit.
-pub(super) fn check_edit(source: &Source, edit: &Edit) -> Option<u64> {
-    let text = super::apply(&source.text, edit);
-    check(source, &text)
 }
 
 fn check_change(source: &Source, new_text: &str, change: Change) -> Option<u64> {

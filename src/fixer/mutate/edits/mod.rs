@@ -177,10 +177,18 @@ pub fn compile_edits(project: &Project, path: &[u8], lines: Option<&BTreeSet<usi
 
 fn checked(project: &Project, path: &[u8], lines: Option<&BTreeSet<usize>>, compiles: bool) -> Vec<Edit> {
     let Some(source) = project.source(path) else { return Vec::new() };
+    let mut found = unchecked(project, path, lines, compiles);
+    let mut seen: HashSet<u64> = HashSet::new();
+    found.retain(|edit| check(source, &apply(&source.text, edit)).is_some_and(|hash| seen.insert(hash)));
+    found
+}
+
+/// The same without a look at whether they parse, and at whether two of them are one: a search asks that of those whose turn
+/// comes, since it costs as much as all the rest.
+pub fn unchecked(project: &Project, path: &[u8], lines: Option<&BTreeSet<usize>>, compiles: bool) -> Vec<Edit> {
+    let Some(source) = project.source(path) else { return Vec::new() };
     let mut found = kinds::generate(project, source, lines, compiles);
     found.sort_by(by_weight);
-    let mut seen: HashSet<u64> = HashSet::new();
-    found.retain(|edit| check::check_edit(source, edit).is_some_and(|hash| seen.insert(hash)));
     found
 }
 

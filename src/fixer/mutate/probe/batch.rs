@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::arms::{Arm, Armed, VARIABLE, compose};
-use super::cold::{ColdProbe, is_unbuildable};
+use super::cold::{ColdProbe, is_doc, is_unbuildable};
 use super::{Ask, Change, Coverage, Probe as _, Probed, hits, v8};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::mutate::edits::Project;
@@ -134,8 +134,11 @@ impl ColdProbe {
         let written = SystemTime::now();
         let mut coverage = Coverage { traceable: tracer.traceable(), ..Coverage::default() };
         let roster = self.roster();
-        let (reds, greens) = (roster.red.iter().take(MOST_RED), spread(&roster.green, MOST_GREEN));
-        for number in reds.copied().chain(greens) {
+        // doc tests can't be run one by one
+        let alone =
+            |numbers: &[usize]| numbers.iter().copied().filter(|n| !is_doc(&roster.names[*n])).collect::<Vec<_>>();
+        let (reds, greens) = (alone(&roster.red), spread(&alone(&roster.green), MOST_GREEN));
+        for number in reds.into_iter().take(MOST_RED).chain(greens) {
             if Instant::now() >= until {
                 break;
             }

@@ -48,7 +48,8 @@ pub struct ColdProbe {
     pub(super) limits: Limits,
     pub(super) slots: Vec<Mutex<Workspace>>,
     roster: Roster,
-    red: BTreeSet<TestId>,
+    /// Red tests that a candidate has to pass before the others are run: those that can be chosen alone and start quickly.
+    screen: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
     whole: bool,
     /// One run of the red tests in a workspace that was built before.
@@ -99,7 +100,7 @@ impl ColdProbe {
             slots: slots.into_iter().collect::<Result<_>>()?,
             roster,
             whole: red.iter().any(is_whole),
-            red,
+            screen: screen(&red, case.suite.runner),
             warm: case.red.duration,
             can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
             has_scripts: has_scripts(case)?,
@@ -133,7 +134,7 @@ impl ColdProbe {
     }
 
     pub(super) fn selection(&self, only_red: bool) -> Selection {
-        if only_red && !self.whole { Selection::Only(self.red.clone()) } else { Selection::All }
+        if only_red && !self.whole { Selection::Only(self.screen.clone()) } else { Selection::All }
     }
 
     /// One test, or everything where nothing can be selected.
@@ -166,8 +167,11 @@ impl ColdProbe {
             // the build, or a file, is healed when it is not there any more and everything passes
             None => self.whole && run.is_green(),
         };
+        // what was left out passes or not when everything is run
+        let asked =
+            |n: &usize| self.whole || ask == Ask::Whole || self.screen.contains(&TestId(self.roster.names[*n].clone()));
         let mut probed = Probed {
-            still_red: self.roster.red.iter().copied().filter(|n| !healed(n)).collect(),
+            still_red: self.roster.red.iter().copied().filter(|n| asked(n) && !healed(n)).collect(),
             timed_out: run.end == End::TimedOut,
             unbuildable: broken && !self.whole,
             ..Probed::default()
@@ -183,6 +187,17 @@ impl ColdProbe {
         probed.message = first.map(|m| m.lines().next().unwrap_or_default().to_owned());
         probed
     }
+}
+
+/// Cargo runs doc tests all or none, and builds a program for each: they have their say when all others pass.
+fn screen(red: &BTreeSet<TestId>, runner: Runner) -> BTreeSet<TestId> {
+    let quick: BTreeSet<TestId> = red.iter().filter(|id| !is_doc(&id.0)).cloned().collect();
+    if quick.is_empty() || runner != Runner::CargoTest { red.clone() } else { quick }
+}
+
+/// Is it a doc test of Rust?
+pub(super) fn is_doc(name: &str) -> bool {
+    name.split_once(' ').is_some_and(|(binary, _)| binary.ends_with("::doc"))
 }
 
 /// The build, or a file, failed: no test has a result of its own.

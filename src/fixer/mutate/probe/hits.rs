@@ -20,8 +20,8 @@ const TEST_ATTRIBUTES: &[&str] = &["#[cfg(test)]", "#[test]", "#[tokio::test]"];
 pub struct Traced {
     /// What to write.
     pub changes: Vec<Change>,
-    /// File and line of each number.
-    places: Vec<(String, usize)>,
+    /// File and lines of each number: those of a statement that are in no statement inside of it.
+    places: Vec<(String, BTreeSet<usize>)>,
 }
 
 /// Instruments `files` (path, text), those in other languages left out.
@@ -62,10 +62,10 @@ impl Traced {
     }
 }
 
-fn lines<'a>(places: impl Iterator<Item = &'a (String, usize)>) -> BTreeMap<String, BTreeSet<usize>> {
+fn lines<'a>(places: impl Iterator<Item = &'a (String, BTreeSet<usize>)>) -> BTreeMap<String, BTreeSet<usize>> {
     let mut out: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    for (file, line) in places {
-        out.entry(file.clone()).or_default().insert(*line);
+    for (file, lines) in places {
+        out.entry(file.clone()).or_default().extend(lines);
     }
     out
 }
@@ -75,7 +75,7 @@ struct File<'a> {
     text: &'a str,
     name: &'a str,
     inserts: Vec<(usize, String)>,
-    places: &'a mut Vec<(String, usize)>,
+    places: &'a mut Vec<(String, BTreeSet<usize>)>,
 }
 
 impl File<'_> {
@@ -117,13 +117,7 @@ impl File<'_> {
     }
 
     fn statements(&mut self, node: Node<'_>, first: usize) {
-        let holds = match self.language {
-            Language::Rust => node.kind() == "block",
-            _ => matches!(
-                node.kind(),
-                "block" | "statement_list" | "expression_case" | "default_case" | "type_case" | "communication_case"
-            ),
-        };
+        let holds = self.holds(node);
         let mut cursor = node.walk();
         let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
         let mut marked = false;
@@ -134,12 +128,44 @@ impl File<'_> {
                     _ => format!("kaizenHit({}); ", self.places.len()),
                 };
                 self.inserts.push((child.start_byte(), call));
-                self.places.push((self.name.to_owned(), child.start_position().row + 1));
+                let mut own = BTreeSet::new();
+                self.own_lines(child, &mut own);
+                self.places.push((self.name.to_owned(), own));
             }
             marked = child.kind() == "attribute_item";
             if !is_worked_out_while_compiling(child, self.text) {
                 self.statements(child, first);
             }
+        }
+    }
+
+    /// Statements stand in it one after the other.
+    fn holds(&self, node: Node<'_>) -> bool {
+        match self.language {
+            Language::Rust => node.kind() == "block",
+            _ => matches!(
+                node.kind(),
+                "block" | "statement_list" | "expression_case" | "default_case" | "type_case" | "communication_case"
+            ),
+        }
+    }
+
+    /// Lines of a statement that are in no statement inside of it: the conditions behind its `else if`, its arguments.
+    fn own_lines(&self, node: Node<'_>, lines: &mut BTreeSet<usize>) {
+        if node.child_count() == 0 {
+            // a closing bracket on a line of its own does nothing
+            if !matches!(node.kind(), "}" | ")" | "]" | ";" | ",") {
+                lines.insert(node.start_position().row + 1);
+            }
+            return;
+        }
+        let holds = self.holds(node);
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
+        for child in
+            children.into_iter().filter(|child| !(holds && child.is_named() && self.is_statement(node, *child)))
+        {
+            self.own_lines(child, lines);
         }
     }
 
@@ -242,10 +268,18 @@ pub fn pick(a: i32) -> i32 {
     }
 
     #[test]
+    fn a_condition_behind_else_if_and_an_argument_on_a_line_of_its_own_are_reached_with_their_statement() {
+        let text = "fn f(a: i32) -> i32 {\n    if a > 1 {\n        1\n    } else if a > 0 {\n        2\n    } else {\n        max(\n            a,\n            3,\n        )\n    }\n}\n";
+        let traced = trace(&[(b"src/lib.rs".to_vec(), text.to_owned())]);
+        assert_eq!(traced.traceable()["src/lib.rs"], BTreeSet::from([2, 3, 4, 5, 6, 7, 8, 9]));
+        assert_eq!(traced.reached("0\n3\n")["src/lib.rs"], BTreeSet::from([2, 4, 6, 7, 8, 9]));
+    }
+
+    #[test]
     fn go_statements_have_calls_where_a_statement_may_stand() {
         let go = "package ring\n\nfunc Pick(a int) int {\n\tswitch {\n\tcase a > 1:\n\t\treturn a\n\tdefault:\n\t\ta++\n\t}\n\tfor i := 0; i < a; i++ {\n\t\ta += i\n\t}\n\treturn a\n}\n";
         let traced = trace(&[(b"ring.go".to_vec(), go.to_owned())]);
-        assert_eq!(traced.traceable()["ring.go"], BTreeSet::from([4, 6, 8, 10, 11, 13]));
+        assert_eq!(traced.traceable()["ring.go"], BTreeSet::from([4, 5, 6, 7, 8, 10, 11, 13]));
         let text = &traced.changes.iter().find(|c| c.path == b"ring.go").unwrap().text;
         assert!(Language::Go.parse(text.as_bytes()).is_some_and(|tree| !tree.root_node().has_error()), "{text}");
         assert!(traced.changes.iter().any(|c| c.path == b"kaizen_hits.go"));
