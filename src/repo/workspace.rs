@@ -257,9 +257,8 @@ impl Workspace {
     /// # Errors
     /// When git fails or the folder can't be read.
     pub fn warm(&self, path: &Path) -> Result<Option<Carry>> {
-        use std::os::unix::ffi::OsStrExt as _;
         let is_folder = std::fs::symlink_metadata(self.path.join(path)).is_ok_and(|meta| meta.is_dir());
-        if !is_folder || !self.not_ignored(&[path.as_os_str().as_bytes().to_vec()])?.is_empty() {
+        if !is_folder || !self.not_ignored(&[system::git_bytes(path)])?.is_empty() {
             return Ok(None);
         }
         self.carry.with(path, &self.path)
