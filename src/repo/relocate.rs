@@ -65,9 +65,9 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
     found.then_some(out)
 }
 
-/// An environment in which every entry (`:` is between them, `;` on Windows) that leads into the folder `from` leads to the same place in `to`,
-/// if that exists there: with an activated virtual environment inside the repository, `PATH` and `VIRTUAL_ENV` would
-/// run the user's own tree.
+/// An environment in which every entry (with `:` between them, `;` on Windows) that leads into the folder `from` leads to the
+/// same place in `to`, if that exists there: with an activated virtual environment inside the repository, `PATH` and
+/// `VIRTUAL_ENV` would run the user's own tree.
 pub(crate) fn environment(env: BTreeMap<OsString, OsString>, from: &Path, to: &Path) -> BTreeMap<OsString, OsString> {
     let entry = |entry: &[u8]| -> Vec<u8> {
         match Path::new(OsStr::from_bytes(entry)).strip_prefix(from) {
