@@ -26,8 +26,11 @@ case "${RUNNER_OS:-}-${RUNNER_ARCH:-}" in
   Linux-ARM64) target=aarch64-unknown-linux-musl ;;
   macOS-ARM64) target=aarch64-apple-darwin ;;
   macOS-X64) target=x86_64-apple-darwin ;;
+  Windows-X64) target=x86_64-pc-windows-msvc ;;
   *) target=none ;;
 esac
+exe=
+if [ "${RUNNER_OS:-}" = Windows ]; then exe=.exe; fi
 file="kaizen-ci-$target.tar.gz"
 wanted=$(awk -v name="v$version/$file" '$2 == name { print $1 }' "$source_dir/release/checksums.txt")
 
@@ -45,14 +48,14 @@ download() {
     exit 1
   fi
   mkdir -p "$home/bin"
-  tar -xzf "$folder/$file" -C "$home/bin" kaizen-ci
+  tar -xzf "$folder/$file" -C "$home/bin" "kaizen-ci$exe"
   rm -rf "$folder"
 }
 
 if [ -z "$wanted" ]; then
   why="no release of version $version for ${RUNNER_OS:-this system} on ${RUNNER_ARCH:-this processor} is in release/checksums.txt"
 elif download; then
-  found "downloaded version $version, its SHA-256 is the one in release/checksums.txt" "$home/bin/kaizen-ci"
+  found "downloaded version $version, its SHA-256 is the one in release/checksums.txt" "$home/bin/kaizen-ci$exe"
 else
   why="the release of version $version can't be downloaded"
 fi
@@ -63,4 +66,4 @@ if ! command -v cargo > /dev/null; then
   exit 1
 fi
 cargo install --locked --quiet --path "$source_dir" --root "$home"
-found "built from source" "$home/bin/kaizen-ci"
+found "built from source" "$home/bin/kaizen-ci$exe"

@@ -26,6 +26,7 @@ pub mod state;
 pub mod suite;
 pub mod supervise;
 pub mod syntax;
+pub mod system;
 pub mod trajectory;
 pub mod turns;
 pub mod words;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. An import may only point down, or stay inside its own room; on one floor only where a
 /// pair is listed in [`NEIGHBOURS`].
 const FLOORS: &[&[&str]] = &[
-    &["chance", "error", "likeness", "mask", "words"],
+    &["chance", "error", "likeness", "mask", "system", "words"],
     &["process", "config", "trajectory"],
     &["repo", "suite", "patch", "syntax", "state", "model", "cache"],
     &["lab", "failure"],

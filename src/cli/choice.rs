@@ -8,6 +8,7 @@ use crate::repo::Repository;
 use crate::repo::carry::{self, Detected};
 use crate::suite::detect::{self, runner_of};
 use crate::suite::{CommandLine, Runner, Suite};
+use crate::system;
 
 /// All suites, the most likely first: those configured, else those found.
 ///
@@ -76,8 +77,7 @@ pub fn temp_dir() -> PathBuf {
 
 /// Free space at `path`; everything when it can't be told.
 pub fn free_bytes(path: &Path) -> u64 {
-    nix::sys::statvfs::statvfs(path)
-        .map_or(u64::MAX, |stat| stat.blocks_available().saturating_mul(stat.fragment_size()))
+    system::free_bytes(path).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::config::{self, Loaded, Override};
 use crate::console::Terminal;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::repo::Repository;
+use crate::system::StopRequests;
 use crate::trajectory::Entry;
 
 /// What every subcommand works with.
@@ -118,16 +119,9 @@ impl Context {
 }
 
 async fn watch_signals(cancel: CancellationToken, terminal: Terminal) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
+    let Ok(mut requests) = StopRequests::new() else { return };
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        requests.next().await;
         if cancel.is_cancelled() {
             std::process::exit(i32::from(Exit::Interrupted.code()));
         }

@@ -3,7 +3,6 @@
 pub mod github;
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::Args;
@@ -14,6 +13,7 @@ use crate::error::{Context as _, Error, Exit, Result};
 use crate::report::escape::{one_line, shell};
 use crate::suite::detect;
 use crate::suite::{CommandLine, Suite};
+use crate::system;
 
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
@@ -86,9 +86,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<()> {
             .hint("kaizen-ci init --force    (writes over it)\nkaizen-ci init --print    (only shows it)"));
     }
     let put = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".kaizen-")
-            .permissions(std::fs::Permissions::from_mode(0o644))
+        let mut file = system::with_mode(tempfile::Builder::new().prefix(".kaizen-"), 0o644)
             .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
         file.write_all(text.as_bytes())?;
         file.persist(path)?;

@@ -107,7 +107,6 @@ pub struct Document {
     /// Tests that the patch changes (only where that is allowed).
     pub tests_changed: Vec<String>,
     /// Tests that fail now and then without the patch, too: runs in which they did were done over.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<String>,
     /// Remarks: `deletion_only`, `condition_to_constant`, …
     pub labels: Vec<String>,

@@ -1,5 +1,6 @@
 //! The question at the end of a heal: apply it? Only where a person can be asked.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, Write as _};
 use std::process::{Command, Stdio};
 
@@ -7,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Terminal, diff, ending};
 use crate::report::Document;
+use crate::system;
 
 /// What a person said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,8 @@ fn read_line() -> Option<String> {
 fn page(terminal: &Terminal, text: &str) {
     let pager =
         std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less -FRX".into());
-    let child = Command::new("sh").arg("-c").arg(pager).stdin(Stdio::piped()).spawn();
+    let shell = system::program(OsStr::new("sh"), std::env::var_os("PATH").as_deref());
+    let child = Command::new(shell).arg("-c").arg(pager).stdin(Stdio::piped()).spawn();
     let shown = child.ok().and_then(|mut child| {
         // A pager that is left early closes the pipe: not an error.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));

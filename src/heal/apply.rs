@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Error, Result};
-use crate::patch::{FileChange, FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
+use crate::patch::{FileChange, FileContent, MODE_EXECUTABLE, MODE_FILE, Patch, ends};
 use crate::repo::Repository;
 use crate::state::kill_point;
+use crate::system::{self, OsStrExt as _, PermissionsExt as _};
 
 /// Writes `patch` into the working tree of `repository`; the index, refs and everything else stay as they are.
 /// Returns the paths written.
@@ -80,8 +79,8 @@ fn check_unmoved(target: &Path, path: &[u8], change: &FileChange) -> Result<()> 
         (Err(_), Some(_)) => moved("is gone"),
         (Ok(_), None) => moved("was made"),
         (Ok(meta), Some(old)) => {
-            if !meta.is_file() || fs::read(target).context(|| format!("can't read {}", target.display()))? != old.bytes
-            {
+            let reading = || format!("can't read {}", target.display());
+            if !meta.is_file() || !ends::stands_for(&fs::read(target).context(reading)?, &old.bytes) {
                 return moved("was changed");
             }
             Ok(())
@@ -90,15 +89,17 @@ fn check_unmoved(target: &Path, path: &[u8], change: &FileChange) -> Result<()> 
 }
 
 fn stage(plan: &[(PathBuf, &FileChange)]) -> Result<Vec<Option<tempfile::NamedTempFile>>> {
-    plan.iter().map(|(target, change)| change.new.as_ref().map(|new| stage_one(target, new)).transpose()).collect()
+    plan.iter()
+        .map(|(target, change)| change.new.as_ref().map(|new| stage_one(target, change, new)).transpose())
+        .collect()
 }
 
-fn stage_one(target: &Path, new: &FileContent) -> Result<tempfile::NamedTempFile> {
+fn stage_one(target: &Path, change: &FileChange, new: &FileContent) -> Result<tempfile::NamedTempFile> {
     let write = || -> std::io::Result<tempfile::NamedTempFile> {
         let dir = target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir)?;
         let mut temp = tempfile::Builder::new().prefix(".kaizen-").tempfile_in(dir)?;
-        temp.write_all(&new.bytes)?;
+        temp.write_all(&change.bytes_for(target))?;
         temp.as_file().sync_all()?;
         let permissions = match (fs::metadata(target), new.mode) {
             (Ok(meta), MODE_FILE | MODE_EXECUTABLE) => {
@@ -108,7 +109,7 @@ fn stage_one(target: &Path, new: &FileContent) -> Result<tempfile::NamedTempFile
             (_, MODE_EXECUTABLE) => 0o755,
             _ => 0o644,
         };
-        fs::set_permissions(temp.path(), fs::Permissions::from_mode(permissions))?;
+        system::set_mode(temp.path(), permissions)?;
         Ok(temp)
     };
     write().context(|| format!("can't write beside {}", target.display()))
@@ -117,8 +118,9 @@ fn stage_one(target: &Path, new: &FileContent) -> Result<tempfile::NamedTempFile
 /// Undoes what was renamed before a failure; best effort, with what the snapshot says was there.
 fn put_back(done: &[(PathBuf, &FileChange)]) {
     for (target, change) in done {
+        let back = FileChange { old: change.new.clone(), new: change.old.clone() };
         let _ = match &change.old {
-            Some(old) => fs::write(target, &old.bytes),
+            Some(_) => fs::write(target, back.bytes_for(target)),
             None => fs::remove_file(target),
         };
     }

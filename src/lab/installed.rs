@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::error::{Context as _, Result};
+use crate::system::{self, OsStrExt as _};
 
 const HOOK: &str = include_str!("../suite/plugins/sitecustomize.py");
 /// Where Python looks for modules first.
@@ -28,8 +28,8 @@ pub(crate) fn turn(env: &mut BTreeMap<OsString, OsString>, folder: &Path, user: 
     let place = || format!("can't write {}", folder.display());
     std::fs::create_dir_all(folder).context(place)?;
     std::fs::write(folder.join("sitecustomize.py"), HOOK).context(place)?;
-    let user = user.canonicalize().unwrap_or_else(|_| user.to_path_buf());
-    let workspace = workspace.canonicalize().unwrap_or_else(|_| workspace.to_path_buf());
+    let user = system::canonical(user).unwrap_or_else(|_| user.to_path_buf());
+    let workspace = system::canonical(workspace).unwrap_or_else(|_| workspace.to_path_buf());
     let trees = [user.as_os_str().as_bytes(), workspace.as_os_str().as_bytes()].join(&0);
     std::fs::write(folder.join("trees"), trees).context(place)?;
     let mut path = folder.as_os_str().to_owned();
@@ -37,7 +37,7 @@ pub(crate) fn turn(env: &mut BTreeMap<OsString, OsString>, folder: &Path, user: 
         if std::env::split_paths(old).next().as_deref() == Some(folder) {
             return Ok(());
         }
-        path.push(":");
+        path.push(OsStr::from_bytes(&[system::PATH_SEPARATOR]));
         path.push(old);
     }
     env.insert(VARIABLE.into(), path);

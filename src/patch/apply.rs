@@ -1,12 +1,11 @@
 //! Putting a patch into a checkout and taking it out again, never through a symbolic link.
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::outside::forbidden;
-use super::{FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
+use super::{FileChange, MODE_EXECUTABLE, MODE_FILE, Patch, ends};
 use crate::error::{Context as _, Error, Result};
+use crate::system::{self, OsStrExt as _, PermissionsExt as _};
 
 impl Patch {
     /// Writes the new side of every file into the checkout at `top`.
@@ -15,11 +14,11 @@ impl Patch {
     /// When a path leads out of the checkout or through a link, is not a plain file, or the disk fails.
     pub fn write_to(&self, top: &Path) -> Result<()> {
         // deletions first: a folder may become a file
-        for (path, _) in self.files.iter().filter(|(_, c)| c.new.is_none()) {
-            put(top, path, None)?;
+        for (path, change) in self.files.iter().filter(|(_, c)| c.new.is_none()) {
+            put(top, path, change)?;
         }
         for (path, change) in self.files.iter().filter(|(_, c)| c.new.is_some()) {
-            put(top, path, change.new.as_ref())?;
+            put(top, path, change)?;
         }
         Ok(())
     }
@@ -54,11 +53,26 @@ impl Patch {
                 Ok(_) => Some(Vec::new()),
                 Err(_) => None,
             };
-            if found.as_deref() != change.old.as_ref().map(|c| c.bytes.as_slice()) {
+            let fits = match (&found, &change.old) {
+                (Some(found), Some(old)) => ends::stands_for(found, &old.bytes),
+                (None, None) => true,
+                _ => false,
+            };
+            if !fits {
                 wrong.push(String::from_utf8_lossy(path).into_owned());
             }
         }
         Ok(wrong)
+    }
+}
+
+impl FileChange {
+    /// The new bytes as they belong into the file `place`: with the line ends that git gave it.
+    pub fn bytes_for(&self, place: &Path) -> Vec<u8> {
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return self.new_bytes().to_vec() };
+        let is_file = std::fs::symlink_metadata(place).is_ok_and(|meta| meta.is_file());
+        let disk = if is_file { std::fs::read(place).unwrap_or_default() } else { Vec::new() };
+        ends::like(&disk, &old.bytes, &new.bytes).into_owned()
     }
 }
 
@@ -83,8 +97,10 @@ fn checked(top: &Path, path: &[u8]) -> Result<PathBuf> {
     Ok(top.join(relative))
 }
 
-fn put(top: &Path, path: &[u8], content: Option<&FileContent>) -> Result<()> {
+fn put(top: &Path, path: &[u8], change: &FileChange) -> Result<()> {
     let place = checked(top, path)?;
+    let content = change.new.as_ref();
+    let bytes = change.bytes_for(&place);
     let writing = || format!("can't write {}", place.display());
     // removed before it is written: it may be a hard link of the user's own file, or a symbolic link
     match std::fs::symlink_metadata(&place) {
@@ -102,10 +118,10 @@ fn put(top: &Path, path: &[u8], content: Option<&FileContent>) -> Result<()> {
     if let Some(folder) = place.parent() {
         std::fs::create_dir_all(folder).context(writing)?;
     }
-    std::fs::write(&place, &content.bytes).context(writing)?;
+    std::fs::write(&place, bytes).context(writing)?;
     if content.mode == MODE_EXECUTABLE {
         let mode = std::fs::metadata(&place).context(writing)?.permissions().mode();
-        std::fs::set_permissions(&place, PermissionsExt::from_mode(mode | (mode & 0o444) >> 2)).context(writing)?;
+        system::set_mode(&place, mode | (mode & 0o444) >> 2).context(writing)?;
     }
     Ok(())
 }
@@ -125,7 +141,7 @@ fn remove_empty_folders(top: &Path, place: &Path) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::FileChange;
+    use super::super::FileContent;
     use super::*;
 
     fn file(text: &str) -> Option<FileContent> {

@@ -1,6 +1,7 @@
 //! Patches: what changes against a snapshot, as whole files in and out and as a unified diff for people.
 
 pub mod apply;
+pub mod ends;
 pub mod outside;
 pub mod parse;
 mod unified;

@@ -8,6 +8,7 @@ use super::{FileChange, FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
 use crate::error::{Context as _, Error, Result};
 use crate::repo::Store;
 use crate::repo::git::Git;
+use crate::system;
 use crate::words::{Reason, Sha, Verdict};
 
 /// The largest diff that is read: a bigger one is no fix of a failing test.
@@ -84,7 +85,7 @@ pub fn forbidden(path: &[u8]) -> Option<&'static str> {
             _ => {}
         }
     }
-    None
+    (!system::can_name(path)).then_some("no file can be named so here")
 }
 
 /// `.git` in every spelling that some file system takes for it: case, trailing dots and blanks, the short name, and

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use crate::system::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 
 /// How the one line begins that stands where the middle of an output was dropped; the number of bytes follows.
 pub const DROPPED: &str = "[kaizen-ci dropped ";
@@ -62,6 +63,7 @@ impl Capture {
     }
 
     /// Bytes taken so far.
+    #[cfg(unix)]
     pub fn total(&self) -> u64 {
         self.total
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::mask;
+use crate::{mask, system};
 
 /// Why a variable is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +140,10 @@ const NEVER_BY_VALUE: &[&str] = &["PATH", "HOME"];
 /// The environment for code under test: `from` without secrets, cloud credentials, runner control variables and git's
 /// own variables; names in `allow` (exact, or ending in `*`) stay. Upper and lower case are the same.
 pub fn clean(from: impl IntoIterator<Item = (OsString, OsString)>, allow: &[String]) -> BTreeMap<OsString, OsString> {
-    from.into_iter().filter(|(name, value)| is_allowed(name, allow) || removed(name, value).is_none()).collect()
+    from.into_iter()
+        .filter(|(name, value)| is_allowed(name, allow) || removed(name, value).is_none())
+        .map(|(name, value)| (system::variable(name), value))
+        .collect()
 }
 
 /// The secrets in `from`, to be covered in everything that is written down. What `allow` names may be seen by code under

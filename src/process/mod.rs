@@ -2,12 +2,19 @@
 
 mod capture;
 pub mod environment;
+#[cfg(unix)]
+mod fence;
+#[cfg(unix)]
 mod reach;
 pub mod sandbox;
+#[cfg(unix)]
 mod silence;
+#[cfg_attr(windows, path = "windows/mod.rs")]
 mod supervisor;
 pub mod table;
+#[cfg(unix)]
 mod tree;
+#[cfg(unix)]
 mod wire;
 
 use std::collections::BTreeMap;
@@ -20,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 
 pub use capture::DROPPED;
-pub use silence::Silence;
-pub use supervisor::{set_supervisor, stand_back, stand_back_as_session, supervisor_main_if_asked};
+#[cfg(unix)]
+pub use supervisor::stand_back;
+pub use supervisor::{set_supervisor, stand_back_as_session, supervisor_main_if_asked};
 
 pub use crate::words::End;
 
@@ -30,6 +38,15 @@ pub const LOG_CAP_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long a process tree may take to end after TERM before it gets KILL.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// How long a command may compute without a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Processor time that one process may spend while nothing is printed and nothing is reported.
+    pub most: Duration,
+    /// What grows in this folder is a word, too.
+    pub reports: PathBuf,
+}
 
 /// One command to run.
 #[derive(Debug, Clone)]
@@ -77,7 +94,7 @@ pub struct Finished {
 /// empty. When both logs are one path, both streams go there in the order in which they were written.
 ///
 /// When `cancel` fires the tree gets TERM and 50 ms later KILL, whatever the grace of `spec`. Dropping the future does the
-/// same, but nobody waits for it.
+/// same, but nobody waits for it. Windows has no TERM: there a tree is ended at once, at its time limit too.
 ///
 /// # Errors
 /// Only when our own side fails (the log can't be written, no process can be made); a command that fails, hangs or

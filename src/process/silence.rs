@@ -7,16 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::process::table;
-
-/// How long a command may compute without a word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Silence {
-    /// Processor time that one process may spend while nothing is printed and nothing is reported.
-    pub most: Duration,
-    /// What grows in this folder is a word, too.
-    pub reports: PathBuf,
-}
+use crate::process::{Silence, table};
 
 /// How often is looked.
 const TURN: Duration = Duration::from_millis(500);

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::error::{Context as _, Error, Result};
 use crate::process::reach::Arm;
 use crate::process::wire::{self, Outcome, Report};
-use crate::process::{End, Finished, Silence, Spec, sandbox, tree};
+use crate::process::{End, Finished, Silence, Spec, fence, sandbox, tree};
 
 /// The hidden argument.
 const ARGUMENT: &str = "__tree";
@@ -58,7 +58,7 @@ pub fn supervisor_main_if_asked() -> Option<u8> {
         return Some(u8::from(supervisor_main().is_err()));
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::ARGUMENT) {
-        return Some(sandbox::main());
+        return Some(fence::main());
     }
     #[cfg(target_os = "linux")]
     {

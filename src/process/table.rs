@@ -35,13 +35,21 @@ pub fn parse_stat(text: &[u8]) -> Option<Row> {
     Some(Row { pid, state, parent, group, session, terminal, started })
 }
 
+/// What the kernel tells of the process `pid` in its file `name`; nothing where there is no `/proc`.
+fn read(pid: i32, name: &str) -> Option<Vec<u8>> {
+    // a folder of that name on a disk of Windows would be anybody's
+    if cfg!(windows) { None } else { std::fs::read(format!("/proc/{pid}/{name}")).ok() }
+}
+
 /// Processor time that the process `pid` has spent, in its own code and in the kernel's for it.
+#[cfg(unix)]
 pub fn spent(pid: i32) -> Option<std::time::Duration> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = read(pid, "stat")?;
     ticks(&text).map(|ticks| std::time::Duration::from_secs_f64(ticks as f64 / ticks_per_second()))
 }
 
 /// Fields 14 and 15 of `/proc/PID/stat`.
+#[cfg(unix)]
 fn ticks(text: &[u8]) -> Option<u64> {
     let close = text.iter().rposition(|b| *b == b')')?;
     let mut rest = std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace().skip(11);
@@ -49,14 +57,27 @@ fn ticks(text: &[u8]) -> Option<u64> {
     number()?.checked_add(number()?)
 }
 
+#[cfg(unix)]
 fn ticks_per_second() -> f64 {
     let known = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
     known.filter(|n| *n > 0).map_or(100.0, |n| n as f64)
 }
 
+/// Kills it.
+pub fn kill(row: &Row) {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{Signal, kill};
+        let _ = kill(nix::unistd::Pid::from_raw(row.pid), Signal::SIGKILL);
+    }
+    // there is no table there, and so nobody in it: whoever we start goes with us
+    #[cfg(windows)]
+    let _ = row;
+}
+
 /// The process `pid`, when it exists.
 pub fn of(pid: i32) -> Option<Row> {
-    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read(pid, "stat")?)
 }
 
 /// All processes that we can see; empty where there is no `/proc`.

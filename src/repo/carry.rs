@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Result};
 use crate::repo::snapshot::os;
 use crate::repo::{Repository, Store, transfer};
 use crate::state::kill_point;
+use crate::system::{MetadataExt as _, OsStrExt as _};
 
 /// A build folder that we know is carried up to this size (and up to half of the free disk).
 const MOST_BYTES: u64 = 5 << 30;

@@ -9,6 +9,7 @@ use crate::repo::git::Git;
 use crate::repo::snapshot::{UserFile, UserTree, os};
 use crate::repo::store::{MODE_LINK, MODE_SUBMODULE, check_path};
 use crate::repo::{Sha, Store};
+use crate::system::{self, OsStrExt as _};
 
 /// One file that belongs into a workspace.
 #[derive(Debug, Clone)]
@@ -65,7 +66,6 @@ fn submodule_files(root: &Path, submodule: &[u8], files: &mut Vec<File>) -> Resu
         let here = root.join(os(&folder));
         let entries = std::fs::read_dir(&here).in_repository(|| format!("can't read {}", here.display()))?;
         for entry in entries.filter_map(std::io::Result::ok) {
-            use std::os::unix::ffi::OsStrExt as _;
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
             if name == ".git" {
@@ -179,6 +179,10 @@ fn copy_one(user: &UserTree, top: &Path, file: &mut File, times: Times, buffer: 
         return disk::remove(&to).context(|| format!("can't write {}", to.display()));
     }
     file.origin = Some(before);
+    if !system::STAT_TELLS && whole {
+        // it will be compared by its bytes, in which git may have turned line ends
+        file.raw = blob_name(buffer);
+    }
     file.stat = Some(if times == Times::Now { touch(&to)? } else { here });
     Ok(())
 }
@@ -186,12 +190,11 @@ fn copy_one(user: &UserTree, top: &Path, file: &mut File, times: Times, buffer: 
 /// A file that changed just before or while the snapshot was taken may have changed again within the same tick of the
 /// file system's clock: then only its bytes can tell.
 fn trusted(user: &UserTree, known: &UserFile, now: &Exact, bytes: Option<&Vec<u8>>) -> bool {
-    let is_old = now.ctime_ns < user.read_at_ns - TICK_NS;
+    let is_old = now.changed_ns() < user.read_at_ns - TICK_NS;
     is_old || bytes.is_some_and(|bytes| blob_name(bytes).is_some_and(|oid| oid.as_bytes() == known.oid))
 }
 
 fn copy_link(from: &Path, to: &Path, buffer: &mut Vec<u8>) -> std::io::Result<(Exact, Exact, Exact)> {
-    use std::os::unix::ffi::OsStrExt as _;
     let stat = |path: &Path| std::fs::symlink_metadata(path).map(|m| Exact::of(&m));
     let before = stat(from)?;
     disk::copy_link(from, to)?;
@@ -204,8 +207,8 @@ fn copy_link(from: &Path, to: &Path, buffer: &mut Vec<u8>) -> std::io::Result<(E
 fn touch(path: &Path) -> Result<Exact> {
     let meta = std::fs::symlink_metadata(path).context(|| format!("can't read {}", path.display()))?;
     if meta.is_file() {
-        let file = std::fs::File::open(path).and_then(|f| f.set_modified(std::time::SystemTime::now()));
-        file.context(|| format!("can't set the time of {}", path.display()))?;
+        system::set_modified(path, std::time::SystemTime::now())
+            .context(|| format!("can't set the time of {}", path.display()))?;
     }
     let meta = std::fs::symlink_metadata(path).context(|| format!("can't read {}", path.display()))?;
     Ok(Exact::of(&meta))

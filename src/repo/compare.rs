@@ -1,9 +1,7 @@
 //! What differs between a workspace and what it should be: by exact stat data, by content where that can't tell.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::repo::carry::Keep;
@@ -12,6 +10,7 @@ use crate::repo::disk::{Exact, TICK_NS};
 use crate::repo::snapshot::os;
 use crate::repo::store::{MODE_LINK, MODE_SUBMODULE};
 use crate::repo::workspace::Manifest;
+use crate::system::{self, OsStrExt as _, PermissionsExt as _};
 
 /// The differences. Numbers are places in the manifest.
 #[derive(Debug, Default)]
@@ -110,7 +109,7 @@ impl Walk<'_> {
         let now = Exact::of(meta);
         let known = file.stat.unwrap_or_default();
         let settled = known.ctime_ns < self.manifest.sealed_ns - TICK_NS;
-        if now == known && settled {
+        if now == known && settled && system::STAT_TELLS {
             return Ok(());
         }
         if now.mode == known.mode && self.same_bytes(file, meta)? {
@@ -133,7 +132,10 @@ impl Walk<'_> {
                 file.mode == MODE_LINK && if file.oid.is_some() { name == file.oid } else { users() == Some(target) }
             );
         }
-        if !meta.is_file() || file.mode == MODE_LINK || file.stat.is_some_and(|s| s.size != meta.len()) {
+        if !meta.is_file()
+            || (file.mode == MODE_LINK && system::LINKS_ARE_LINKS)
+            || file.stat.is_some_and(|s| s.size != meta.len())
+        {
             return Ok(false);
         }
         let bytes = read_opened_up(&path, meta)?;
@@ -153,7 +155,7 @@ impl Walk<'_> {
 fn read_opened_up(path: &Path, meta: &Metadata) -> io::Result<Vec<u8>> {
     match std::fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            std::fs::set_permissions(path, Permissions::from_mode(meta.permissions().mode() | 0o600))?;
+            system::set_mode(path, meta.permissions().mode() | 0o600)?;
             let bytes = std::fs::read(path);
             std::fs::set_permissions(path, meta.permissions())?;
             bytes
@@ -166,7 +168,7 @@ fn read_opened_up(path: &Path, meta: &Metadata) -> io::Result<Vec<u8>> {
 fn open_folder(path: &Path) -> io::Result<std::fs::ReadDir> {
     match std::fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            std::fs::set_permissions(path, Permissions::from_mode(0o755))?;
+            system::set_mode(path, 0o755)?;
             std::fs::read_dir(path)
         }
         other => other,

@@ -1,11 +1,11 @@
 //! Files on disk for workspaces: exact stat data, copies that keep time stamps, removal that never follows a link.
 
-use std::fs::{File, FileTimes, Metadata, OpenOptions, Permissions};
+use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::repo::index::Stat;
+use crate::system::{self, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
 /// The kernel stamps files with a clock that ticks every 1 to 10 ms: within one tick a second change can't be seen.
 pub(crate) const TICK_NS: i128 = 20_000_000;
@@ -41,6 +41,11 @@ impl Exact {
             uid: meta.uid(),
             gid: meta.gid(),
         }
+    }
+
+    /// When it last changed.
+    pub(crate) fn changed_ns(&self) -> i128 {
+        if system::STAT_TELLS { self.ctime_ns } else { self.ctime_ns.max(self.mtime_ns) }
     }
 
     /// Is this the file that git's index entry `stat` was made from?
@@ -83,7 +88,7 @@ impl Exact {
 /// Copies the regular file `from` to the new file `to`: content, permissions, modification time. Returns the source's
 /// stat data from before and after, and the copy's.
 pub(crate) fn copy_file(from: &Path, to: &Path, buffer: &mut Vec<u8>) -> io::Result<(Exact, Exact, Exact)> {
-    let mut source = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(from)?;
+    let mut source = system::open_itself(from)?;
     let meta = source.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -97,7 +102,7 @@ pub(crate) fn copy_file(from: &Path, to: &Path, buffer: &mut Vec<u8>) -> io::Res
         io::copy(&mut source, &mut target)?;
     }
     let mode = meta.permissions().mode() & 0o777;
-    target.set_permissions(Permissions::from_mode(mode))?;
+    system::set_file_mode(&target, mode)?;
     target.set_times(FileTimes::new().set_modified(meta.modified()?))?;
     Ok((Exact::of(&meta), Exact::of(&source.metadata()?), Exact::of(&target.metadata()?)))
 }
@@ -109,15 +114,8 @@ fn create_new(path: &Path) -> io::Result<File> {
 /// Copies the symbolic link `from` to the new link `to`, with its modification time.
 pub(crate) fn copy_link(from: &Path, to: &Path) -> io::Result<()> {
     let meta = std::fs::symlink_metadata(from)?;
-    std::os::unix::fs::symlink(std::fs::read_link(from)?, to)?;
-    set_link_time(to, &meta)
-}
-
-fn set_link_time(path: &Path, meta: &Metadata) -> io::Result<()> {
-    use nix::sys::stat::{UtimensatFlags, utimensat};
-    use nix::sys::time::TimeSpec;
-    let time = TimeSpec::new(meta.mtime(), meta.mtime_nsec());
-    utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink).map_err(io::Error::from)
+    system::symlink(std::fs::read_link(from)?, to)?;
+    system::set_link_time(to, &meta)
 }
 
 /// Removes whatever is at `path`, also folders without permissions. Links are removed, never followed. Nothing there
@@ -140,17 +138,20 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives us the right to change every folder under `path`.
+/// Gives us the right to change every folder under `path`, and to remove every file.
 fn open_up(path: &Path) -> io::Result<()> {
     let meta = std::fs::symlink_metadata(path)?;
     if !meta.is_dir() {
         return Ok(());
     }
-    std::fs::set_permissions(path, Permissions::from_mode(meta.permissions().mode() | 0o700))?;
+    system::set_mode(path, meta.permissions().mode() | 0o700)?;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             open_up(&entry.path())?;
+        } else if kind.is_file() && system::READ_ONLY_STAYS {
+            system::set_mode(&entry.path(), 0o600)?;
         }
     }
     Ok(())

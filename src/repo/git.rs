@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Kind, Result};
 use crate::process::environment::{self, Removed};
+use crate::system;
 
 /// The oldest git that knows `rev-parse --path-format`, which discovery needs.
 const OLDEST: (u32, u32) = (2, 31);
@@ -57,7 +58,7 @@ impl Git {
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
         // a partial clone would fetch missing objects: no network here
         command.env("GIT_NO_LAZY_FETCH", "1");
-        for pin in PINNED {
+        for pin in PINNED.iter().chain(system::GIT_PINS) {
             command.args(["-c", pin]);
         }
         Self { command, words: Vec::new() }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::repo::Git;
+use crate::system::{self, OsStrExt as _};
 
 /// The files of configuration in the git directories `folders`, and those that they include, whatever the condition:
 /// actions/checkout keeps its token in the first, newer ones in a file of their own beside the runner's temporary files.
@@ -33,7 +33,7 @@ fn included(file: &Path) -> Vec<PathBuf> {
 /// As git reads it: from the home folder, or from the folder of the file that names it.
 fn resolved(folder: &Path, value: &OsStr) -> Option<PathBuf> {
     match Path::new(value).strip_prefix("~") {
-        Ok(rest) => std::env::var_os("HOME").map(|home| Path::new(&home).join(rest)),
+        Ok(rest) => system::home().map(|home| home.join(rest)),
         Err(_) => Some(folder.join(value)),
     }
 }

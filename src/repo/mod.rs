@@ -20,10 +20,10 @@ pub mod transfer;
 pub mod workspace;
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Error, Result};
+use crate::system::{self, OsStringExt as _};
 
 pub use crate::words::{Commit, Sha};
 pub use git::Git;
@@ -81,7 +81,7 @@ impl Repository {
         let ask = |what: &str| -> Result<PathBuf> {
             let mut out = Git::in_dir(path).args(["rev-parse", "--path-format=absolute", what]).bytes()?;
             out.pop_if(|b| *b == b'\n');
-            Ok(PathBuf::from(OsString::from_vec(out)))
+            Ok(system::native(PathBuf::from(OsString::from_vec(out))))
         };
         let root = ask("--show-toplevel")?;
         let (git_dir, common_dir) = (ask("--git-dir")?, ask("--git-common-dir")?);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
+
+use crate::system::{self, OsStrExt as _, OsStringExt as _};
 
 /// Scripts and path files are small; what is larger is no such file.
 const MOST_BYTES: u64 = 1 << 20;
@@ -16,8 +17,14 @@ pub(crate) fn text(path: &Path, bytes: u64, from: &Path, to: &Path) -> io::Resul
         return Ok(None);
     }
     let text = std::fs::read(path)?;
-    let is_binary = text.contains(&0);
-    Ok(if is_binary { None } else { replace(&text, from.as_os_str().as_bytes(), to.as_os_str().as_bytes()) })
+    if text.contains(&0) {
+        return Ok(None);
+    }
+    let mut mended = None;
+    for (from, to) in system::spellings(from).iter().zip(&system::spellings(to)) {
+        mended = replace(mended.as_deref().unwrap_or(&text), from, to).or(mended);
+    }
+    Ok(mended)
 }
 
 /// Files of virtual environments and package managers that name folders: path files and finders of editable installs,
@@ -58,9 +65,9 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
     found.then_some(out)
 }
 
-/// An environment in which every `:`-separated entry that leads into the folder `from` leads to the same place in `to`,
-/// if that exists there: with an activated virtual environment inside the repository, `PATH` and `VIRTUAL_ENV` would
-/// run the user's own tree.
+/// An environment in which every entry (with `:` between them, `;` on Windows) that leads into the folder `from` leads to the
+/// same place in `to`, if that exists there: with an activated virtual environment inside the repository, `PATH` and
+/// `VIRTUAL_ENV` would run the user's own tree.
 pub(crate) fn environment(env: BTreeMap<OsString, OsString>, from: &Path, to: &Path) -> BTreeMap<OsString, OsString> {
     let entry = |entry: &[u8]| -> Vec<u8> {
         match Path::new(OsStr::from_bytes(entry)).strip_prefix(from) {
@@ -69,8 +76,8 @@ pub(crate) fn environment(env: BTreeMap<OsString, OsString>, from: &Path, to: &P
         }
     };
     let value = |value: OsString| {
-        let entries: Vec<Vec<u8>> = value.as_bytes().split(|b| *b == b':').map(entry).collect();
-        OsString::from_vec(entries.join(&b':'))
+        let entries: Vec<Vec<u8>> = value.as_bytes().split(|b| *b == system::PATH_SEPARATOR).map(entry).collect();
+        OsString::from_vec(entries.join(&system::PATH_SEPARATOR))
     };
     env.into_iter().map(|(name, old)| (name, value(old))).collect()
 }

@@ -1,12 +1,12 @@
 //! A real revert of one commit on top of a snapshot, conflict-free or refused with the conflicting paths.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt as _;
 
 use crate::error::{Context as _, Error, Result};
 use crate::patch::Patch;
 use crate::repo::store::sha;
 use crate::repo::{Commit, Sha, Snapshot, Store, git};
+use crate::system::OsStringExt as _;
 
 /// The first git whose `merge-tree` takes a merge base.
 const MERGE_TREE: (u32, u32) = (2, 40);

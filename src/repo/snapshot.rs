@@ -11,6 +11,7 @@ use crate::repo::git::{self, Git};
 use crate::repo::index::{self, Stat};
 use crate::repo::store::MODE_SUBMODULE;
 use crate::repo::{Sha, Store};
+use crate::system::OsStrExt as _;
 
 /// A tree to heal, as a commit in a [`Store`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +234,6 @@ fn unmerged(entries: &[index::Entry]) -> Vec<String> {
 }
 
 pub(crate) fn os(bytes: &[u8]) -> &Path {
-    use std::os::unix::ffi::OsStrExt as _;
     Path::new(std::ffi::OsStr::from_bytes(bytes))
 }
 

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +11,7 @@ use crate::repo::git::Git;
 use crate::repo::snapshot::UserTree;
 use crate::repo::{Repository, Sha, Snapshot};
 use crate::state::kill_point;
+use crate::system::{self, OsStrExt as _, OsStringExt as _};
 
 /// Mode of a submodule's entry in a tree.
 pub const MODE_SUBMODULE: u32 = 0o160_000;
@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// When the folder can't be written.
     pub fn create(repository: &Repository, temp: &Path) -> Result<Self> {
-        let temp = temp.canonicalize().context(|| format!("can't use {}", temp.display()))?;
+        let temp = system::canonical(temp).context(|| format!("can't use {}", temp.display()))?;
         let git_dir = temp.join("store.git");
         let borrowed = borrowed_objects(&repository.common_dir.join("objects"))?;
         let settings = settings(repository)?;
@@ -253,7 +253,8 @@ fn file_mode(mode: u32) -> git2::FileMode {
     }
 }
 
-/// Refuses paths that no tree may have: empty parts, `.`, `..`, `.git` in any case, an absolute path, a zero byte.
+/// Refuses paths that no tree may have: empty parts, `.`, `..`, `.git` in any case, an absolute path, a zero byte; and what
+/// the system can't name a file.
 ///
 /// # Errors
 /// Names the path.
@@ -262,6 +263,12 @@ pub fn check_path(path: &[u8]) -> Result<()> {
     if path.contains(&0) || path.split(|b| *b == b'/').any(bad) {
         let path = String::from_utf8_lossy(path);
         return Err(Error::usage(format!("{path:?} is no path that a patch may write")));
+    }
+    if !system::can_name(path) {
+        let path = String::from_utf8_lossy(path);
+        return Err(Error::repository(format!("no file can be named {path:?} here"))
+            .why("Windows wants Unicode, none of < > : \" | ? * \\, no blank or dot at an end, no device such as NUL")
+            .hint("rename it, or run kaizen-ci in WSL"));
     }
     Ok(())
 }
@@ -282,7 +289,7 @@ fn borrowed_objects(objects: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut to_do = vec![objects.to_path_buf()];
     while let Some(dir) = to_do.pop() {
-        let Ok(dir) = dir.canonicalize() else { continue };
+        let Ok(dir) = system::canonical(&dir) else { continue };
         if found.contains(&dir) {
             continue;
         }
@@ -327,16 +334,16 @@ fn unquote(line: &[u8]) -> PathBuf {
 
 /// An alternates line for `path`: quoted only when it must be, because libgit2 can't read quoted ones.
 fn alternates_line(path: &Path) -> Vec<u8> {
-    let bytes = path.as_os_str().as_bytes();
+    let bytes = system::git_bytes(path);
     if !bytes.contains(&b'\n') {
-        return [bytes, b"\n"].concat();
+        return [bytes.as_slice(), b"\n"].concat();
     }
     let mut out = vec![b'"'];
     for byte in bytes {
         match byte {
             b'\n' => out.extend(b"\\n"),
-            b'"' | b'\\' => out.extend([b'\\', *byte]),
-            _ => out.push(*byte),
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            _ => out.push(byte),
         }
     }
     out.extend(b"\"\n");
@@ -385,7 +392,7 @@ fn copy_rules(repository: &Repository, git_dir: &Path) -> Result<()> {
         let global = if code == 0 && !out.is_empty() {
             Some(repository.root.join(OsString::from_vec(out)))
         } else {
-            let home = std::env::var_os("HOME").map(|h| Path::new(&h).join(".config"));
+            let home = system::home().map(|home| home.join(".config"));
             std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home).map(|dir| dir.join(usual))
         };
         let mut rules = global.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();

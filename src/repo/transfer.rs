@@ -1,15 +1,15 @@
 //! Copying a build folder into a workspace: shared blocks where the file system can, time stamps kept, paths mended.
 
 use std::collections::HashMap;
-use std::fs::{FileTimes, Metadata, Permissions};
+use std::fs::{FileTimes, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Context as _, Error, Result};
 use crate::repo::carry::{CarriedFolder, may_be_secret};
 use crate::repo::{disk, relocate};
+use crate::system::{self, MetadataExt as _};
 
 /// Below this size a hard link saves nothing.
 const LINK_FROM_BYTES: u64 = 1 << 20;
@@ -65,7 +65,7 @@ pub(crate) fn transfer(from: &Path, to: &Path, folder: &CarriedFolder) -> Result
         inventory.files.retain(|(path, _)| !speaks_of_secrets(path));
         inventory.again.retain(|(known, path)| !speaks_of_secrets(known) && !speaks_of_secrets(path));
     }
-    Transfer { from, to, can_reflink: AtomicBool::new(true), can_link: !nix::unistd::geteuid().is_root() }
+    Transfer { from, to, can_reflink: AtomicBool::new(true), can_link: system::read_only_holds() }
         .run(&inventory)
         .context(place)
 }
@@ -130,8 +130,8 @@ impl Transfer<'_> {
         // children first: writing into a folder changes its time
         for (folder, meta) in inventory.folders.iter().rev() {
             let there = self.there(folder);
-            std::fs::set_permissions(&there, Permissions::from_mode(meta.mode() & 0o777 | 0o700))?;
-            std::fs::File::open(&there)?.set_times(FileTimes::new().set_modified(meta.modified()?))?;
+            system::set_mode(&there, meta.mode() & 0o777 | 0o700)?;
+            system::set_modified(&there, meta.modified()?)?;
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Transfer<'_> {
     fn link(&self, path: &Path) -> io::Result<()> {
         let (target, there) = (std::fs::read_link(path)?, self.there(path));
         match target.strip_prefix(self.from) {
-            Ok(inside) if target.is_absolute() => std::os::unix::fs::symlink(self.to.join(inside), there),
+            Ok(inside) if target.is_absolute() => system::symlink(self.to.join(inside), there),
             _ => disk::copy_link(path, &there),
         }
     }
@@ -196,7 +196,7 @@ impl Transfer<'_> {
 /// Permissions and time stamp of the original.
 fn dress(path: &Path, meta: &Metadata) -> io::Result<()> {
     let file = std::fs::File::options().write(true).open(path)?;
-    file.set_permissions(Permissions::from_mode(meta.mode() & 0o777))?;
+    system::set_file_mode(&file, meta.mode() & 0o777)?;
     file.set_times(FileTimes::new().set_modified(meta.modified()?))
 }
 
@@ -213,7 +213,6 @@ fn only_full(e: io::Error) -> io::Result<()> {
 /// # Errors
 /// When the file system can't be asked.
 pub fn free_bytes(path: &Path) -> Result<u64> {
-    let stat = nix::sys::statvfs::statvfs(path)
-        .map_err(|e| Error::environment(format!("can't ask for the free space at {}", path.display())).source(e))?;
-    Ok(stat.blocks_available() * stat.fragment_size())
+    system::free_bytes(path)
+        .map_err(|e| Error::environment(format!("can't ask for the free space at {}", path.display())).source(e))
 }

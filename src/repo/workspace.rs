@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Context as _, Error, Result};
-use crate::patch::{FileContent, MODE_EXECUTABLE, MODE_FILE, Patch};
+use crate::patch::{MODE_EXECUTABLE, MODE_FILE, Patch};
 use crate::repo::carry::{self, Carry};
 use crate::repo::checkout::{self, File, Times};
 use crate::repo::compare::{self, Found};
@@ -15,6 +14,7 @@ use crate::repo::snapshot::{now_ns, os};
 use crate::repo::store::check_path;
 use crate::repo::{Sha, Snapshot, Store, disk, inside, relocate};
 use crate::state::kill_point;
+use crate::system::{self, OpenOptionsExt as _, PermissionsExt as _};
 
 /// A checkout of a snapshot that tests may run in. It has a git directory of its own, so that nothing that runs in it
 /// can reach the user's configuration, refs or hooks, nor another workspace's.
@@ -180,7 +180,8 @@ impl Workspace {
         }
         for (path, change) in &patch.files {
             if let Some(new) = &change.new {
-                self.write_file(path, new).context(|| place(path))?;
+                let bytes = change.bytes_for(&self.at(path));
+                self.write_file(path, new.mode, &bytes).context(|| place(path))?;
             }
         }
         Ok(())
@@ -204,18 +205,18 @@ impl Workspace {
         Ok(())
     }
 
-    fn write_file(&self, path: &[u8], new: &FileContent) -> std::io::Result<()> {
+    fn write_file(&self, path: &[u8], mode: u32, bytes: &[u8]) -> std::io::Result<()> {
         self.real_parents(path, true)?;
         let at = self.at(path);
         match std::fs::remove_file(&at) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(new.mode & 0o777).open(&at)?;
-        std::io::Write::write_all(&mut file, &new.bytes)?;
-        if new.mode == MODE_EXECUTABLE {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(&at)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        if mode == MODE_EXECUTABLE {
             let mode = file.metadata()?.permissions().mode();
-            file.set_permissions(std::fs::Permissions::from_mode(mode | 0o111))?;
+            system::set_file_mode(&file, mode | 0o111)?;
         }
         Ok(())
     }
@@ -256,9 +257,8 @@ impl Workspace {
     /// # Errors
     /// When git fails or the folder can't be read.
     pub fn warm(&self, path: &Path) -> Result<Option<Carry>> {
-        use std::os::unix::ffi::OsStrExt as _;
         let is_folder = std::fs::symlink_metadata(self.path.join(path)).is_ok_and(|meta| meta.is_dir());
-        if !is_folder || !self.not_ignored(&[path.as_os_str().as_bytes().to_vec()])?.is_empty() {
+        if !is_folder || !self.not_ignored(&[system::git_bytes(path)])?.is_empty() {
             return Ok(None);
         }
         self.carry.with(path, &self.path)

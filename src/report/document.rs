@@ -217,7 +217,7 @@ pub struct HealInfo {
     /// Tests that the patch changes (only where that was allowed).
     pub tests_changed: Vec<String>,
     /// Tests that fail now and then without the patch, too: runs in which they did were done over.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub flaky: Vec<String>,
     /// Green rivals that behave differently.
     pub disagreement: Option<DisagreementInfo>,

@@ -46,10 +46,7 @@ pub fn kill_point(name: &str) {
     if let Some(at) = AT.get_or_init(|| std::env::var_os(VARIABLE))
         && at == name
     {
-        let _ = nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGKILL);
-        loop {
-            std::thread::park();
-        }
+        crate::system::die();
     }
 }
 

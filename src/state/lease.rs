@@ -2,13 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, Result};
 use crate::process::table;
+use crate::system::OpenOptionsExt as _;
 
 /// Its name in the run folder.
 pub(super) const FILE: &str = "lease.json";

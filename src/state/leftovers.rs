@@ -1,6 +1,5 @@
 //! Cleaning up after runs that were killed: their processes, their temporary folders, and a last word in their log.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +8,7 @@ use crate::mask::Mask;
 use crate::process::table::{self, Row};
 use crate::state::lease::{self, Lease, State};
 use crate::state::{remove_tree, run};
+use crate::system::{self, OsStrExt as _};
 use crate::trajectory::log::{self, Writer};
 use crate::trajectory::{Entry, Event, SCHEMA_VERSION, Sink as _};
 
@@ -93,7 +93,7 @@ fn remove_temp(temp: &Path, run: &str) -> std::result::Result<bool, String> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         meta => meta.map_err(|e| e.to_string())?,
     };
-    if !meta.is_dir() || meta.uid() != nix::unistd::geteuid().as_raw() {
+    if !meta.is_dir() || !system::is_mine(&meta) {
         return Err("it is not a folder of ours".into());
     }
     let marker = temp.join(run::MARKER);
@@ -113,7 +113,6 @@ fn remove_temp(temp: &Path, run: &str) -> std::result::Result<bool, String> {
 /// that they were killed together with kaizen-ci. Nothing with a terminal is touched: a person may be looking around in
 /// there, but code under test has no terminal.
 fn kill_processes(lease: &Lease) -> usize {
-    use nix::sys::signal::{Signal, kill};
     /// Killed processes are gone after a moment, or hang in the disk.
     const MOST: Duration = Duration::from_secs(2);
     let started = Instant::now();
@@ -125,7 +124,7 @@ fn kill_processes(lease: &Lease) -> usize {
             return killed.len();
         }
         for row in found {
-            let _ = kill(nix::unistd::Pid::from_raw(row.pid), Signal::SIGKILL);
+            table::kill(row);
             killed.insert(row.pid);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -138,14 +137,13 @@ fn is_left_over(row: &Row, lease: &Lease) -> bool {
         && row.terminal == 0
         && row.started >= lease.started
         && row.pid != std::process::id().cast_signed()
-        && std::fs::metadata(&process).is_ok_and(|meta| meta.uid() == nix::unistd::geteuid().as_raw())
+        && std::fs::metadata(&process).is_ok_and(|meta| system::is_mine(&meta))
         && (std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&lease.temp))
             || std::fs::read(process.join("environ")).is_ok_and(|vars| names_folder(&vars, &lease.temp)))
 }
 
 /// Does a variable (`TMPDIR`, `PWD`, …) name something in `folder`?
 fn names_folder(vars: &[u8], folder: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
     let inside = |value: &[u8]| Path::new(std::ffi::OsStr::from_bytes(value)).starts_with(folder);
     vars.split(|b| *b == 0).any(|var| var.iter().position(|b| *b == b'=').is_some_and(|at| inside(&var[at + 1..])))
 }

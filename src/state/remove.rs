@@ -1,10 +1,11 @@
 //! Removing big folders of ours: never through a link, whatever the permissions inside, on several threads.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use crate::system;
 
 /// More threads than this wait for the same disk.
 const THREADS_MOST: usize = 4;
@@ -71,16 +72,18 @@ fn remove_one(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives us all rights on every folder from `path` down.
+/// Gives us all rights on every folder from `path` down, and on files where they count for removing.
 fn make_writable(path: &Path) {
     let is_dir = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-    if !is_dir || fs::set_permissions(path, Permissions::from_mode(0o700)).is_err() {
+    if !is_dir || system::set_mode(path, 0o700).is_err() {
         return;
     }
     let Ok(entries) = fs::read_dir(path) else { return };
     for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(&entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => make_writable(&entry.path()),
+            Ok(kind) if kind.is_file() && system::READ_ONLY_STAYS => drop(system::set_mode(&entry.path(), 0o600)),
+            _ => {}
         }
     }
 }
@@ -88,7 +91,8 @@ fn make_writable(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]
     fn links_are_removed_and_not_followed() {

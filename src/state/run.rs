@@ -2,12 +2,12 @@
 
 use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Error, Result};
 use crate::state::lease::{self, Lease, State};
 use crate::state::{kill_point, remove_tree};
+use crate::system::{self, DirBuilderExt as _};
 
 /// The name that stands for the newest run.
 pub const LATEST: &str = "latest";
@@ -112,12 +112,13 @@ enum Collision {
 }
 
 fn make(runs: &Path, temp_base: &Path, id: &str) -> std::result::Result<RunFolder, Collision> {
-    let (path, new) = (runs.join(id), runs.join(format!("{NEW}{id}")));
+    let path = runs.join(id);
+    let new = if system::FOLDERS_AT_WORK_MOVE { runs.join(format!("{NEW}{id}")) } else { path.clone() };
     let temp = temp_base.join(format!("{TEMP_PREFIX}{id}"));
     make_private(&new)?;
     let lease = Lease::mine(temp.clone()).write(&new).map_err(Collision::No)?;
     // the folder appears together with its locked lease: nobody can take it for an abandoned one
-    if path.exists() || std::fs::rename(&new, &path).is_err() {
+    if new != path && (path.exists() || std::fs::rename(&new, &path).is_err()) {
         let _ = std::fs::remove_dir_all(&new);
         return Err(Collision::Yes(Error::internal(format!("can't make {}", path.display()))));
     }
@@ -170,7 +171,7 @@ fn temp_base(state_dir: &Path) -> Result<PathBuf> {
     if named {
         std::fs::create_dir_all(&base).context(|| format!("can't make {}", base.display()))?;
     }
-    let base = base.canonicalize().context(|| format!("can't find {}", base.display()))?;
+    let base = system::canonical(&base).context(|| format!("can't find {}", base.display()))?;
     if is_in_repository(&base, state_dir) {
         return Err(Error::usage(format!(
             "the folder for temporary files, {}, is inside the repository",
@@ -183,14 +184,14 @@ fn temp_base(state_dir: &Path) -> Result<PathBuf> {
 
 /// Is `folder` in a working tree, or in the git folder, of the repository that `state_dir` (`<common dir>/kaizen`) is of?
 fn is_in_repository(folder: &Path, state_dir: &Path) -> bool {
-    let Some(common) = state_dir.parent().and_then(|dir| dir.canonicalize().ok()) else { return false };
+    let Some(common) = state_dir.parent().and_then(|dir| system::canonical(dir).ok()) else { return false };
     let holds = |dir: &Path| {
         let git = dir.join(".git");
         let link = || std::fs::read_to_string(&git).ok()?.strip_prefix("gitdir:").map(|path| dir.join(path.trim()));
         [Some(git.clone()), link()]
             .into_iter()
             .flatten()
-            .any(|at| at.canonicalize().is_ok_and(|at| at.starts_with(&common)))
+            .any(|at| system::canonical(&at).is_ok_and(|at| at.starts_with(&common)))
     };
     common.file_name().is_some_and(|name| name == ".git") && folder.starts_with(&common)
         || folder.ancestors().any(holds)

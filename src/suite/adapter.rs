@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::process::Finished;
 use crate::suite::formats::{Parsed, REPORT_CAP_BYTES};
 use crate::suite::{CommandLine, LogFiles, Run, Runner, Selection, Status, Suite, TestId, narrow, shell};
+use crate::system;
 
 /// A command made ready to run.
 #[derive(Debug, Clone)]
@@ -333,7 +334,7 @@ impl Evidence<'_> {
     /// The suite's folder as given and with links resolved: runners print one or the other.
     fn tops(&self) -> Vec<PathBuf> {
         let mut tops = vec![self.dir.clone()];
-        tops.extend(self.dir.canonicalize().ok().filter(|d| *d != self.dir));
+        tops.extend(system::canonical(&self.dir).ok().filter(|d| *d != self.dir));
         tops
     }
 }

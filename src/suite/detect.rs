@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::suite::Suite;
+use crate::system;
 
 pub(in crate::suite) use commands::script_of;
 pub use commands::{is_on_path, runner_of};
@@ -75,8 +76,7 @@ fn folders(root: &Path) -> Vec<PathBuf> {
         })
         .build();
     let found = walk.flatten().take(MOST_FOLDERS);
-    let mut dirs: Vec<PathBuf> =
-        found.filter_map(|e| e.path().strip_prefix(root).ok().map(Path::to_path_buf)).collect();
+    let mut dirs: Vec<PathBuf> = found.filter_map(|e| e.path().strip_prefix(root).ok().map(system::slashed)).collect();
     dirs.sort_by_key(|d| (d.components().count(), d.clone()));
     dirs
 }

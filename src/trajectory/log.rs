@@ -2,12 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Context as _, Error, Result};
 use crate::mask::Mask;
+use crate::system::{FileExt as _, OpenOptionsExt as _};
 use crate::trajectory::{Entry, Event, SCHEMA_VERSION, Sink};
 
 /// A line longer than this is damage: the largest entries hold a diff and a log excerpt of 64 KiB each.

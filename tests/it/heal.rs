@@ -30,6 +30,20 @@ fn a_regression_under_wanted_code_is_undone_without_losing_any_of_it() {
 }
 
 #[test]
+fn where_git_turns_line_ends_a_heal_is_proven_and_keeps_them() {
+    let project = Project::fixture("py-cart");
+    project.git(&["config", "core.autocrlf", "true"]);
+    std::fs::remove_file(project.root().join("cart.py")).unwrap();
+    project.git(&["checkout", "--", "cart.py"]);
+    let lines = |text: &str| (text.matches('\n').count(), text.matches("\r\n").count());
+    assert!(lines(&project.read("cart.py")).1 > 5);
+    heals(&project, PYTEST, &["cart.py"], &["--fixers", "undo"]);
+    let cart = project.read("cart.py");
+    let (all, turned) = lines(&cart);
+    assert!(all == turned && cart.contains("price * (1 - discount) + tax"), "{cart:?}");
+}
+
+#[test]
 fn a_one_line_bug_without_history_is_healed_by_search() {
     let project = Project::fixture("py-bounds");
     heals(&project, PYTEST, &["search.py"], &["--fixers", "mutate", "--time-limit", "40s"]);

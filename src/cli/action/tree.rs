@@ -2,6 +2,7 @@
 //!
 //! Both go through a pristine repository: git with a token never runs where code of others could have left configuration.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +12,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::github::client::Client;
 use crate::github::pristine::Pristine;
 use crate::repo::{Git, Repository};
+use crate::system;
 
 /// The repository with the history of `shas`, fetched where it is missing. Nothing but objects is added to it: no branch
 /// moves, no file changes.
@@ -82,7 +84,9 @@ impl Tree {
             if let Some(parent) = target.parent() {
                 std::fs::create_dir_all(parent).context(|| format!("can't make {}", parent.display()))?;
             }
-            let copied = Command::new("cp").arg("-Rp").arg("--").arg(&source).arg(&target).output();
+            let path = std::env::var_os("PATH");
+            let copy = system::program(OsStr::new("cp"), path.as_deref());
+            let copied = Command::new(copy).arg("-Rp").arg("--").arg(&source).arg(&target).output();
             let copied = copied.context(|| "can't start cp".into())?;
             if !copied.status.success() {
                 return Err(Error::environment(format!("can't copy {}", source.display()))

@@ -1,13 +1,13 @@
 //! Installing the hook: a hook that is there is renamed, called first with the same input, and put back byte for byte.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::repo::Repository;
 use crate::report::escape::shell;
+use crate::system;
 
 /// Our hook's second line: how we know it again.
 const MARK: &str = "# kaizen-ci pre-push hook 1: `kaizen-ci hook uninstall` puts back what was here before.";
@@ -84,10 +84,7 @@ pub fn install(context: &Context) -> Result<Exit> {
 
 fn staged(folder: &Path, script: &str) -> Result<tempfile::NamedTempFile> {
     let stage = || -> std::io::Result<tempfile::NamedTempFile> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".kaizen-")
-            .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempfile_in(folder)?;
+        let mut file = system::with_mode(tempfile::Builder::new().prefix(".kaizen-"), 0o755).tempfile_in(folder)?;
         file.write_all(script.as_bytes())?;
         Ok(file)
     };

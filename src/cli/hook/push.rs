@@ -17,6 +17,7 @@ use crate::repo::{Repository, Sha, Store};
 use crate::report::escape::one_line;
 use crate::report::numbers::{count, seconds};
 use crate::suite::{Run, Selection};
+use crate::system;
 use crate::trajectory::{Event, Purpose};
 
 /// A push names at most thousands of refs; a mebibyte of them is enough.
@@ -149,8 +150,7 @@ fn asking(context: &Context) -> Option<Terminal> {
     if !context.terminal.err_is_terminal() {
         return None;
     }
-    let tty = std::fs::File::open("/dev/tty").ok()?;
-    nix::unistd::dup2_stdin(&tty).ok()?;
+    system::read_from_terminal()?;
     let terminal = Terminal::real(context.terminal.err_style().has_colour());
     terminal.can_ask.then_some(terminal)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Draft, Evidence, read_capped, unreadable};
 use crate::suite::TestId;
 use crate::suite::formats::{Parsed, node};
+use crate::system;
 
 const REPORTER: &str = include_str!("../plugins/node_reporter.mjs");
 const BEGUN: &str = include_str!("../plugins/node_begun.cjs");
@@ -15,7 +16,7 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     let folder = draft.report_folder("node");
     let ours = format!(
         "--test-reporter={} --test-reporter-destination={} --test-reporter=spec --test-reporter-destination=stdout",
-        option(&reporter),
+        option(&system::as_module(&reporter)),
         option(&folder.join("node.jsonl"))
     );
     draft.append("NODE_OPTIONS", &ours);

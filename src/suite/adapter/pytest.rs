@@ -20,7 +20,7 @@ pub(super) fn prepare(draft: &mut Draft<'_>) {
     let cache = shell::quote(&format!("cache_dir={}", draft.reports_dir.join("cache").display()));
     draft.append("PYTEST_ADDOPTS", &format!("-p kaizen_report -o {cache}"));
     draft.set("KAIZEN_REPORT_DIR", folder);
-    draft.set("KAIZEN_SUITE_DIR", draft.dir.canonicalize().unwrap_or_else(|_| draft.dir.clone()));
+    draft.set("KAIZEN_SUITE_DIR", crate::system::canonical(&draft.dir).unwrap_or_else(|_| draft.dir.clone()));
     python_defaults(draft);
     select(draft);
 }

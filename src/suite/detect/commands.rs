@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::suite::{Runner, shell};
+use crate::system;
 
 /// Scripts that start scripts are followed this far.
 const DEPTH: usize = 8;
@@ -307,6 +308,5 @@ pub fn is_on_path(program: &str) -> bool {
 
 /// Where a program is on PATH.
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|d| d.join(program)).find(|p| p.is_file())
+    system::find_program(program, &std::env::var_os("PATH")?)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::commands::{on_path, recipe, runner_of, script_of, small};
 use crate::suite::{CommandLine, Runner, Suite};
+use crate::system;
 
 /// What was found in a folder.
 #[derive(Debug, Default)]
@@ -188,13 +189,14 @@ impl Folder<'_> {
         for up in 0..=depth {
             let prefix = "../".repeat(up);
             for name in [".venv", "venv"] {
-                let relative = format!("{prefix}{name}/bin/python");
+                let relative = format!("{prefix}{name}/{}", system::VENV_PYTHON);
                 if self.path.join(&relative).exists() {
                     return if up == 0 { format!("./{relative}") } else { relative };
                 }
             }
         }
-        let active = std::env::var_os("VIRTUAL_ENV").map(|v| Path::new(&v).join("bin/python")).filter(|p| p.is_file());
+        let active =
+            std::env::var_os("VIRTUAL_ENV").map(|v| Path::new(&v).join(system::VENV_PYTHON)).filter(|p| p.is_file());
         if let Some(active) = active {
             return active.to_string_lossy().into_owned();
         }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Parsed, millis, result};
 use crate::suite::{Scope, Status, TestId, TestResult};
+use crate::system;
 
 /// What node says of a test that `--test-name-pattern` left out; such a test did not take part.
 const NOT_SELECTED: &str = "test name does not match pattern";
@@ -152,7 +153,7 @@ fn id(event: &Event, names: &[String], tops: &[&Path]) -> String {
 
 /// `file` (a path or a file URL) relative to the first of `tops` that it is under.
 pub fn relative(file: &str, tops: &[&Path]) -> String {
-    let path = Path::new(file.strip_prefix("file://").unwrap_or(file));
+    let path = system::path_of_url(file.strip_prefix("file://").unwrap_or(file));
     let inside = tops.iter().find_map(|top| path.strip_prefix(top).ok()).unwrap_or(path);
     inside.to_string_lossy().replace('\\', "/")
 }

@@ -36,6 +36,10 @@ fn action_folder(project: &Project, list: &str) -> std::path::PathBuf {
 }
 
 fn program(project: &Project, folder: &Path, releases: &str) -> (bool, String, String) {
+    program_on("Linux", project, folder, releases)
+}
+
+fn program_on(system: &str, project: &Project, folder: &Path, releases: &str) -> (bool, String, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/action-program.sh");
     let outputs = project.tmp().join("../outputs");
     let _ = std::fs::remove_file(&outputs);
@@ -53,7 +57,7 @@ fn program(project: &Project, folder: &Path, releases: &str) -> (bool, String, S
         .env("PATH", &bin)
         .env("KAIZEN_SOURCE", folder)
         .env("KAIZEN_RELEASES", releases)
-        .env("RUNNER_OS", "Linux")
+        .env("RUNNER_OS", system)
         .env("RUNNER_ARCH", "X64")
         .env("GITHUB_OUTPUT", &outputs)
         .output()
@@ -63,12 +67,12 @@ fn program(project: &Project, folder: &Path, releases: &str) -> (bool, String, S
 }
 
 /// A released archive.
-fn archive(project: &Project) -> Vec<u8> {
+fn archive(project: &Project, program: &str) -> Vec<u8> {
     let folder = project.tmp().join("../release");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("kaizen-ci"), "#!/bin/sh\necho released\n").unwrap();
+    std::fs::write(folder.join(program), "#!/bin/sh\necho released\n").unwrap();
     let tar = folder.join("x.tar.gz");
-    let out = project.command("tar").arg("-czf").arg(&tar).arg("-C").arg(&folder).arg("kaizen-ci").output().unwrap();
+    let out = project.command("tar").arg("-czf").arg(&tar).arg("-C").arg(&folder).arg(program).output().unwrap();
     assert!(out.status.success());
     std::fs::read(tar).unwrap()
 }
@@ -79,7 +83,7 @@ fn a_downloaded_program_is_run_only_when_its_hash_is_in_the_list() {
         return;
     }
     let project = Project::empty();
-    let archive = archive(&project);
+    let archive = archive(&project, "kaizen-ci");
     let hash = hex::encode(sha2::Sha256::digest(&archive));
     let name = "v9.9.9/kaizen-ci-x86_64-unknown-linux-musl.tar.gz";
     let folder = action_folder(&project, &format!("# comment\n{hash}  {name}\n"));
@@ -94,6 +98,22 @@ fn a_downloaded_program_is_run_only_when_its_hash_is_in_the_list() {
     let (ok, said, outputs) = program(&project, &folder, &serve(other));
     assert!(!ok && said.contains("it is not run"), "{said}");
     assert!(outputs.is_empty() && !Path::new(&path).exists(), "{outputs}");
+}
+
+#[test]
+fn on_a_windows_runner_the_program_of_windows_is_downloaded() {
+    if !has("curl") || !has("bash") {
+        return;
+    }
+    let project = Project::empty();
+    let archive = archive(&project, "kaizen-ci.exe");
+    let hash = hex::encode(sha2::Sha256::digest(&archive));
+    let name = "v9.9.9/kaizen-ci-x86_64-pc-windows-msvc.tar.gz";
+    let folder = action_folder(&project, &format!("{hash}  {name}\n"));
+    let (ok, said, outputs) = program_on("Windows", &project, &folder, &serve(archive));
+    assert!(ok && said.contains("downloaded version 9.9.9"), "{said}");
+    let path = outputs.trim().strip_prefix("program=").unwrap();
+    assert!(path.ends_with("/kaizen-ci.exe") && Path::new(path).is_file(), "{outputs}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
 use crate::suite::{LogFiles, Run, Selection};
+use crate::system;
 use crate::words::End;
 
 /// Compilers tell names, types and borrows in turns, and stop at ten errors (Go): so many rounds throw out what does not
@@ -219,7 +220,7 @@ impl Tracer {
         if let Self::Hits(traced) = self {
             return traced.reached(&std::fs::read_to_string(place).unwrap_or_default());
         }
-        let tops = [Some(top.to_path_buf()), top.canonicalize().ok()].into_iter().flatten();
+        let tops = [Some(top.to_path_buf()), system::canonical(top).ok()].into_iter().flatten();
         let tops: Vec<String> = tops.map(|top| top.to_string_lossy().into_owned()).collect();
         let mut reached = Reached::new();
         for (file, scripts) in v8::by_file(&v8::reports(place), &tops) {

@@ -75,7 +75,7 @@ fn lists(node: Node<'_>, text: &str) -> Vec<String> {
         let e = e.trim_start_matches('-');
         e.starts_with(|c: char| c.is_ascii_digit() || c == '"' || c == '\'') || matches!(e, "true" | "false")
     };
-    if elements.len() < 2 || !elements.iter().all(|e| is_literal(&e)) {
+    if elements.len() < 2 || !elements.iter().all(is_literal) {
         return Vec::new();
     }
     let (open, close) = (&all[..1], &all[all.len() - 1..]);

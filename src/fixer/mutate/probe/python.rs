@@ -18,6 +18,7 @@ use crate::fixer::Case;
 use crate::lab::Lab;
 use crate::repo::Workspace;
 use crate::suite::{Scope, TestId, TestResult};
+use crate::system;
 
 /// A suite that takes no longer is run once in the warm runner before anything is tried; of a longer one only the red tests.
 const QUICK_SUITE: Duration = Duration::from_secs(3);
@@ -405,11 +406,10 @@ fn interpreters(start: &PythonStart, env: &BTreeMap<OsString, OsString>, cwd: &P
     };
     if start.script {
         let path = env.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_default();
-        let places = std::env::split_paths(&path).map(|dir| dir.join(&start.program));
         let place = if start.program.contains('/') {
             Some(PathBuf::from(local(&start.program)))
         } else {
-            places.into_iter().find(|p| p.is_file())
+            system::find_program(&start.program, &path)
         };
         let first = place.and_then(|p| std::fs::read(p).ok()).unwrap_or_default();
         let line = String::from_utf8_lossy(first.split(|b| *b == b'\n').next().unwrap_or_default()).into_owned();
@@ -421,8 +421,8 @@ fn interpreters(start: &PythonStart, env: &BTreeMap<OsString, OsString>, cwd: &P
     } else {
         found.push(local(&start.program));
     }
-    for venv in [".venv/bin/python", "venv/bin/python"] {
-        let path = cwd.join(venv);
+    for venv in [".venv", "venv"] {
+        let path = cwd.join(venv).join(system::VENV_PYTHON);
         if start.script && !start.program.contains('/') && path.exists() {
             found.insert(0, path.into());
         }

@@ -1,7 +1,7 @@
 //! A long-lived helper process that answers JSON lines, one at a time; when its input ends it cleans up and goes.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::error::{Context as _, Error, Result};
-use crate::process;
+use crate::{process, system};
 
 /// How long a server may take to clean up after its input has ended, before it gets KILL.
 const FAREWELL: Duration = Duration::from_millis(400);
@@ -30,7 +30,7 @@ impl Server {
     /// # Errors
     /// When it can't be started.
     pub fn start(argv: &[OsString], cwd: &Path, env: &BTreeMap<OsString, OsString>) -> Result<Self> {
-        let mut command = Command::new(&argv[0]);
+        let mut command = Command::new(system::program(&argv[0], env.get(OsStr::new("PATH")).map(OsString::as_os_str)));
         command
             .args(&argv[1..])
             .current_dir(cwd)

@@ -264,7 +264,7 @@ fn is_expected(node: Node<'_>, text: &str) -> bool {
             let at = arguments.iter().position(|argument| argument.iter().any(holds)).unwrap_or(0);
             let compares = name.ends_with("_eq") || name.ends_with("_ne");
             let of_message = at >= if compares { 2 } else { 1 };
-            return of_message || compares && !calls(&arguments[at]) && arguments.iter().take(2).any(|a| calls(&a));
+            return of_message || compares && !calls(&arguments[at]) && arguments.iter().take(2).any(calls);
         }
         inner = outer;
     }
