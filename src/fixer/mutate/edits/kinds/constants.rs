@@ -304,12 +304,18 @@ fn dictionary(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
-/// A literal that should have been a name.
+/// A literal that should have been a name; as an index, also what is beside it: `values[0]` asks for `values[i - 1]`.
 fn by_name(bench: &mut Bench<'_>, node: Node<'_>) {
     let known = bench.shape(node);
+    let subscript = node.parent().and_then(|parent| bench.view.index(parent));
+    let is_index = subscript.is_some_and(|(_, index)| index.id() == node.id());
     for (name, fit) in bench.candidates(node, known).into_iter().take(8) {
         let fit = if known & shape::BOOL != 0 { fit * 0.5 } else { fit };
         replace_by(bench, EditKind::ReplaceOperand, node, &name, 0.5 * fit);
+        for beside in ["{} - 1", "{} + 1"].iter().filter(|_| is_index) {
+            let piece = bench.fill(beside, &[&Piece::atom(&name)]);
+            bench.replace(EditKind::ReplaceOperand, node, &piece, 0.4 * fit);
+        }
     }
 }
 
