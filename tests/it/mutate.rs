@@ -234,14 +234,19 @@ fn one() {
 }
 ";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
+fn ring() -> Project {
     let project = Project::empty();
     project.write("Cargo.toml", "[package]\nname = \"ring\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
     project.write(".gitignore", "target\nCargo.lock\n");
     project.write("src/lib.rs", RING);
     project.write("tests/ring.rs", RING_TEST);
     project.commit("A ring");
+    project
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
+    let project = ring();
     let mut bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
     bench.case.time_left = Duration::from_secs(90);
     let (candidates, findings) = bench.propose(&Mutate).await;
@@ -396,12 +401,7 @@ fn what_is_put_into_go_packages_builds_with_go_and_does_what_its_variable_says()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cargo_built_in_the_first_workspace_is_in_those_that_come_after_it() {
-    let project = Project::empty();
-    project.write("Cargo.toml", "[package]\nname = \"ring\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
-    project.write(".gitignore", "target\nCargo.lock\n");
-    project.write("src/lib.rs", RING);
-    project.write("tests/ring.rs", RING_TEST);
-    project.commit("A ring");
+    let project = ring();
     let bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
     let (lab, case) = (bench.lab(), &bench.case);
     let first = lab.workspace(&case.snapshot, "first").await.unwrap();

@@ -145,7 +145,7 @@ impl Names {
             }
             _ => {}
         }
-        if matches!(node.kind(), "char_literal" | "rune_literal" | "character_literal") {
+        if is_character(node) {
             *self.characters.entry(view.of(node).to_owned()).or_insert(0) += 1;
         }
         self.evidence(view, node);
@@ -675,4 +675,9 @@ fn shape_of_receiver(member: &str) -> u16 {
         "is_some" | "is_none" | "unwrap" | "unwrap_or" | "isPresent" | "orElse" | "as_ref" | "is_ok" => shape::NULLABLE,
         _ => 0,
     }
+}
+
+/// The node is a character in Rust, Go or Java.
+pub(super) fn is_character(node: Node<'_>) -> bool {
+    matches!(node.kind(), "char_literal" | "rune_literal" | "character_literal")
 }

@@ -84,10 +84,9 @@ pub fn variants(
     }
     ranked.sort_by_key(|(rank, _, _)| *rank);
     let mut out: Vec<Variant> = Vec::new();
-    for (rank, _, _) in ranked.clone().chunk_by(|a, b| a.0 == b.0).filter_map(<[_]>::first) {
-        let same: Vec<_> = ranked.iter().filter(|(r, _, _)| r == rank).collect();
+    for same in ranked.chunk_by(|a, b| a.0 == b.0) {
         let step = same.len().div_ceil((most - out.len()).max(1)).max(1);
-        for (_, test, change) in same.into_iter().step_by(step) {
+        for (_, test, change) in same.iter().step_by(step) {
             if out.len() == most {
                 return out;
             }

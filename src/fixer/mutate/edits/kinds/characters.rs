@@ -35,11 +35,6 @@ const TWINS: &[(char, char, f64)] = &[
 /// No more than so many other characters of the file are tried.
 const MOST_OTHERS: usize = 8;
 
-/// The node is a character in Rust, Go or Java.
-pub(super) fn is_character(node: Node<'_>) -> bool {
-    matches!(node.kind(), "char_literal" | "rune_literal" | "character_literal")
-}
-
 pub(super) fn character(bench: &mut Bench<'_>, node: Node<'_>) {
     for (other, fit) in others(bench, bench.view.of(node)) {
         bench.replace(EditKind::StringLiteral, node, &Piece { text: other, level: level::ATOM }, fit);

@@ -3,6 +3,7 @@
 use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
+use super::super::scope::is_character;
 use super::{Bench, Place, Spot, characters};
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -16,7 +17,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             Role::Str => string(bench, spot.node),
             Role::List | Role::SetLit | Role::Tuple => collection(bench, spot.node),
             Role::Dict => dictionary(bench, spot.node),
-            Role::Literal if characters::is_character(spot.node) => characters::character(bench, spot.node),
+            Role::Literal if is_character(spot.node) => characters::character(bench, spot.node),
             _ => {}
         }
         if matches!(spot.role, Role::Number | Role::Bool | Role::Null | Role::Str | Role::List) {
