@@ -5,8 +5,11 @@ Every defect becomes a repository without history: the broken program and tests 
 program `kaizen-ci heal` gets nothing but the test command. A heal is *correct* when the healed program agrees with the
 correct one on the `hidden` expressions too, *wrong* when the tests are green and it does not.
 
+With `--unfit` nothing is wrong with the programs, but with their tests: `wrong` expects of one expression the value of
+another one, `contradictory` expects both. The right answer is a report (*left alone*); a patch that is applied is *fooled*.
+
     scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust|crates] [--part dev|held|all] [--only NAME] [--limit N]
-                           [--time-limit 60s] [--fixers mutate] [--json FILE] [--list]
+                           [--time-limit 60s] [--fixers mutate] [--json FILE] [--list] [--unfit wrong|contradictory]
 """
 import argparse
 import json
@@ -288,6 +291,39 @@ def measure(args, language, program, defect):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def measure_unfit(args, language, program):
+    """A correct program whose tests no correct program passes: is it left alone?"""
+    good = "\n".join(program["code"]).rstrip("\n") + "\n"
+    expected = language.values(good, program["visible"])
+    row = {"name": program["name"], "kind": args.unfit, "held": False}
+    other = next((v for v in expected[1:] if v != expected[0] and not v.startswith("!")), None)
+    if other is None:
+        return {**row, "outcome": "not red"}
+    visible = program["visible"] + ([program["visible"][0]] if args.unfit == "contradictory" else [])
+    expected = expected + [other] if args.unfit == "contradictory" else [other] + expected[1:]
+    folder = tempfile.mkdtemp(prefix="mutate-eval-")
+    try:
+        path = language.write(folder, good, {**program, "visible": visible}, expected)
+        git(folder, "init", "-q", "-b", "main")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", "A program")
+        row, is_healed = heal(args, language.command, folder, row)
+        if is_healed:
+            row["outcome"] = "fooled"
+            row["diff"] = subprocess.run(["git", "diff", "-U0", path], cwd=folder, capture_output=True, text=True).stdout
+        elif row["outcome"] == "not healed":
+            row["outcome"] = "left alone"
+        return row
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def report_unfit(rows):
+    red = [r for r in rows if r["outcome"] != "not red"]
+    count = lambda name: sum(r["outcome"] == name for r in red)
+    print(f"\ncases {len(red)}  left alone {count('left alone')}  ambiguous {count('ambiguous')}  fooled {count('fooled')}")
+
+
 def report(rows):
     red = [r for r in rows if r["outcome"] != "not red"]
     count = lambda *names: sum(r["outcome"] in names for r in red)
@@ -318,7 +354,10 @@ def main():
     parser.add_argument("--fixers", default="mutate")
     parser.add_argument("--json", help="write the rows to this file")
     parser.add_argument("--list", action="store_true", help="check and list the cases, heal nothing")
+    parser.add_argument("--unfit", choices=["wrong", "contradictory"], help="right programs with tests that are not")
     args = parser.parse_args()
+    if args.unfit and (args.set == "crates" or args.list):
+        parser.error("--unfit needs a set of programs (python, javascript, rust), and lists nothing")
     language = Crates() if args.set == "crates" else LANGUAGES[args.set]()
     cases = [
         (program, defect)
@@ -326,7 +365,10 @@ def main():
         for defect in program["defects"]
         if args.part == "all" or defect["held"] == (args.part == "held")
         if not args.only or args.only in program["name"]
-    ][: args.limit]
+    ]
+    if args.unfit:
+        cases = list({program["name"]: (program, None) for program, _ in cases}.values())
+    cases = cases[: args.limit]
     rows = []
     for program, defect in cases:
         if args.list:
@@ -337,14 +379,19 @@ def main():
                                      expected + language.values(good, program["hidden"])) if v.startswith("!")]
             print(program["name"], defect["kind"], "NOT RED" if same else "", f"FAILS: {bad}" if bad else "", flush=True)
             continue
-        row = language.measure(args, program, defect) if args.set == "crates" else measure(args, language, program, defect)
+        if args.unfit:
+            row = measure_unfit(args, language, program)
+        elif args.set == "crates":
+            row = language.measure(args, program, defect)
+        else:
+            row = measure(args, language, program, defect)
         rows.append(row)
         print(f"{row['outcome']:<12} {row.get('seconds', 0):6.1f}s {row.get('candidates', 0):6} "
               f"{row['name']} ({row['kind']})", flush=True)
-        if row["outcome"] in ("wrong", "failed"):
+        if row["outcome"] in ("wrong", "failed", "fooled"):
             print(row.get("diff") or row.get("why"), flush=True)
     if not args.list:
-        report(rows)
+        (report_unfit if args.unfit else report)(rows)
         if args.json:
             json.dump(rows, open(args.json, "w"), indent=1)
 

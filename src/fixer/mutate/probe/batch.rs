@@ -73,7 +73,7 @@ impl ColdProbe {
             for number in arms.keys() {
                 workspace.reset()?;
                 put_at(&workspace, &armed.changes, written)?;
-                let run = self.run_arm(&workspace, *number, self.limits(Ask::Quick)).await?;
+                let run = self.run_arm(&workspace, *number, self.built_limits()).await?;
                 if run.end == End::Cancelled {
                     break;
                 }
@@ -236,7 +236,7 @@ impl Tracer {
 }
 
 /// At most `most` of `numbers`, from all over.
-fn spread(numbers: &[usize], most: usize) -> Vec<usize> {
+pub(super) fn spread(numbers: &[usize], most: usize) -> Vec<usize> {
     let step = numbers.len().div_ceil(most.max(1)).max(1);
     numbers.iter().step_by(step).copied().collect()
 }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::spread;
 use super::{Ask, Change, Compared, Coverage, Probe, Probed, Roster};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
@@ -25,6 +26,12 @@ const QUICK_TIMES: f64 = 3.0;
 const PATIENT_TIMES: f64 = 10.0;
 /// Nothing is cut below this: linking on a busy machine takes seconds.
 const LEAST: Duration = Duration::from_secs(5);
+/// What is built already may take this many times as long as tests that end,
+const BUILT_TIMES: f64 = 5.0;
+/// and at least this long: in a loop without end most candidates loop, too, and each costs that much.
+const LEAST_BUILT: Duration = Duration::from_millis(1500);
+/// So many green tests show how long tests take that end.
+const SHOWN: usize = 6;
 
 /// Coverage may take this part of the time that is left,
 const COVERAGE_PART: f64 = 0.15;
@@ -54,6 +61,8 @@ pub struct ColdProbe {
     whole: bool,
     /// One run of the red tests in a workspace that was built before.
     warm: Duration,
+    /// The same, of tests that end where the red ones don't.
+    swift: Duration,
     /// Some file is in a language whose build costs more than its tests, and whose functions can be switched.
     pub(super) can_batch: bool,
     /// There is JavaScript, which tells of its coverage whoever runs it.
@@ -75,7 +84,7 @@ impl ColdProbe {
     /// When workspaces can't be made, or the red tests are green in them.
     pub async fn start(case: &Case, cancel: &CancellationToken) -> Result<Self> {
         let mut probe = Self::idle(case, cancel).await?;
-        probe.warm = probe.warm_up(case.red.duration).await?;
+        (probe.warm, probe.swift) = probe.warm_up(case.red.duration).await?;
         Ok(probe)
     }
 
@@ -102,6 +111,7 @@ impl ColdProbe {
             whole: red.iter().any(is_whole),
             screen: screen(&red, case.suite.runner),
             warm: case.red.duration,
+            swift: case.red.duration,
             can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
             has_scripts: has_scripts(case)?,
             files: files(case)?,
@@ -111,23 +121,39 @@ impl ColdProbe {
         })
     }
 
-    /// Builds in every slot, then measures one more run in the first.
-    async fn warm_up(&self, red: Duration) -> Result<Duration> {
+    /// Builds in every slot, then measures one more run in the first: of the red tests, and of tests that end.
+    async fn warm_up(&self, red: Duration) -> Result<(Duration, Duration)> {
         let limits = Limits { time: self.limits.time.min(red * 3 + LEAST * 4), ..self.limits };
-        let runs = (0..self.slots.len()).map(|slot| self.run(slot, &[], true, limits));
+        let reds = self.selection(true);
+        let runs = (0..self.slots.len()).map(|slot| self.run(slot, &[], &reds, limits));
+        let mut cut = None;
         for run in futures::future::join_all(runs).await {
             let run = run?;
             if run.is_green() && !run.tests.is_empty() {
                 return Err(Error::internal("the red tests are green in mutate's workspace"));
             }
+            if run.has_hung() {
+                cut = Some(run.duration);
+            }
         }
-        Ok(self.run(0, &[], true, limits).await?.duration)
+        // to wait for a loop without end once more shows nothing
+        let Some(warm) = cut else {
+            let warm = self.run(0, &[], &reds, limits).await?.duration;
+            return Ok((warm, warm));
+        };
+        let shown = spread(&self.roster.green, SHOWN).into_iter().map(|n| TestId(self.roster.names[n].clone()));
+        let ending: BTreeSet<TestId> = shown.filter(|id| !is_doc(&id.0)).collect();
+        if self.whole || ending.is_empty() {
+            return Ok((warm, warm));
+        }
+        let run = self.run(0, &[], &Selection::Only(ending), limits).await?;
+        Ok((warm, run.duration.min(warm)))
     }
 
-    async fn run(&self, slot: usize, changes: &[Change], only_red: bool, limits: Limits) -> Result<Run> {
+    async fn run(&self, slot: usize, changes: &[Change], selection: &Selection, limits: Limits) -> Result<Run> {
         let workspace = self.slots[slot % self.slots.len()].lock().await;
         put(&workspace, changes)?;
-        let run = self.lab.run(&workspace, &self.suite, &self.selection(only_red), limits, &self.cancel).await;
+        let run = self.lab.run(&workspace, &self.suite, selection, limits, &self.cancel).await;
         // the candidate's files, and everything that its tests left behind
         workspace.reset()?;
         run
@@ -151,8 +177,13 @@ impl ColdProbe {
         Limits { time: time.min(self.limits.time), ..self.limits }
     }
 
+    /// For candidates that are built already.
+    pub(super) fn built_limits(&self) -> Limits {
+        Limits { time: built_time(self.swift).min(self.limits(Ask::Quick).time), ..self.limits }
+    }
+
     pub(super) async fn try_one(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
-        let run = self.run(slot, changes, ask != Ask::Whole, self.limits(ask)).await?;
+        let run = self.run(slot, changes, &self.selection(ask != Ask::Whole), self.limits(ask)).await?;
         if run.end == End::Cancelled {
             return Err(Error::interrupted());
         }
@@ -187,6 +218,11 @@ impl ColdProbe {
         probed.message = first.map(|m| m.lines().next().unwrap_or_default().to_owned());
         probed
     }
+}
+
+/// How long a candidate may take that is built already, where tests that end take `swift`.
+fn built_time(swift: Duration) -> Duration {
+    LEAST_BUILT.max(swift.mul_f64(BUILT_TIMES))
 }
 
 /// Cargo runs doc tests all or none, and builds a program for each: they have their say when all others pass.
