@@ -49,13 +49,14 @@ pub fn decide(evidence: &Evidence<'_>) -> Decision {
         .cloned()
         .collect();
     let red: BTreeSet<TestId> = all.difference(&flaky).cloned().collect();
+    let flaky = without_the_cut(flaky, &red, evidence.first);
     let mut words = Vec::new();
     if !evidence.reruns.is_empty() {
         let again = evidence.reruns.iter().filter(|run| is_red_again(run, evidence.first, &red)).count();
         words.push(format!("red again {again}/{}", evidence.reruns.len()));
     }
     if !flaky.is_empty() && !red.is_empty() {
-        words.push(format!("{} of {} red tests flaky", flaky.len(), all.len()));
+        words.push(format!("{} of {} red tests flaky", flaky.len(), red.len() + flaky.len()));
     }
     let blame = if red.is_empty() && !flaky.is_empty() {
         words.push("green when run again".into());
@@ -64,6 +65,16 @@ pub fn decide(evidence: &Evidence<'_>) -> Decision {
         by_base_or_environment(evidence, &red, &mut words)
     };
     Decision { blame, evidence: words.join(" · "), flaky, red }
+}
+
+/// A suite that was cut once and not again is no flaky test where tests in it are red every time: they hang, and how many
+/// of them fit into the time differs.
+fn without_the_cut(mut flaky: BTreeSet<TestId>, red: &BTreeSet<TestId>, first: &Run) -> BTreeSet<TestId> {
+    let scope = |id: &TestId| first.tests.get(id).map(|result| result.scope);
+    if red.iter().any(|id| scope(id) == Some(Scope::Test)) {
+        flaky.retain(|id| scope(id) != Some(Scope::Suite));
+    }
+    flaky
 }
 
 fn by_base_or_environment(evidence: &Evidence<'_>, red: &BTreeSet<TestId>, words: &mut Vec<String>) -> Blame {

@@ -1,6 +1,7 @@
 //! Fixers: each proposes edits for a failure. One file and one line in the registry per strategy.
 
 pub mod command;
+mod hints;
 pub mod model;
 pub mod mutate;
 pub mod registry;
@@ -25,6 +26,8 @@ use crate::suite::{Run, Suite};
 use crate::trajectory::Recorder;
 use model::retune::Retuned;
 use model::trial::Trials;
+
+pub use hints::Hints;
 
 pub use crate::words::{Close, Disagreement, Ended, Findings, Label};
 
@@ -93,6 +96,8 @@ pub struct Desk {
     pub cancel: CancellationToken,
     /// How many fixers that need no model are still at work: asking one that costs something waits for them.
     pub model_free: watch::Receiver<usize>,
+    /// What came close so far, for those who ask models.
+    pub hints: Hints,
 }
 
 impl Desk {

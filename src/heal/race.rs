@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
-use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Label};
+use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Hints, Label};
 use crate::judge::{self, Docket, Judgement, Verdict};
 use crate::patch::Patch;
 use crate::state::kill_point;
@@ -319,6 +319,7 @@ fn start(
     let names = fixers.iter().filter(|f| f.asks_models()).map(|f| f.name()).collect::<BTreeSet<_>>();
     let (asks, asking) = watch::channel(names);
     let (working, asks) = (Arc::new(working), Arc::new(asks));
+    let hints = Hints::default();
     for fixer in fixers {
         let (fixer, case) = (Arc::clone(fixer), Arc::clone(case));
         let desk = Desk {
@@ -327,6 +328,7 @@ fn start(
             recorder: recorder.clone(),
             cancel: stop.child_token(),
             model_free: model_free.clone(),
+            hints: hints.clone(),
         };
         let (working, asks) = (Arc::clone(&working), Arc::clone(&asks));
         tasks.spawn(async move {

@@ -49,7 +49,7 @@ impl Patience {
     const RUNS: u32 = 12;
     const LEAST: Duration = Duration::from_secs(5);
     /// For tests that have hung before.
-    const LEAST_AGAIN: Duration = Duration::from_secs(2);
+    const LEAST_AGAIN: Duration = Duration::from_secs(1);
 
     /// For a run after `red`, if there was one.
     pub fn of(config: &Config, red: Option<&Run>) -> Self {
@@ -394,9 +394,9 @@ mod tests {
         assert_eq!(silence(&config, true), Some(seconds(10)));
         assert_eq!(Patience::of(&config, None).silence(Runner::Command), None, "nothing is known of how it talks");
         config.time_limit = seconds(60);
-        assert_eq!((silence(&config, false), silence(&config, true)), (Some(seconds(5)), Some(seconds(2))));
+        assert_eq!((silence(&config, false), silence(&config, true)), (Some(seconds(5)), Some(seconds(5) / 3)));
         let one_test = |hung| Patience { hung, ..Patience::of(&config, None) }.one_test(Runner::Pytest);
-        assert_eq!((one_test(false), one_test(true)), (Some(seconds(5)), Some(seconds(2))));
+        assert_eq!((one_test(false), one_test(true)), (Some(seconds(5)), Some(seconds(5) / 3)));
         config.run_time_limit = Some(seconds(300));
         assert_eq!(silence(&config, false), None);
     }

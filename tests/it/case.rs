@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaizen_ci::failure;
-use kaizen_ci::fixer::{Candidate, Case, Desk, Findings, Fixer};
+use kaizen_ci::fixer::{Candidate, Case, Desk, Findings, Fixer, Hints};
 use kaizen_ci::lab::{Confinement, Lab, Limits, Patience};
 use kaizen_ci::repo::carry::Carry;
 use kaizen_ci::repo::{Repository, Sha, Store};
@@ -18,6 +18,8 @@ use crate::project::Project;
 /// A case and the folder that its store is in.
 pub struct Bench {
     pub case: Case,
+    /// What fixers leave for others.
+    pub hints: Hints,
     _temp: tempfile::TempDir,
 }
 
@@ -77,7 +79,7 @@ impl Bench {
             trials: Default::default(),
             retuned: Default::default(),
         };
-        Self { case, _temp: temp }
+        Self { case, hints: Hints::default(), _temp: temp }
     }
 
     /// Lets `fixer` look at the case: its candidates, and what it learned.
@@ -89,6 +91,7 @@ impl Bench {
             recorder: Recorder::forgetful(),
             cancel: CancellationToken::new(),
             model_free: tokio::sync::watch::channel(0).1,
+            hints: self.hints.clone(),
         };
         let findings = fixer.propose(&self.case, &desk).await.unwrap();
         drop(desk);

@@ -421,6 +421,29 @@ fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strate
 }
 
 #[test]
+fn a_large_model_that_failed_once_is_told_what_came_close_in_the_search() {
+    let wrong = "half.py\n<<<<<<< SEARCH\n    return value + 2\n=======\n    return value + 7\n>>>>>>> REPLACE\n";
+    let server = Server::of("scripted-70b", &[Step::Slow(5000, wrong)]);
+    let project = Project::empty();
+    project.write("half.py", "def half(value):\n    return value + 2\n");
+    let tests = "from half import half\n\n\ndef test_up():\n    assert half(3) == 2\n\n\n\
+        def test_down():\n    assert half(3) == 1\n";
+    project.write("test_half.py", tests);
+    project.commit("Half of it");
+    let args =
+        ["--cmd", "python3 -m pytest -q", "--fixers", "mutate,minimal", "--max-tier", "1", "--time-limit", "40s"];
+    let (code, document) = heal(&project, &server, &args);
+    assert!(matches!(code, 21 | 30), "{document:#}");
+    let prompts: Vec<String> = server.questions().iter().map(|q| q.body["messages"][1].to_string()).collect();
+    assert!(prompts.len() > 1 && !prompts[0].contains("came close"), "a first question is the same every time");
+    assert!(
+        prompts[1].contains("Edits that came close") && prompts[1].contains("still red with it: "),
+        "{}",
+        prompts[1]
+    );
+}
+
+#[test]
 fn a_small_model_heals_with_one_line() {
     let right = "WRONG:     while low < high:\nRIGHT:     while low <= high:\n\nThe loop ends too early.";
     for (answers, asked) in

@@ -52,6 +52,21 @@ async fn a_wrong_comparison_in_python_is_healed() {
     assert!(bench.with(&candidates[0]).await.is_green());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_close_is_left_for_those_who_ask_models() {
+    // the second test contradicts the first: there is no heal, but one of them can be made green
+    let tests = "\nfrom program import above\n\ndef test_one():\n    assert above([1, 2, 3], 2) == [3]\n\n\
+        def test_other():\n    assert above([1, 2, 3], 2) == [1]\n";
+    let project = python(ABOVE, tests);
+    let mut bench = Bench::new(&project, pytest(), None).await;
+    bench.case.time_left = Duration::from_secs(20);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert!(candidates.is_empty() && !findings.closest.is_empty(), "{findings:#?}");
+    let told = bench.hints.told();
+    assert!(told.contains("+        if value > limit:") && told.contains("still red with it: "), "{told}");
+    assert!(told.contains("test_program.py::test_other"), "{told}");
+}
+
 const IN_CLASSES: &str = "
 import pytest
 from program import above

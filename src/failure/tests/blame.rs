@@ -69,6 +69,15 @@ fn a_flaky_test_beside_a_real_one_does_not_end_the_heal() {
 }
 
 #[test]
+fn a_suite_that_was_cut_once_is_no_flaky_test_beside_tests_that_stay_red() {
+    let first = run(&[("a", Status::Failed, Scope::Test, "x"), ("(suite)", Status::Failed, Scope::Suite, "cut")]);
+    let rerun = run(&[("a", Status::Failed, Scope::Test, "x")]);
+    let decision = ask(&first, &[rerun], Some(&green(&["a"])));
+    assert_eq!((decision.flaky, decision.red), (BTreeSet::new(), BTreeSet::from([TestId("a".into())])));
+    assert!(!decision.evidence.contains("flaky"), "{}", decision.evidence);
+}
+
+#[test]
 fn red_on_base_too_is_broken_on_base_and_partly_red_is_not() {
     assert_eq!(ask(&red(&["a"]), &[], Some(&red(&["a"]))).blame, Blame::BrokenOnBase);
     let decision = ask(&red(&["a", "b"]), &[], Some(&red(&["a"])));

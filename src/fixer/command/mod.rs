@@ -78,7 +78,8 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let material = Material::read(case)?;
     let parts = [Part::Failing, Part::Units(3), Part::Tests, Part::Change, Part::Rules];
     let (pack, _) = material.pack(parts.into_iter(), PACK_TOKENS, Size::Large);
-    let prompt = format!("{}{pack}", PROMPT.replace("{command}", &case.suite.command.display()));
+    let prompt = PROMPT.replace("{command}", &case.suite.command.display());
+    let prompt = format!("{prompt}{pack}{}", desk.hints.told());
     let mut work =
         Work { case, desk, deadline: Instant::now() + case.time_left, findings: Findings::ended(Ended::Exhausted) };
     for agent in agents {

@@ -222,7 +222,8 @@ impl<'a> Engine<'a> {
         let spot = spot(step, &self.spots);
         let unit = self.material.unit_name();
         let tail = prompt::tail(self.strategy, step.form, size, spot, unit);
-        let told = if step.told { self.history.told(size) } else { String::new() };
+        // a first question stays the same from run to run, so that the cache knows it
+        let told = if step.told { self.history.told(size) + &self.hints(step.form, size) } else { String::new() };
         let answer = prompt::answer_tokens(step.form, self.material.unit_tokens()).min(ANSWER_TOKENS);
         let fixed = crate::model::tokens::count(&tail) + crate::model::tokens::count(&told) + 120 + u64::from(answer);
         let most = self.case.retuned.context(if size == Size::Large { PACK_TOKENS } else { SMALL_PACK_TOKENS });
@@ -250,6 +251,12 @@ impl<'a> Engine<'a> {
             turn.messages.push(Message::user(prompt::after_diagnosis(size, unit)));
         }
         self.send(&turn).await
+    }
+
+    /// What others found that came close; a small model that writes one line takes it for its task.
+    fn hints(&self, form: Form, size: Size) -> String {
+        let is_line = matches!(form, Form::Line(_) | Form::Pair);
+        if size == Size::Small && is_line { String::new() } else { self.desk.hints.told() }
     }
 
     /// The model may look around before it answers; an edit that it tried and that turned everything green is its answer.

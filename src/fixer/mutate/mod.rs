@@ -31,7 +31,7 @@ use probe::python::PythonProbe;
 use probe::{Answer, Change, Probe};
 use queue::Queue;
 use rivals::{Rival, choose};
-use search::{Found, Green, Search, Stop};
+use search::{Found, Green, Miss, Search, Stop};
 
 /// Searches for a small edit that turns the tests green.
 #[derive(Debug, Default)]
@@ -98,7 +98,9 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let kept = reserve(case.time_left, probe.choosing(), case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let queue = Queue::new(found_places).of_a_build(is_build(case));
-    let search = Search::new(desk, &project, probe.as_ref(), queue, limit);
+    let names = probe.roster().names.clone();
+    let near = |misses: &[Miss]| desk.hints.leave(misses.iter().map(|m| close(case, &project, &names, m)).collect());
+    let search = Search::new(desk, &project, probe.as_ref(), queue, limit, &near);
     let found = search.run().await;
     let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history };
     let findings = finish(&scene, desk, found, notes).await;
@@ -216,19 +218,17 @@ async fn finish(scene: &Scene<'_>, desk: &Desk, found: Found, mut notes: Vec<Str
     let rate = found.tried as f64 / seconds.max(0.01);
     notes.push(format!("{} candidates in {seconds:.1} s, {rate:.0} a second", found.tried));
     let names = &probe.roster().names;
-    let name = |n: &usize| names.get(*n).map(|n| TestId(n.clone()));
     let mut closest = Vec::new();
     for miss in &found.closest {
-        let patch = patch_of(case, project, &miss.what.changes(project));
-        let still_red: BTreeSet<TestId> = miss.still_red.iter().filter_map(name).collect();
+        let close = close(case, project, names, miss);
         notes.push(format!(
             "came close: {}: {} of {} red tests left{}",
             miss.what.idea(),
-            still_red.len(),
+            close.still_red.len(),
             probe.roster().red.len(),
             if miss.broke > 0 { format!(", {} broken", miss.broke) } else { String::new() }
         ));
-        closest.push(Close { diff: String::from_utf8_lossy(&patch.unified()).into_owned(), still_red });
+        closest.push(close);
     }
     let ended = match found.stop {
         Stop::Enough => Ended::Done,
@@ -241,6 +241,16 @@ async fn finish(scene: &Scene<'_>, desk: &Desk, found: Found, mut notes: Vec<Str
         notes.extend(offer(scene, desk, &found.greens).await);
     }
     Ok(Findings { ended, tried: found.tried, notes, closest })
+}
+
+/// A miss as others are told of it.
+fn close(case: &Case, project: &Project, names: &[String], miss: &Miss) -> Close {
+    let patch = patch_of(case, project, &miss.what.changes(project));
+    let name = |n: &usize| names.get(*n).map(|n| TestId(n.clone()));
+    Close {
+        diff: String::from_utf8_lossy(&patch.unified()).into_owned(),
+        still_red: miss.still_red.iter().filter_map(name).collect(),
+    }
 }
 
 /// Proposes the best of the green candidates; what is worth noting about the choice.

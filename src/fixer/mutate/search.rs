@@ -99,6 +99,8 @@ pub struct Search<'a> {
     desk: &'a Desk,
     project: &'a Project,
     probe: &'a dyn Probe,
+    /// Told of the closest misses whenever one comes closer than all before.
+    near: &'a (dyn Fn(&[Miss]) + Sync),
     began: Instant,
     limit: Duration,
     state: Mutex<State>,
@@ -106,7 +108,14 @@ pub struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// A search of at most `limit`.
-    pub fn new(desk: &'a Desk, project: &'a Project, probe: &'a dyn Probe, queue: Queue, limit: Duration) -> Self {
+    pub fn new(
+        desk: &'a Desk,
+        project: &'a Project,
+        probe: &'a dyn Probe,
+        queue: Queue,
+        limit: Duration,
+        near: &'a (dyn Fn(&[Miss]) + Sync),
+    ) -> Self {
         let began = Instant::now();
         let state = State {
             queue,
@@ -118,7 +127,7 @@ impl<'a> Search<'a> {
             broken: 0,
             told: began,
         };
-        Self { desk, project, probe, began, limit, state: Mutex::new(state) }
+        Self { desk, project, probe, near, began, limit, state: Mutex::new(state) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -275,7 +284,9 @@ impl<'a> Search<'a> {
         if !healed.is_empty() && !probed.unbuildable {
             state.queue.progress(&what, healed);
             let miss = Miss { what: what.clone(), still_red: probed.still_red, broke: probed.broke.len() };
-            keep_closest(&mut state.closest, miss);
+            if keep_closest(&mut state.closest, miss) {
+                (self.near)(&state.closest);
+            }
         }
         if probed.timed_out {
             state.queue.again(what);
@@ -321,15 +332,14 @@ pub fn looked_enough(first: Duration, now: Duration, since: u64, comparable: boo
     looked >= (look * 8).min(MOST_LOOK) || looked >= (look * 3).min(MOST_LOOK / 4) && since >= LEAST_RIVALS
 }
 
-/// Keeps the nearest misses: fewest red tests, then fewest broken, then most promising.
-fn keep_closest(closest: &mut Vec<Miss>, miss: Miss) {
+/// Keeps the nearest misses: fewest red tests, then fewest broken, then most promising. True: it is nearer than all others.
+fn keep_closest(closest: &mut Vec<Miss>, miss: Miss) -> bool {
+    let far = |m: &Miss| (m.still_red.len() + m.broke, m.broke);
+    let is_nearest = closest.first().is_none_or(|first| far(&miss) < far(first));
     closest.push(miss);
-    closest.sort_by(|a, b| {
-        (a.still_red.len() + a.broke, a.broke)
-            .cmp(&(b.still_red.len() + b.broke, b.broke))
-            .then(b.what.priority.total_cmp(&a.what.priority))
-    });
+    closest.sort_by(|a, b| far(a).cmp(&far(b)).then(b.what.priority.total_cmp(&a.what.priority)));
     closest.truncate(MOST_CLOSEST);
+    is_nearest
 }
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ class _Watch:
     COMPUTES_S = float(_COMPUTES) if _COMPUTES else 10.0
     WAITS_S = 120.0  # seconds of wall time; tests that wait for services take a while
     SLOWEST = 20.0  # a test may take this many times what the slowest test took that passed
-    LEAST_S = 1.0
+    LEAST_S = 0.5
+    SOONER = 5.0  # each cut divides the next limit by this
     AGAIN_S = 0.5  # raised again and again: a bare `except` may have swallowed it
 
     def __init__(self):
@@ -143,7 +144,7 @@ class _Watch:
         self.began = None
 
     def limit(self, what, most):
-        sooner = max(most / 2**self.cuts, self.LEAST_S)
+        sooner = max(most / self.SOONER**self.cuts, self.LEAST_S)
         return max(sooner, self.SLOWEST * self.slowest[what])
 
     def possible(self):

@@ -265,6 +265,14 @@ impl Names {
         if let Some((_, right)) = view.assignment(node) {
             let known = self.shape_of(view, right);
             self.note(view, view.only(left), known);
+            // `seen, out = set(), []`
+            let (targets, values) = (view.children(left), view.children(right));
+            if matches!(view.role(left), Role::Pattern | Role::Tuple) && targets.len() == values.len() {
+                for (target, value) in targets.into_iter().zip(values) {
+                    let known = self.shape_of(view, value);
+                    self.note(view, target, known);
+                }
+            }
         }
         if !declares {
             return;

@@ -227,6 +227,8 @@ pub struct Patience {
 /// Red programs often stop early, so the red run says little about how long a right one takes; green tests of the same
 /// suite say more. Nothing is cut below this: a start-up hiccup on a busy machine takes as long.
 const LEAST_QUICK_MS: f64 = 150.0;
+/// The same where red tests hang: most candidates hang, too, and each costs this much.
+const LEAST_HUNG_MS: f64 = 60.0;
 /// A right program may be this many times slower than what was measured.
 const QUICK_TIMES: f64 = 5.0;
 /// The same for a second, patient look.
@@ -262,11 +264,11 @@ fn sample(names: &[String], red: &[usize], durations_ms: &BTreeMap<usize, f64>, 
 }
 
 /// Limits for tests that took `measured_ms` in all, with `typical_ms` for each of `count` tests as a floor (tests that
-/// hang or crash at once have no duration worth the name).
-pub fn patience(ask: Ask, measured_ms: f64, typical_ms: f64, count: usize) -> Patience {
+/// hang or crash at once have no duration worth the name); `hung`: some of them did not end.
+pub fn patience(ask: Ask, measured_ms: f64, typical_ms: f64, count: usize, hung: bool) -> Patience {
     let expected = measured_ms.max(typical_ms * count as f64);
     let ms = match ask {
-        Ask::Quick => (expected * QUICK_TIMES).max(LEAST_QUICK_MS),
+        Ask::Quick => (expected * QUICK_TIMES).max(if hung { LEAST_HUNG_MS } else { LEAST_QUICK_MS }),
         Ask::Patient | Ask::Whole => (expected * PATIENT_TIMES).max(LEAST_PATIENT_MS),
     };
     let cpu = Duration::from_secs_f64(ms / 1000.0);
@@ -292,10 +294,12 @@ mod tests {
 
     #[test]
     fn limits_are_multiples_of_what_was_measured_and_never_tiny() {
-        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3).cpu, Duration::from_millis(150));
-        assert_eq!(patience(Ask::Quick, 400.0, 1.0, 3).cpu, Duration::from_secs(2));
-        assert_eq!(patience(Ask::Quick, 1.0, 50.0, 10).cpu, Duration::from_millis(2500));
-        assert_eq!(patience(Ask::Patient, 400.0, 1.0, 3).cpu, Duration::from_secs(8));
-        assert!(patience(Ask::Whole, 0.0, 0.0, 0).wall > Duration::from_secs(2));
+        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3, false).cpu, Duration::from_millis(150));
+        assert_eq!(patience(Ask::Quick, 1.0, 1.0, 3, true).cpu, Duration::from_millis(60), "most candidates hang");
+        assert_eq!(patience(Ask::Quick, 400.0, 1.0, 3, true).cpu, Duration::from_secs(2));
+        assert_eq!(patience(Ask::Quick, 400.0, 1.0, 3, false).cpu, Duration::from_secs(2));
+        assert_eq!(patience(Ask::Quick, 1.0, 50.0, 10, false).cpu, Duration::from_millis(2500));
+        assert_eq!(patience(Ask::Patient, 400.0, 1.0, 3, false).cpu, Duration::from_secs(8));
+        assert!(patience(Ask::Whole, 0.0, 0.0, 0, false).wall > Duration::from_secs(2));
     }
 }

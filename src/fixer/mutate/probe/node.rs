@@ -178,7 +178,8 @@ impl NodeProbe {
     /// Seconds of the processor for these tests.
     fn cpu(&self, ask: Ask, tests: &[usize]) -> f64 {
         let measured = tests.iter().filter_map(|n| self.durations.get(n)).sum();
-        (patience(ask, measured, 0.5, tests.len()).cpu + LOAD).as_secs_f64()
+        let hung = tests.iter().any(|n| !self.durations.contains_key(n));
+        (patience(ask, measured, 0.5, tests.len(), hung).cpu + LOAD).as_secs_f64()
     }
 
     async fn try_red(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {

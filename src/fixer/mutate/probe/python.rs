@@ -241,7 +241,8 @@ impl PythonProbe {
 
     fn patience(&self, ask: Ask, tests: &[usize]) -> Patience {
         let measured = tests.iter().filter_map(|n| self.durations.get(n)).sum();
-        patience(ask, measured, self.typical_ms, tests.len())
+        let hung = tests.iter().any(|n| !self.durations.contains_key(n));
+        patience(ask, measured, self.typical_ms, tests.len(), hung)
     }
 
     fn stage(&self, ask: Ask, tests: &[usize], stop: bool) -> Value {
@@ -354,7 +355,7 @@ impl PythonProbe {
     /// Files that can't be imported: they are collected anew, and everything in them has to pass.
     async fn try_broken(&self, slot: usize, changes: &[Change], ask: Ask) -> Result<Probed> {
         let paths: Value = if ask == Ask::Whole { Value::Null } else { json!(self.broken) };
-        let p = patience(ask, 1000.0, 0.0, 0);
+        let p = patience(ask, 1000.0, 0.0, 0, false);
         let stage =
             json!({"tests": null, "cpu": p.cpu.as_secs_f64(), "wall": p.wall.as_secs_f64(), "stop": ask != Ask::Whole});
         let more = json!({"hot": false, "paths": paths});

@@ -207,11 +207,11 @@ fn names_in(view: super::super::view::View<'_>, node: Node<'_>) -> BTreeSet<Stri
     names
 }
 
-fn word_set(text: &str) -> BTreeSet<&str> {
+pub(super) fn word_set(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
 }
 
-fn overlap(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> f64 {
+pub(super) fn overlap(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> f64 {
     let common = a.intersection(b).count() as f64;
     common / (a.len() + b.len()).max(1) as f64 * 2.0
 }
@@ -271,7 +271,7 @@ fn statements(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
             words.iter().any(|word| !bench.names.words.contains_key(*word) && word.starts_with(char::is_alphabetic));
         if *statement == own {
             if let Some(gap) = &gap {
-                twins(bench, statement, gap, node);
+                super::twins::statement(bench, statement, gap, node);
             }
             continue;
         }
@@ -325,54 +325,6 @@ fn guarded(bench: &mut Bench<'_>, node: Node<'_>, neighbours: &[&str], gap: &sup
         let what = format!("`{}` comes, as elsewhere", super::short(text));
         bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, gap.lay(&moved), fit, what, gap.line, None);
     }
-}
-
-/// So many twins of a statement are made.
-const MOST_TWINS: usize = 12;
-
-/// A statement once more, for the other one of two things that are treated alike: two of its names become two that are not
-/// in it. `out.extend(a[i:])` asks for `out.extend(b[j:])`.
-fn twins(bench: &mut Bench<'_>, statement: &str, gap: &super::inserts::Gap, node: Node<'_>) {
-    let end = bench.view.words().words.end;
-    let words = word_set(statement);
-    let is_local = |origin| matches!(origin, Origin::Local | Origin::Parameter | Origin::LoopVariable);
-    let visible: BTreeSet<&str> =
-        bench.visible(node).iter().filter(|b| is_local(b.origin)).map(|b| b.name.as_str()).collect();
-    let old: Vec<&str> = visible.iter().copied().filter(|name| words.contains(name)).collect();
-    let new: Vec<&str> = visible.iter().copied().filter(|name| !words.contains(name)).collect();
-    let pairs = |names: &[&str]| -> Vec<(String, String)> {
-        let all = names.iter().flat_map(|a| names.iter().map(move |b| ((*a).to_owned(), (*b).to_owned())));
-        all.filter(|(a, b)| a != b).collect()
-    };
-    let mut made = Vec::new();
-    for (a, b) in pairs(&old).into_iter().filter(|(a, b)| a < b) {
-        for (c, d) in pairs(&new) {
-            let alike = |x: &str, y: &str| strsim::normalized_damerau_levenshtein(x, y) + f64::from(x.len() == y.len());
-            let text = with_names(statement, &[(&a, &c), (&b, &d)]);
-            made.push((alike(&a, &c) + alike(&b, &d), text));
-        }
-    }
-    made.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    for (_, text) in made.into_iter().take(MOST_TWINS) {
-        let what = format!("`{}` comes", super::short(&text));
-        let laid = gap.lay(&format!("{text}{end}"));
-        bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, laid, 0.3, what, gap.line, None);
-    }
-}
-
-/// `text` with whole words put in place of others, all at once.
-fn with_names(text: &str, names: &[(&str, &str)]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_alphanumeric() || c == '_') {
-        out.push_str(&rest[..start]);
-        let tail = &rest[start..];
-        let end = tail.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tail.len());
-        let word = &tail[..end];
-        out.push_str(names.iter().find(|(old, _)| *old == word).map_or(word, |(_, new)| new));
-        rest = &tail[end..];
-    }
-    out + rest
 }
 
 /// A borrowed statement with one of its names changed to another one known here.

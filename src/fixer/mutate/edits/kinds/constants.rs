@@ -310,14 +310,25 @@ fn by_name(bench: &mut Bench<'_>, node: Node<'_>) {
     let known = bench.shape(node);
     let subscript = node.parent().and_then(|parent| bench.view.index(parent));
     let is_index = subscript.is_some_and(|(_, index)| index.id() == node.id());
+    let neighbour = subscript.filter(|_| is_index).and_then(|(object, _)| index_beside(bench, node, object));
     for (name, fit) in bench.candidates(node, known).into_iter().take(8) {
         let fit = if known & shape::BOOL != 0 { fit * 0.5 } else { fit };
         replace_by(bench, EditKind::ReplaceOperand, node, &name, 0.5 * fit);
         for beside in ["{} - 1", "{} + 1"].iter().filter(|_| is_index) {
             let piece = bench.fill(beside, &[&Piece::atom(&name)]);
-            bench.replace(EditKind::ReplaceOperand, node, &piece, 0.4 * fit);
+            let likely = if neighbour == Some(name.as_str()) { 3.0 } else { 0.4 };
+            bench.replace(EditKind::ReplaceOperand, node, &piece, likely * fit);
         }
     }
+}
+
+/// The index that the other side of a comparison has in the same `object`: in `values[i] > values[0]` neighbours are meant.
+fn index_beside<'b>(bench: &Bench<'b>, node: Node<'_>, object: Node<'_>) -> Option<&'b str> {
+    let own = node.parent()?;
+    let [binary] = &bench.view.binaries(own.parent()?)[..] else { return None };
+    let other = if binary.left.id() == own.id() { binary.right } else { binary.left };
+    let (same, index) = bench.view.index(other)?;
+    (bench.view.of(same) == bench.view.of(object)).then(|| bench.view.of(index))
 }
 
 impl Bench<'_> {

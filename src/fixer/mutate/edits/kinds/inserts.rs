@@ -127,6 +127,7 @@ fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last
     names.truncate(8);
     collections(bench, node, &names, &mut options);
     counters(bench, node, &names, &mut options);
+    remainders(bench, node, &names, &mut options);
     assignments(bench, node, &names, &mut options);
     resets(bench, node, &names, &mut options);
     // before a statement a jump would leave dead code behind: that is no statement that somebody forgot
@@ -273,6 +274,22 @@ fn counters(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options:
                 options.push((format!("{name} += {other}"), 0.3 * fit * other_fit));
                 options.push((format!("{name} -= {other}"), 0.2 * fit * other_fit));
             }
+        }
+    }
+}
+
+/// `x %= len(y)`: what may go around the end of something.
+fn remainders(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    let odd = shape::SEQ | shape::STR | shape::MAP | shape::BOOL | shape::FUNC;
+    let length = bench.view.words().words.length;
+    let numbers = names.iter().filter(|(name, _)| bench.shape_of_name(name, node) & odd == 0);
+    for (name, fit) in numbers.filter(|(name, _)| bench.is_assigned(name)).take(3) {
+        let lists = names
+            .iter()
+            .filter(|(other, _)| bench.shape_of_name(other, node) & (shape::SEQ | shape::STR) != 0 && other != name);
+        for (list, list_fit) in lists.take(2) {
+            let length = bench.fill(length, &[&super::atoms::name_piece(list)]).text;
+            options.push((format!("{name} %= {length}"), 0.35 * fit * list_fit));
         }
     }
 }

@@ -12,12 +12,15 @@ mod conditions;
 mod constants;
 mod guards;
 mod inserts;
+mod links;
+mod moved;
 mod names;
 mod operands;
 mod operators;
 mod patterns;
 mod statements;
 mod tokens;
+mod twins;
 mod wraps;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -112,6 +115,9 @@ const GENERATORS: &[Generator] = &[
     tokens::generate,
     patterns::generate,
     chains::generate,
+    links::generate,
+    moved::generate,
+    twins::generate,
     compile::generate,
 ];
 

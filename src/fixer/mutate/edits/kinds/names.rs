@@ -17,7 +17,10 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             (Role::Ident, Place::Target) => target(bench, spot.node),
             (Role::SelfWord, Place::Value) => receiver_of_self(bench, spot.node),
             (Role::Member, _) => member(bench, spot.node),
-            (Role::Call, Place::Value) => called(bench, spot.node),
+            (Role::Call, Place::Value) => {
+                called(bench, spot.node);
+                given(bench, spot.node);
+            }
             (Role::Path, Place::Value) => path(bench, spot.node),
             (Role::New, Place::Value) => constructor(bench, spot.node),
             (Role::KeywordArg, _) => keyword(bench, spot.node),
@@ -315,6 +318,20 @@ fn called(bench: &mut Bench<'_>, node: Node<'_>) {
         if other != name {
             bench.put(kind, name_node.byte_range(), other.clone(), fit, format!("`{name}` becomes `{other}`"));
         }
+    }
+}
+
+/// `len(out)` becomes `width`: a number that is worked out where one is given.
+fn given(bench: &mut Bench<'_>, node: Node<'_>) {
+    let stands = matches!(
+        bench.view.parent_role(node),
+        Role::Binary | Role::Args | Role::Index | Role::Range | Role::Return | Role::Assign
+    );
+    if !stands || bench.shape(node) & shape::NUM == 0 || bench.view.of(node).len() > 40 {
+        return;
+    }
+    for (name, fit) in bench.candidates(node, shape::NUM).into_iter().take(6) {
+        bench.replace(EditKind::ReplaceOperand, node, &piece_of_name(&name), 0.4 * fit);
     }
 }
 

@@ -1,0 +1,139 @@
+//! The other one of two things that are treated alike: a statement or an operand comes once more with other names.
+
+use std::collections::BTreeSet;
+
+use tree_sitter::Node;
+
+use super::super::EditKind;
+use super::super::languages::{OperatorClass, Role};
+use super::super::piece::Piece;
+use super::super::scope::Origin;
+use super::borrowed::word_set;
+use super::{Bench, Place, Spot};
+use crate::syntax::functions::each_node;
+
+/// So many twins of one text are made.
+const MOST_TWINS: usize = 12;
+/// So many operands of other comparisons are added to one of a comparison.
+const MOST_PARTS: usize = 4;
+/// A longer operand has no twin.
+const MOST_BYTES: usize = 60;
+
+pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.touched && spot.place == Place::Value) {
+        match spot.role {
+            Role::Binary => {
+                operand(bench, spot.node);
+                part_of_a_bound(bench, spot.node);
+            }
+            Role::Call => link(bench, spot.node),
+            _ => {}
+        }
+    }
+}
+
+/// `out.extend(a[i:])` asks for `out.extend(b[j:])`.
+pub(super) fn statement(bench: &mut Bench<'_>, statement: &str, gap: &super::inserts::Gap, node: Node<'_>) {
+    let end = bench.view.words().words.end;
+    for text in twins(bench, statement, node) {
+        let what = format!("`{}` comes", super::short(&text));
+        let laid = gap.lay(&format!("{text}{end}"));
+        bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, laid, 0.3, what, gap.line, None);
+    }
+}
+
+/// `out + a[i:]` asks for `out + a[i:] + b[j:]`.
+fn operand(bench: &mut Bench<'_>, node: Node<'_>) {
+    let [binary] = &bench.view.binaries(node)[..] else { return };
+    let operator = bench.view.text[binary.at.clone()].to_owned();
+    let text = bench.view.of(binary.right).to_owned();
+    if !matches!(operator.as_str(), "+" | "and" | "or" | "&&" | "||") || text.len() > MOST_BYTES {
+        return;
+    }
+    let (own, level) = (bench.piece(node), bench.view.level(binary.right));
+    for text in twins(bench, &text, node) {
+        let new = Piece::binary(bench.view.words(), &own, &operator, &Piece { text, level });
+        bench.replace(EditKind::Extend, node, &new, 0.5);
+    }
+}
+
+/// `out.concat(a.slice(i))` asks for `.concat(b.slice(j))`.
+fn link(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(receiver) = bench.view.call(node).and_then(|call| call.receiver) else { return };
+    let link = bench.view.text[receiver.end_byte()..node.end_byte()].to_owned();
+    if link.len() > MOST_BYTES || !link.starts_with('.') {
+        return;
+    }
+    let (own, level) = (bench.view.of(node).to_owned(), bench.view.level(node));
+    for other in twins(bench, &link, node) {
+        let new = Piece { text: format!("{own}{other}"), level };
+        bench.replace(EditKind::Extend, node, &new, 0.4);
+    }
+}
+
+/// `k < len(b)` asks for `k < len(a) + len(b)`, where `len(a)` is what another comparison asks about.
+fn part_of_a_bound(bench: &mut Bench<'_>, node: Node<'_>) {
+    let [binary] = &bench.view.binaries(node)[..] else { return };
+    if !is_order(bench, &bench.view.text[binary.at.clone()]) {
+        return;
+    }
+    let Some(function) = bench.view.function(node) else { return };
+    let mut parts: Vec<Piece> = Vec::new();
+    each_node(function, &mut |other| {
+        let [known] = &bench.view.binaries(other)[..] else { return };
+        let alike = bench.view.role(known.right) == bench.view.role(binary.right)
+            && is_order(bench, &bench.view.text[known.at.clone()])
+            && bench.view.of(known.left) == bench.view.of(binary.left);
+        let piece = bench.piece(known.right);
+        let is_new = piece.text != bench.view.of(binary.right) && parts.iter().all(|part| part.text != piece.text);
+        if alike && is_new && bench.view.role(known.right) != Role::Number && parts.len() < MOST_PARTS {
+            parts.push(piece);
+        }
+    });
+    for part in parts {
+        let sum = Piece::binary(bench.view.words(), &part, "+", &bench.piece(binary.right));
+        bench.replace(EditKind::Extend, binary.right, &sum, 0.8);
+    }
+}
+
+fn is_order(bench: &Bench<'_>, operator: &str) -> bool {
+    bench.view.words().operator(operator).is_some_and(|known| known.class == OperatorClass::Order)
+}
+
+/// `text` with two of its names changed to two that are not in it, those first that are most alike.
+fn twins(bench: &mut Bench<'_>, text: &str, node: Node<'_>) -> Vec<String> {
+    let words = word_set(text);
+    let is_local = |origin| matches!(origin, Origin::Local | Origin::Parameter | Origin::LoopVariable);
+    let visible: BTreeSet<&str> =
+        bench.visible(node).iter().filter(|b| is_local(b.origin)).map(|b| b.name.as_str()).collect();
+    let old: Vec<&str> = visible.iter().copied().filter(|name| words.contains(name)).collect();
+    let new: Vec<&str> = visible.iter().copied().filter(|name| !words.contains(name)).collect();
+    let pairs = |names: &[&str]| -> Vec<(String, String)> {
+        let all = names.iter().flat_map(|a| names.iter().map(move |b| ((*a).to_owned(), (*b).to_owned())));
+        all.filter(|(a, b)| a != b).collect()
+    };
+    let mut made = Vec::new();
+    for (a, b) in pairs(&old).into_iter().filter(|(a, b)| a < b) {
+        for (c, d) in pairs(&new) {
+            let alike = |x: &str, y: &str| strsim::normalized_damerau_levenshtein(x, y) + f64::from(x.len() == y.len());
+            made.push((alike(&a, &c) + alike(&b, &d), with_names(text, &[(&a, &c), (&b, &d)])));
+        }
+    }
+    made.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    made.into_iter().map(|(_, text)| text).take(MOST_TWINS).collect()
+}
+
+/// `text` with whole words put in place of others, all at once.
+fn with_names(text: &str, names: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_alphanumeric() || c == '_') {
+        out.push_str(&rest[..start]);
+        let tail = &rest[start..];
+        let end = tail.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tail.len());
+        let word = &tail[..end];
+        out.push_str(names.iter().find(|(old, _)| *old == word).map_or(word, |(_, new)| new));
+        rest = &tail[end..];
+    }
+    out + rest
+}
