@@ -3,6 +3,7 @@
 pub mod edits;
 mod history;
 pub mod localise;
+mod messages;
 pub mod probe;
 pub mod queue;
 pub mod rivals;
@@ -25,6 +26,7 @@ use crate::words::Disagreement;
 use edits::Project;
 use history::History;
 use localise::{Clues, Place, places};
+use messages::Wishes;
 use probe::cold::ColdProbe;
 use probe::node::NodeProbe;
 use probe::python::PythonProbe;
@@ -97,7 +99,8 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     notes.extend(looked_at(&found_places, coverage.is_some()));
     let kept = reserve(case.time_left, probe.choosing(), case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
-    let queue = Queue::new(found_places).of_a_build(is_build(case));
+    let messages = case.failure.red.iter().filter_map(|id| case.red.tests.get(id)?.message.as_deref());
+    let queue = Queue::new(found_places).of_a_build(is_build(case)).with(Wishes::of(messages));
     let names = probe.roster().names.clone();
     let near = |misses: &[Miss]| desk.hints.leave(misses.iter().map(|m| close(case, &project, &names, m)).collect());
     let search = Search::new(desk, &project, probe.as_ref(), queue, limit, &near);

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::edits::{self, Edit, Project};
 use super::localise::Place;
+use super::messages::Wishes;
 use super::probe::Change;
 use crate::words::Label;
 
@@ -124,6 +125,7 @@ pub struct Queue {
     boosted: BTreeSet<(Vec<u8>, usize)>,
     paired: bool,
     compiles: bool,
+    wishes: Wishes,
 }
 
 impl Queue {
@@ -145,6 +147,7 @@ impl Queue {
             boosted: BTreeSet::new(),
             paired: false,
             compiles: false,
+            wishes: Wishes::default(),
         }
     }
 
@@ -152,6 +155,13 @@ impl Queue {
     #[must_use]
     pub fn of_a_build(mut self, is_build: bool) -> Self {
         self.compiles = is_build;
+        self
+    }
+
+    /// With what the messages of red tests speak for.
+    #[must_use]
+    pub fn with(mut self, wishes: Wishes) -> Self {
+        self.wishes = wishes;
         self
     }
 
@@ -208,7 +218,8 @@ impl Queue {
         }
     }
 
-    fn offer(&mut self, edit: Edit, found_at: f64) {
+    fn offer(&mut self, mut edit: Edit, found_at: f64) {
+        edit.weight *= self.wishes.times(&edit);
         self.heaviest = self.heaviest.max(edit.weight);
         let score = self.score.get(&(edit.path.clone(), edit.line)).copied().unwrap_or(found_at);
         let near = if self.boosted.contains(&(edit.path.clone(), edit.line)) { NEAR_PROGRESS } else { 1.0 };

@@ -123,12 +123,13 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last: bool) {
     let end = bench.view.words().words.end;
     let mut options: Vec<(String, f64)> = Vec::new();
-    let mut names = bench.candidates_at(node, gap.at);
-    names.truncate(8);
+    let all = bench.candidates_at(node, gap.at);
+    let names: Vec<(String, f64)> = all.iter().take(8).cloned().collect();
     collections(bench, node, &names, &mut options);
     counters(bench, node, &names, &mut options);
     remainders(bench, node, &names, &mut options);
     assignments(bench, node, &names, &mut options);
+    handed_on(bench, node, &all, &mut options);
     resets(bench, node, &names, &mut options);
     // before a statement a jump would leave dead code behind: that is no statement that somebody forgot
     if after && is_last {
@@ -340,6 +341,22 @@ fn assignments(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], optio
             && bench.view.language != Language::Java
         {
             options.push((format!("{target} = {}", bench.view.words().words.empty_list), 0.25 * target_fit));
+        }
+    }
+}
+
+/// `previous = current`, where a loop reads `previous` and never sets it: whatever the loop itself makes may be handed on.
+fn handed_on(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &mut Vec<(String, f64)>) {
+    let Some(around) = bench.view.ancestor(node, Role::is_loop).map(|at| at.byte_range()) else { return };
+    let made_here = |name: &str| {
+        let binding = bench.names.bindings.iter().find(|b| b.name == name && around.contains(&b.from));
+        binding.is_some_and(|b| matches!(b.origin, Origin::Local))
+    };
+    let stale = names.iter().filter(|(name, _)| bench.is_assigned(name) && !made_here(name));
+    for (target, target_fit) in stale.filter(|(name, _)| is_stale(bench, node, name)).take(4) {
+        for (value, value_fit) in names.iter().filter(|(name, _)| name != target && made_here(name)).take(6) {
+            let fit = super::compatible(bench.shape_of_name(target, node), bench.shape_of_name(value, node));
+            options.push((format!("{target} = {value}"), 0.6 * target_fit * value_fit * fit * STALE));
         }
     }
 }

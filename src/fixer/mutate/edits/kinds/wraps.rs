@@ -106,9 +106,26 @@ fn wrap(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
         let iterated = matches!(parent, Role::ForEach | Role::ForIn);
         let suits =
             if iterated && candidate.gives & shape::SEQ == 0 && candidate.gives != shape::ANY { 0.1 } else { 1.0 };
+        let lone = if candidate.template == "[{}]" && is_lone(bench, node) { LONE } else { 1.0 };
         let new = bench.fill(candidate.template, &[&own, &own]);
-        bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place);
+        bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place * lone);
     }
+}
+
+/// A lone element beside a list most likely has to be one of a list itself.
+const LONE: f64 = 5.0;
+
+/// Python: `found + value`, where nothing says that the sides are numbers or texts.
+fn is_lone(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    let plain = shape::NUM | shape::STR | shape::BOOL;
+    let Some(parent) = node.parent().filter(|_| bench.view.language == Language::Python) else { return false };
+    let [binary] = &bench.view.binaries(parent)[..] else { return false };
+    let other = if binary.left.id() == node.id() { binary.right } else { binary.left };
+    let operator = &bench.view.text[binary.at.clone()];
+    matches!(operator, "+" | "+=")
+        && bench.shape(other) & plain == 0
+        && bench.shape(node) & (shape::SEQ | shape::STR) == 0
+        && bench.view.role(other) != Role::Number
 }
 
 /// The shape that the place asks for, by its neighbours.

@@ -1,0 +1,118 @@
+//! What the messages of red tests make likely: an interpreter that can't add a number to a list asks for another edit than
+//! a wrong sum does. Pure.
+
+use super::edits::{Edit, EditKind};
+
+/// An edit of a kind that a message speaks for comes this much earlier.
+const LIKELY: f64 = 2.0;
+/// One that does exactly what it asks for.
+const ASKED_FOR: f64 = 5.0;
+
+/// Which edits a message speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Of these kinds.
+    Kinds(&'static [EditKind]),
+    /// What is put in place begins with this.
+    Starts(&'static str),
+}
+
+use EditKind as K;
+
+/// Parts of messages of interpreters and run-time libraries, and what they speak for: our own reading of them, by what each
+/// says is wrong.
+const RULES: &[(&str, Wish)] = &[
+    ("can only concatenate list (not", Wish::Starts("[")),
+    ("can only concatenate str (not", Wish::Starts("str(")),
+    ("expected str instance", Wish::Starts("str(")),
+    ("unsupported operand type(s)", Wish::Kinds(&[K::Wrap, K::Unwrap, K::Member, K::AddCall, K::Variable])),
+    ("positional argument", Wish::Kinds(&[K::AddArgument, K::DropArgument])),
+    ("has no attribute", Wish::Kinds(&[K::Member, K::Method, K::Receiver, K::Unwrap, K::Wrap])),
+    ("'NoneType' object", Wish::Kinds(&[K::Guard, K::Return, K::StrengthenCondition, K::NullLiteral])),
+    ("is not callable", Wish::Kinds(&[K::DropCall, K::Function, K::Variable])),
+    ("is not a function", Wish::Kinds(&[K::DropCall, K::Function, K::Method])),
+    ("is not iterable", Wish::Kinds(&[K::Wrap, K::Unwrap, K::Guard, K::Variable])),
+    ("object is not subscriptable", Wish::Kinds(&[K::KeepPart, K::Unwrap, K::Variable, K::AddCall])),
+    ("maximum recursion depth", Wish::Kinds(&[K::Guard, K::OffByOne, K::ComparisonOperator, K::Extend])),
+    ("Maximum call stack", Wish::Kinds(&[K::Guard, K::OffByOne, K::ComparisonOperator, K::Extend])),
+    ("has overflowed its stack", Wish::Kinds(&[K::Guard, K::OffByOne, K::ComparisonOperator, K::Extend])),
+    ("index out of range", Wish::Kinds(BOUNDS)),
+    ("index out of bounds", Wish::Kinds(BOUNDS)),
+    ("out of range for slice", Wish::Kinds(BOUNDS)),
+    ("ArrayIndexOutOfBounds", Wish::Kinds(BOUNDS)),
+    ("division by zero", Wish::Kinds(&[K::Guard, K::ReplaceOperand, K::Variable, K::StrengthenCondition])),
+    ("divide by zero", Wish::Kinds(&[K::Guard, K::ReplaceOperand, K::Variable, K::StrengthenCondition])),
+    ("subtract with overflow", Wish::Kinds(&[K::SwapOperands, K::ComparisonOperator, K::OffByOne, K::RangeBound])),
+    ("local variable", Wish::Kinds(&[K::InsertStatement, K::MoveStatement, K::Variable, K::BorrowStatement])),
+    ("changed size during iteration", Wish::Kinds(&[K::Wrap])),
+    ("Cannot read properties of undefined", Wish::Kinds(BOUNDS)),
+    ("assert None ==", Wish::Kinds(RETURNS)),
+    ("undefined !==", Wish::Kinds(RETURNS)),
+    ("object is not an iterator", Wish::Kinds(&[K::Wrap])),
+    ("was never awaited", Wish::Kinds(&[K::Await])),
+    ("[object Promise]", Wish::Kinds(&[K::Await])),
+    ("Promise {", Wish::Kinds(&[K::Await])),
+];
+
+const BOUNDS: &[EditKind] = &[K::OffByOne, K::RangeBound, K::SliceBound, K::ComparisonOperator, K::LoopCondition];
+const RETURNS: &[EditKind] = &[K::Return, K::InsertStatement, K::MoveStatement];
+
+/// What all messages together speak for.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes(Vec<Wish>);
+
+impl Wishes {
+    /// Of the messages of red tests.
+    pub fn of<'m>(messages: impl Iterator<Item = &'m str>) -> Self {
+        let mut wishes = Vec::new();
+        for message in messages {
+            for (_, wish) in RULES.iter().filter(|(part, _)| message.contains(part)) {
+                if !wishes.contains(wish) {
+                    wishes.push(*wish);
+                }
+            }
+        }
+        Self(wishes)
+    }
+
+    /// How much earlier an edit comes.
+    pub fn times(&self, edit: &Edit) -> f64 {
+        let of = |wish: &Wish| match wish {
+            Wish::Kinds(kinds) if kinds.contains(&edit.kind) => LIKELY,
+            Wish::Starts(text) if edit.replacement.starts_with(text) => ASKED_FOR,
+            Wish::Kinds(_) | Wish::Starts(_) => 1.0,
+        };
+        self.0.iter().map(of).fold(1.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(kind: EditKind, replacement: &str) -> Edit {
+        Edit {
+            path: b"a.py".to_vec(),
+            range: 0..1,
+            replacement: replacement.into(),
+            kind,
+            line: 1,
+            weight: 1.0,
+            what: String::new(),
+            label: None,
+        }
+    }
+
+    #[test]
+    fn a_message_brings_forward_what_it_asks_for_and_nothing_else() {
+        let lists = Wishes::of(["E  TypeError: can only concatenate list (not \"int\") to list"].into_iter());
+        assert_eq!(lists.times(&edit(EditKind::Wrap, "[value]")), ASKED_FOR);
+        assert_eq!(lists.times(&edit(EditKind::Wrap, "len(value)")), 1.0);
+        let bounds =
+            Wishes::of(["IndexError: list index out of range", "IndexError: list index out of range"].into_iter());
+        assert_eq!(bounds.0.len(), 1);
+        assert_eq!(bounds.times(&edit(EditKind::OffByOne, "n - 1")), LIKELY);
+        assert_eq!(bounds.times(&edit(EditKind::Await, "await x")), 1.0);
+        assert_eq!(Wishes::of(["assert 3 == 4"].into_iter()).times(&edit(EditKind::OffByOne, "n")), 1.0);
+    }
+}
