@@ -29,7 +29,7 @@ const LEAST: Duration = Duration::from_secs(5);
 /// What is built already may take this many times as long as tests that end,
 const BUILT_TIMES: f64 = 5.0;
 /// and at least this long: in a loop without end most candidates loop, too, and each costs that much.
-const LEAST_BUILT: Duration = Duration::from_millis(1500);
+const LEAST_BUILT: Duration = Duration::from_millis(800);
 /// So many green tests show how long tests take that end.
 const SHOWN: usize = 6;
 

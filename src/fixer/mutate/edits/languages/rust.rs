@@ -208,6 +208,7 @@ pub(super) static DESCRIPTION: Description = Description {
         wrap("{}.sqrt()", NUM, NUM, 0.2),
         wrap("{}.unsigned_abs()", NUM, NUM, 0.2),
         wrap("{}.to_vec()", SEQ, SEQ, 0.2),
+        wrap("{}[0]", SEQ | STR, ANY, 0.4),
         wrap("{}[1..]", SEQ | STR, ANY, 0.2),
         wrap("{}.round()", NUM, NUM, 0.2),
         wrap("{}.floor()", NUM, NUM, 0.2),
