@@ -103,6 +103,7 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     let inside = list.start_byte() + 1;
     let mut options = bench.candidates(node, 0);
     options.truncate(6);
+    options.extend(handed_down(bench, node, &called));
     for word in bench
         .view
         .words()
@@ -137,6 +138,24 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
             );
         }
     }
+}
+
+/// A function that calls itself hands down its own parameters, one less or one more: `walk(child, depth - 1)`.
+fn handed_down(bench: &mut Bench<'_>, node: Node<'_>, called: &str) -> Vec<(String, f64)> {
+    // through closures inside of it
+    let mut around = bench.view.function(node);
+    let is_own = |function: Node<'_>| {
+        !called.is_empty() && function.child_by_field_name("name").is_some_and(|name| bench.view.of(name) == called)
+    };
+    while let Some(function) = around.filter(|function| !is_own(*function)) {
+        around = bench.view.function(function);
+    }
+    if around.is_none() {
+        return Vec::new();
+    }
+    let parameters = bench.visible(node).into_iter().filter(|binding| binding.origin == Origin::Parameter);
+    let names: Vec<String> = parameters.map(|binding| binding.name.clone()).take(4).collect();
+    names.iter().flat_map(|name| [(format!("{name} - 1"), 0.8), (format!("{name} + 1"), 0.8)]).collect()
 }
 
 /// `sorted(x)` becomes `sorted(x, reverse=True)`; `max(x)` gets a default.

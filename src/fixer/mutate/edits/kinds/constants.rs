@@ -147,6 +147,16 @@ fn boolean(bench: &mut Bench<'_>, node: Node<'_>) {
     for null in words.nulls {
         replace_by(bench, EditKind::NullLiteral, node, null, 0.2);
     }
+    // `quoted = True` becomes `quoted = not quoted`
+    let assigned = node.parent().and_then(|parent| bench.view.assignment(parent));
+    if let Some((left, right)) = assigned
+        && right.id() == node.id()
+        && bench.view.parent_role(node) == Role::Assign
+    {
+        let template = if bench.view.language == Language::Python { "not {}" } else { "!{}" };
+        let toggled = bench.fill(template, &[&bench.piece(left)]);
+        bench.replace(EditKind::BooleanLiteral, node, &toggled, 0.5);
+    }
 }
 
 fn nothing(bench: &mut Bench<'_>, node: Node<'_>) {

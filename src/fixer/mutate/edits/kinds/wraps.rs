@@ -17,6 +17,69 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         sliced(bench, spot.node, fit);
         bounded(bench, spot.node, fit);
         running(bench, spot.node);
+        looked_up(bench, spot.node, fit);
+        called_elsewhere(bench, spot.node, fit);
+    }
+}
+
+/// So many things are tried as what a value is looked up in.
+const MOST_HOLDERS: usize = 4;
+
+/// `key` becomes `item[key]`.
+fn looked_up(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let odd = shape::BOOL | shape::SEQ | shape::MAP | shape::FUNC;
+    let stands = matches!(bench.view.role(node), Role::Ident | Role::Member)
+        && !matches!(bench.view.parent_role(node), Role::Member | Role::Index | Role::Slice);
+    if !stands || bench.shape(node) & odd != 0 || bench.view.language == Language::Java {
+        return;
+    }
+    let own = bench.piece(node);
+    let holders = bench.candidates(node, shape::SEQ | shape::MAP).into_iter().filter(|(name, _)| *name != own.text);
+    for (name, fit) in holders.take(MOST_HOLDERS) {
+        let new = bench.fill("{}[{}]", &[&name_piece(&name), &own]);
+        bench.replace(EditKind::Wrap, node, &new, 0.45 * fit * place);
+    }
+}
+
+/// So many functions are put around a value because the same function calls them elsewhere.
+const MOST_CALLED: usize = 6;
+
+/// `value` becomes `decode(value)`, where the same function asks `decode(…)` of something else.
+fn called_elsewhere(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let Some(function) = bench.view.function(node) else { return };
+    let own = bench.piece(node);
+    let mut known: Vec<(usize, String)> = Vec::new();
+    each_node(function, &mut |inner| {
+        let outside = inner.end_byte() <= node.start_byte() || inner.start_byte() >= node.end_byte();
+        let Some(template) = outside.then(|| template_of(bench, inner)).flatten() else { return };
+        if known.iter().all(|(_, other)| *other != template) {
+            known.push((inner.start_byte().abs_diff(node.start_byte()), template));
+        }
+    });
+    known.sort();
+    for (_, template) in known.into_iter().take(MOST_CALLED) {
+        let new = bench.fill(&template, &[&own]);
+        bench.replace(EditKind::Wrap, node, &new, 0.5 * place);
+    }
+}
+
+/// `decode({})` of a call with one argument, `{}.trim()` of one without.
+fn template_of(bench: &Bench<'_>, node: Node<'_>) -> Option<String> {
+    const LONGEST: usize = 30;
+    if bench.view.role(node) != Role::Call {
+        return None;
+    }
+    let call = bench.view.call(node)?;
+    let list = call.arguments?;
+    let called = &bench.view.text[node.start_byte()..list.start_byte()];
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | ':'));
+    match (call.receiver, bench.view.children(list).len()) {
+        (Some(receiver), 0) => {
+            let method = &bench.view.text[receiver.end_byte()..list.start_byte()];
+            (method.len() <= LONGEST && is_plain(method)).then(|| format!("{{}}{method}()"))
+        }
+        (_, 1) => (called.len() <= LONGEST && is_plain(called)).then(|| format!("{called}({{}})")),
+        _ => None,
     }
 }
 
