@@ -16,11 +16,17 @@ found() {
   exit 0
 }
 
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$source_dir/Cargo.toml" | head -n 1)
+
+# another version has other options, and writes what the other job does not read
 if program=$(command -v kaizen-ci); then
-  found "kaizen-ci is here already" "$program"
+  said=$("$program" --version 2> /dev/null) || said=nothing
+  case "$said " in
+    "kaizen-ci $version "*) found "kaizen-ci is here already" "$program" ;;
+    *) echo "$program is not version $version, but says: $said" ;;
+  esac
 fi
 
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$source_dir/Cargo.toml" | head -n 1)
 case "${RUNNER_OS:-}-${RUNNER_ARCH:-}" in
   Linux-X64) target=x86_64-unknown-linux-musl ;;
   Linux-ARM64) target=aarch64-unknown-linux-musl ;;
@@ -38,18 +44,22 @@ hash_of() {
   if command -v sha256sum > /dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
 }
 
+# In a condition `set -e` is off: each step says itself that it failed.
 download() {
   local folder
-  folder=$(mktemp -d)
+  folder=$(mktemp -d) || return 1
   curl --fail --silent --show-error --location --retry 3 --max-time 300 --max-filesize 200000000 \
     --output "$folder/$file" "$releases/v$version/$file" || return 1
   if [ "$(hash_of "$folder/$file")" != "$wanted" ]; then
     echo "::error::$file is not the file that release/checksums.txt names; it is not run"
     exit 1
   fi
-  mkdir -p "$home/bin"
-  tar -xzf "$folder/$file" -C "$home/bin" "kaizen-ci$exe"
-  rm -rf "$folder"
+  mkdir -p "$home/bin" || return 1
+  if ! tar -xzf "$folder/$file" -C "$home/bin" "kaizen-ci$exe" || [ ! -x "$home/bin/kaizen-ci$exe" ]; then
+    echo "$file has no program kaizen-ci$exe that can be run"
+    return 1
+  fi
+  rm -rf "$folder" || return 1
 }
 
 if [ -z "$wanted" ]; then
@@ -57,7 +67,7 @@ if [ -z "$wanted" ]; then
 elif download; then
   found "downloaded version $version, its SHA-256 is the one in release/checksums.txt" "$home/bin/kaizen-ci$exe"
 else
-  why="the release of version $version can't be downloaded"
+  why="the release of version $version can't be downloaded or unpacked"
 fi
 
 echo "$why: building kaizen-ci from source, which takes some minutes"

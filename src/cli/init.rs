@@ -1,6 +1,8 @@
 //! `kaizen-ci init`: a commented `.kaizen.yml` with the suites that were found filled in; workflows with `--github`.
 
+mod existing;
 pub mod github;
+mod setup;
 
 use std::io::Write as _;
 use std::path::Path;

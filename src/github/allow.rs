@@ -51,11 +51,17 @@ pub struct Policy {
     pub least: Vec<(String, Role)>,
     /// Bots that may order something, by login.
     pub bots: Vec<String>,
+    /// Who may not is not even told so: the rules could not be read, so that nobody knows what they are.
+    pub is_silent: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { least: vec![("help".into(), Role::Read), ("status".into(), Role::Read)], bots: Vec::new() }
+        Self {
+            least: vec![("help".into(), Role::Read), ("status".into(), Role::Read)],
+            bots: Vec::new(),
+            is_silent: false,
+        }
     }
 }
 
@@ -112,6 +118,11 @@ fn at_least(least: Role, role: Role) -> Result<(), Denied> {
         true => Ok(()),
         false => Err(Denied::Role { needs: word(least), has: word(role) }),
     }
+}
+
+/// Is `login` a bot that nobody listed? Nothing of it is read, and nothing answered: two bots that answer each other never end.
+pub fn is_strange_bot(policy: &Policy, login: &str, bot: bool) -> bool {
+    standing(policy, login, bot, Some(Role::Admin)) == Err(Denied::Bot)
 }
 
 /// May `author` order this? `role` is none when the API failed or answered with something strange.
@@ -187,7 +198,7 @@ mod tests {
             assert_eq!(may_start(&policy, "mona", false, role).is_ok(), fine, "{role:?}");
         }
         assert!(may(&policy, &Order::bare(Word::Help), "mona", false, Some(Role::Read)).is_ok());
-        let strict = Policy { least: vec![("status".into(), Role::Admin)], bots: Vec::new() };
+        let strict = Policy { least: vec![("status".into(), Role::Admin)], ..Policy::default() };
         assert!(may(&strict, &Order::bare(Word::Status), "mona", false, Some(Role::Maintain)).is_err());
     }
 

@@ -15,7 +15,7 @@ pub const LABEL: &str = "kaizen-ci";
 const LIST_MOST: usize = 1000;
 
 /// An issue or pull request of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
     /// Its number.
     pub number: u64,
@@ -42,6 +42,19 @@ impl Found {
             updated: value.get("updated_at").and_then(Value::as_str).and_then(|time| time.parse().ok()),
         })
     }
+}
+
+/// A pull request from a branch of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The pull request.
+    pub found: Found,
+    /// Its branch.
+    pub branch: String,
+    /// Where it is to be merged to.
+    pub base: String,
+    /// It was.
+    pub merged: bool,
 }
 
 /// Written by an app, or by the account that we are: anybody can write a marker.
@@ -159,13 +172,16 @@ impl Client {
         Ok(all.iter().filter(ours).filter_map(Found::of).collect())
     }
 
-    /// The pull requests that a commit is the tip of; also those of forks, which events do not name.
+    /// The open pull requests that a commit is the tip of; also those of forks, which events do not name.
     ///
     /// # Errors
     /// When GitHub does not answer.
     pub async fn pulls_of(&self, sha: &str) -> Result<Vec<u64>, Trouble> {
         let all = self.list(&self.route(&format!("/commits/{sha}/pulls")), 100).await?;
-        let is_tip = |pull: &&Value| pull.pointer("/head/sha").and_then(Value::as_str) == Some(sha);
+        let text = |pull: &Value, path: &str| pull.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let is_tip = |pull: &&Value| {
+            text(pull, "/head/sha").as_deref() == Some(sha) && text(pull, "/state").as_deref() != Some("closed")
+        };
         Ok(all.iter().filter(is_tip).filter_map(|pull| pull.get("number")?.as_u64()).collect())
     }
 
@@ -194,12 +210,24 @@ impl Client {
     /// # Errors
     /// When GitHub does not answer.
     pub async fn find_pull(&self, branch: &str) -> Result<Option<Found>, Trouble> {
-        let route = format!("/pulls?state=open&head={}:{branch}", self.slug.owner);
+        let all = self.pulls_from(branch).await?;
+        Ok(all.into_iter().find(|pull| pull.found.open).map(|pull| pull.found))
+    }
+
+    /// All pull requests that there ever were from our branch.
+    ///
+    /// # Errors
+    /// When GitHub does not answer.
+    pub async fn pulls_from(&self, branch: &str) -> Result<Vec<Pulled>, Trouble> {
+        let route = format!("/pulls?state=all&head={}:{branch}", self.slug.owner);
         let all = self.list(&self.route(&route), LIST_MOST).await?;
-        Ok(all
-            .iter()
-            .find(|pull| pull.pointer("/head/ref").and_then(Value::as_str) == Some(branch))
-            .and_then(Found::of))
+        let read = |pull: &Value| {
+            let text = |path: &str| pull.pointer(path).and_then(Value::as_str);
+            let (found, base) = (Found::of(pull)?, text("/base/ref")?.to_owned());
+            let merged = text("/merged_at").is_some();
+            (text("/head/ref")? == branch).then(|| Pulled { found, branch: branch.to_owned(), base, merged })
+        };
+        Ok(all.iter().filter_map(read).collect())
     }
 
     /// The open pull requests from branches of ours.

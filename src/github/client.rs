@@ -17,9 +17,6 @@ use crate::error::{Context as _, Error, Kind, Result};
 /// Answers of the interface are smaller; larger ones are not read to their end.
 const ANSWER_MOST_BYTES: usize = 20 * 1024 * 1024;
 
-/// The longest that one request may take to be answered.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
-
 /// A token that `Debug` does not print.
 #[derive(Clone)]
 pub struct Token(String);
@@ -176,7 +173,7 @@ impl Client {
             .map_err(|_| wrong("GITHUB_API_URL"))?
             .personal_token(token.text().to_owned())
             .set_connect_timeout(Some(Duration::from_secs(15)))
-            .set_read_timeout(Some(ANSWER_LIMIT))
+            .set_read_timeout(Some(pace.answer))
             .build()
             .map_err(|e| Error::environment("can't make a client for GitHub").why(e.to_string()))?;
         drop(inside);
@@ -302,7 +299,7 @@ impl Client {
             let body = if status >= 300 { Some(body.unwrap_or(Value::Null)) } else { body };
             Some((body.map(|body| Answer { status, body }), heads))
         };
-        match tokio::time::timeout(ANSWER_LIMIT, work).await {
+        match tokio::time::timeout(self.pace.answer, work).await {
             Ok(Some((answer, heads))) => (answer, heads),
             Ok(None) | Err(_) => (None, Seen::default()),
         }

@@ -1,8 +1,9 @@
 //! From a run's document to what people see on GitHub: a pull request, a commit on theirs, suggestions, or an issue.
 
 use futures::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 
-use super::api::Found;
+use super::api::{Found, Pulled};
 use super::body::{self, Around};
 use super::client::{Client, Trouble};
 use super::names;
@@ -51,6 +52,8 @@ pub struct Parcel<'a> {
     pub around: Around,
     /// Whether the pull request is a draft.
     pub draft: bool,
+    /// Who asked for it gets an answer: the red pull request is not told once more that there is a heal.
+    pub answered: bool,
     /// What no patch may change, by the configuration of the base branch.
     pub rules: Rules,
 }
@@ -92,6 +95,11 @@ pub enum Delivered {
         /// The issue.
         issue: Found,
     },
+    /// It was red elsewhere and is green here: that mends nothing, so nothing of ours is closed.
+    NotReproduced {
+        /// What was run here.
+        command: String,
+    },
     /// There was nothing to say.
     Nothing,
 }
@@ -107,7 +115,23 @@ impl Delivered {
             Delivered::Issue(found) => link("Report", found),
             Delivered::Comment { pull } => format!("The report is a comment of its own under #{pull}."),
             Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
+            Delivered::NotReproduced { command } => {
+                let ran = if command.is_empty() { String::new() } else { format!("; ran {}", code(command)) };
+                format!("Red there, green here: flaky, another suite or another environment{ran}.")
+            }
             Delivered::Nothing => String::new(),
+        }
+    }
+
+    /// Where it is to be seen, as GitHub links it; none when nothing with a number or a name was made.
+    pub fn at(&self) -> Option<String> {
+        match self {
+            Delivered::Pull(found) | Delivered::Issue(found) | Delivered::Branch { issue: found, .. } => {
+                Some(format!("#{}", found.number))
+            }
+            Delivered::Commit(sha) => Some(sha.clone()),
+            Delivered::Suggested { pull, .. } | Delivered::Comment { pull } => Some(format!("#{pull}")),
+            Delivered::NotReproduced { .. } | Delivered::Nothing => None,
         }
     }
 }
@@ -182,72 +206,137 @@ impl Work<'_> {
         Ok((pristine, commit, title))
     }
 
-    async fn pull(&self, patch: &[u8], note: &str) -> Result<Delivered> {
+    async fn pull(&self, patch: &[u8], not_pushed: &str) -> Result<Delivered> {
         let (pristine, commit, title) = self.commit(patch)?;
-        let plain = self.plain_branch();
-        if let Some(other) = self.other_heal(&pristine, &commit, &plain).await? {
-            return self.beside(&other).await;
-        }
-        let branch = self.place_branch(&pristine, &commit, &plain)?;
         let base = match self.scene.branch.is_empty() {
             true => self.client.default_branch().await?,
             false => self.scene.branch.clone(),
         };
-        let text = with_note(&body::pull(self.parcel.document, &self.parcel.around, self.mask), note);
-        match self.client.put_pull(&branch, &base, &title, &text, self.parcel.draft).await {
-            Ok(found) => Ok(Delivered::Pull(found)),
-            Err(trouble) if may_not_make_pulls(&trouble) => self.branch_and_issue(&branch, &base, &title, &text).await,
-            Err(trouble) => Err(trouble.into()),
-        }
+        let (branch, open, is_ours) = match self.before(&base).await? {
+            Before::Closed(found) => return self.report(&closed(&found)).await,
+            Before::Open(pull) => (pull.branch, Some(pull.found), true),
+            Before::None { branch, merged } => (branch, None, merged),
+        };
+        let placed = match (self.place(&pristine, &commit, &branch, is_ours, &title)?, open) {
+            (Placed::On(placed), _) => placed,
+            (Placed::Taken(why), Some(open)) => return self.beside(&open, why).await,
+            (Placed::Taken(_), None) => self.place_beside(&pristine, &commit)?,
+        };
+        let note = self.notes(&pristine, &placed, not_pushed)?;
+        let text = with_note(&body::pull(self.parcel.document, &self.parcel.around, self.mask), &note);
+        let branch = &placed.branch;
+        let delivered = match self.client.put_pull(branch, &base, &title, &text, self.parcel.draft).await {
+            Ok(found) => Delivered::Pull(found),
+            Err(trouble) if may_not_make_pulls(&trouble) => self.branch_and_issue(branch, &base, &title, &text).await?,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        self.tell_red_pull(&delivered).await;
+        Ok(delivered)
     }
 
     fn plain_branch(&self) -> String {
         format!("kaizen/heal-{}", self.parcel.around.fingerprint)
     }
 
-    /// The open pull request of another heal for the same failure of the same commit: another job was quicker.
-    async fn other_heal(&self, pristine: &Pristine, commit: &str, branch: &str) -> Result<Option<Found>> {
-        let Some(tip) = pristine.tip(branch)? else { return Ok(None) };
-        pristine.fetch(&tip)?;
-        let same_head = pristine.parent(&tip)?.as_deref() == Some(self.scene.head.as_str());
-        match same_head && pristine.tree(&tip)? != pristine.tree(commit)? {
-            true => Ok(self.client.find_pull(branch).await?),
-            false => Ok(None),
+    /// The same for another branch that the same failure is on: a heal of one must not bring its commits to the other.
+    fn branch_for(&self, base: &str) -> String {
+        format!("{}-{}", self.plain_branch(), hex::encode(&Sha256::digest(base)[..4]))
+    }
+
+    async fn before(&self, base: &str) -> Result<Before> {
+        let (plain, other) = (self.plain_branch(), self.branch_for(base));
+        let mut pulls = self.client.pulls_from(&plain).await?;
+        pulls.extend(self.client.pulls_from(&other).await?);
+        Ok(before(&pulls, base, &plain, &other))
+    }
+
+    /// Puts the commit on our branch: a new one, or on top of the heal of an earlier commit that waits there, without force.
+    /// One that is there with the same tree is as good; what a person put there is left alone.
+    fn place(&self, pristine: &Pristine, commit: &str, branch: &str, is_ours: bool, title: &str) -> Result<Placed> {
+        for _ in 0..MOST_MOVES {
+            let Some(tip) = pristine.tip(branch)? else {
+                match pristine.push(commit, branch, None)? {
+                    Pushed::Done => return Ok(Placed::on(branch, false)),
+                    Pushed::Moved => continue,
+                }
+            };
+            pristine.fetch(&tip)?;
+            let parents = pristine.parents(&tip)?;
+            if pristine.tree(&tip)? == pristine.tree(commit)? {
+                return Ok(Placed::on(branch, parents.len() > 1));
+            }
+            if !is_ours || !pristine.is_our_commit(&tip)? {
+                return Ok(Placed::Taken("somebody else's commits are on its branch, which is left as it is"));
+            }
+            if parents.contains(&self.scene.head) {
+                return Ok(Placed::Taken("another job was quicker with this one"));
+            }
+            let joined = pristine.join(commit, &[&tip, &self.scene.head], &self.message(title))?;
+            if pristine.push(&joined, branch, Some(&tip))? == Pushed::Done {
+                return Ok(Placed::on(branch, true));
+            }
+        }
+        Err(Error::repository(format!("`{branch}` moved again and again")).hint("start the job again"))
+    }
+
+    /// A branch of this commit alone, where ours is taken.
+    fn place_beside(&self, pristine: &Pristine, commit: &str) -> Result<Spot> {
+        let branch = format!("{}-{}", self.plain_branch(), self.scene.head.chars().take(7).collect::<String>());
+        let spot = Spot { branch, is_joined: false };
+        if let Some(tip) = pristine.tip(&spot.branch)? {
+            pristine.fetch(&tip)?;
+            if pristine.tree(&tip)? == pristine.tree(commit)? {
+                return Ok(spot);
+            }
+        } else if pristine.push(commit, &spot.branch, None)? == Pushed::Done {
+            return Ok(spot);
+        }
+        Err(Error::repository(format!("`{}` is taken by another commit; nothing was pushed over it", spot.branch))
+            .hint("delete the branch on GitHub, or merge it"))
+    }
+
+    /// What stands above the report: what it is for, why it was not pushed, what happened meanwhile.
+    fn notes(&self, pristine: &Pristine, spot: &Spot, not_pushed: &str) -> Result<String> {
+        let mut notes = Vec::new();
+        notes.extend(self.scene.pull.map(|number| format!("For #{number}.")));
+        if !not_pushed.is_empty() {
+            notes.push(left_behind(not_pushed, spot));
+        } else if !self.scene.branch.is_empty()
+            && let Some(tip) = pristine.tip(&self.scene.branch)?
+            && tip != self.scene.head
+        {
+            notes.push(format!(
+                "> Mind: {} has moved on to {tip}; the heal was verified at {}.",
+                code(&self.scene.branch),
+                self.scene.head
+            ));
+        }
+        Ok(notes.join("\n\n"))
+    }
+
+    /// Says under the red pull request that there is a heal. The heal is there whether this is said or not.
+    async fn tell_red_pull(&self, delivered: &Delivered) {
+        let Some(pull) = self.scene.pull.filter(|_| !self.parcel.answered) else { return };
+        let fingerprint = &self.parcel.around.fingerprint;
+        let text = format!("{}\n**There is a heal.** {}\n", body::marker("heal", fingerprint), delivered.words());
+        if let Err(trouble) = self.client.put_comment(pull, "heal", fingerprint, &text).await {
+            tracing::warn!(%trouble, "the pull request is not told of its heal");
         }
     }
 
-    /// Our heal as a comment under that of another job: two pull requests would be one too many.
-    async fn beside(&self, other: &Found) -> Result<Delivered> {
+    /// Our heal as a comment under the pull request that is open: two of them would be one too many.
+    async fn beside(&self, other: &Found, why: &str) -> Result<Delivered> {
         let around = &self.parcel.around;
         let note = format!(
-            "**Another heal of the same failure**, found in {}.",
-            places::names(std::slice::from_ref(&around.place))
+            "**Another heal of the same failure**, found in {}, of {}. It is not on the branch of this pull request: {why}.",
+            places::names(std::slice::from_ref(&around.place)),
+            self.scene.head,
         );
         let text = body::issue(self.parcel.document, around, self.mask);
         let rest: String = text.split_inclusive('\n').skip_while(|line| line.starts_with("<!-- kaizen-ci:")).collect();
         let text = format!("{}\n{note}\n\n{rest}", body::marker("other", &around.place.id));
         self.client.put_comment(other.number, "other", &around.place.id, &text).await?;
         Ok(Delivered::Comment { pull: other.number })
-    }
-
-    /// Puts the commit on a branch of ours. One that is there with the same tree is as good; any other is left alone, and
-    /// the commit gets a branch beside it.
-    fn place_branch(&self, pristine: &Pristine, commit: &str, plain: &str) -> Result<String> {
-        let beside = format!("{plain}-{}", self.scene.head.chars().take(7).collect::<String>());
-        for branch in [plain, beside.as_str()] {
-            if let Some(tip) = pristine.tip(branch)? {
-                pristine.fetch(&tip)?;
-                if pristine.tree(&tip)? == pristine.tree(commit)? {
-                    return Ok(branch.to_owned());
-                }
-                continue;
-            }
-            if pristine.push(commit, branch, None)? == Pushed::Done {
-                return Ok(branch.to_owned());
-            }
-        }
-        Err(Error::repository(format!("`{beside}` is taken by another commit; nothing was pushed over it"))
-            .hint("delete the branch on GitHub, or merge it"))
     }
 
     /// Actions may not make pull requests here: the branch is there, an issue has the link that makes one.
@@ -273,14 +362,14 @@ impl Work<'_> {
                 true => commit.clone(),
                 false => match self.merged(&pristine, &commit, &tip, &title).await? {
                     Ok(merged) => merged,
-                    Err(why) => return self.pull(patch, &self.left_behind(why)).await,
+                    Err(why) => return self.pull(patch, why).await,
                 },
             };
             if pristine.push(&ready, branch, Some(&tip))? == Pushed::Done {
                 return Ok(Delivered::Commit(ready));
             }
         }
-        self.pull(patch, &self.left_behind("the branch moved again and again, or is gone")).await
+        self.pull(patch, "the branch moved again and again, or is gone").await
     }
 
     /// The heal on top of `tip`, verified there; or why not.
@@ -305,15 +394,6 @@ impl Work<'_> {
         })
     }
 
-    /// What is said when a heal could not be pushed, with the one command that applies it.
-    fn left_behind(&self, why: &str) -> String {
-        let branch = self.plain_branch();
-        format!(
-            "**Not pushed: {why}.** The heal is on a branch of its own; to take it over by hand:\n\n```sh\ngit fetch origin \
-             {branch} && git cherry-pick FETCH_HEAD\n```"
-        )
-    }
-
     /// Suggestions under the lines; where they don't allow it, the report with the patch, and why.
     async fn suggest(&self, patch: &[u8]) -> Result<Delivered> {
         let Some(pull) = self.scene.pull else {
@@ -326,6 +406,81 @@ impl Work<'_> {
             Err(why) => self.report(&format!("**Not suggested:** {why}. The patch is below.")).await,
         }
     }
+}
+
+/// What there is already of our pull requests for a failure on a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Before {
+    /// One that waits.
+    Open(Pulled),
+    /// A person closed it and did not merge it: that is an answer.
+    Closed(Found),
+    /// None, or all are merged: this branch is for the next one.
+    None {
+        /// The branch.
+        branch: String,
+        /// One from it was merged: what it has is in the base.
+        merged: bool,
+    },
+}
+
+/// Pure: what of `pulls`, those from the branches `plain` and `other`, is about `base`.
+fn before(pulls: &[Pulled], base: &str, plain: &str, other: &str) -> Before {
+    let newest = |only_open: bool| {
+        let here = pulls.iter().filter(|pull| pull.base == base && (pull.found.open || !only_open));
+        here.max_by_key(|pull| pull.found.number)
+    };
+    match newest(true).or_else(|| newest(false)) {
+        Some(pull) if pull.found.open => Before::Open(pull.clone()),
+        Some(pull) if !pull.merged => Before::Closed(pull.found.clone()),
+        Some(_) | None => {
+            let taken = pulls.iter().any(|pull| pull.branch == plain && pull.base != base);
+            let branch = if taken { other } else { plain };
+            let merged = pulls.iter().any(|pull| pull.branch == branch && pull.base == base && pull.merged);
+            Before::None { branch: branch.to_owned(), merged }
+        }
+    }
+}
+
+/// A branch with our heal.
+#[derive(Debug, PartialEq, Eq)]
+struct Spot {
+    branch: String,
+    /// Its tip is one with an older heal: it has two parents.
+    is_joined: bool,
+}
+
+/// How putting a heal on a branch ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Placed {
+    /// It is there.
+    On(Spot),
+    /// Something else is, and why it stays.
+    Taken(&'static str),
+}
+
+impl Placed {
+    fn on(branch: &str, is_joined: bool) -> Self {
+        Placed::On(Spot { branch: branch.to_owned(), is_joined })
+    }
+}
+
+fn closed(found: &Found) -> String {
+    format!(
+        "**No pull request: #{} was closed** without being merged, so none is opened again. The heal is below.",
+        found.number
+    )
+}
+
+/// What is said when a heal could not be pushed, with the one command that applies it.
+fn left_behind(why: &str, spot: &Spot) -> String {
+    // of a commit with two parents: what it is beyond the second, which is the commit that was red
+    let parent = if spot.is_joined { "-m 2 " } else { "" };
+    format!(
+        "**Not pushed: {why}.** The heal is on a branch of its own; to take it over by hand:\n\n```sh\ngit fetch origin {} && \
+         git cherry-pick {parent}FETCH_HEAD\n```",
+        spot.branch
+    )
 }
 
 /// `text` with a note behind its markers.
@@ -341,4 +496,42 @@ fn with_note(text: &str, note: &str) -> String {
 fn may_not_make_pulls(trouble: &Trouble) -> bool {
     let Trouble::Refused { status, message, .. } = trouble else { return false };
     *status == 403 || (*status == 422 && message.contains("not permitted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pulled(number: u64, branch: &str, base: &str, state: &str) -> Pulled {
+        let found = Found { number, open: state == "open", ..Found::default() };
+        Pulled { found, branch: branch.into(), base: base.into(), merged: state == "merged" }
+    }
+
+    #[test]
+    fn a_heal_that_waits_is_gone_on_with_and_one_that_a_person_closed_is_not_made_again() {
+        let none = |branch: &str| Before::None { branch: branch.into(), merged: false };
+        let open = |number, branch| Before::Open(pulled(number, branch, "main", "open"));
+        let again = Before::None { branch: "plain".into(), merged: true };
+        for (pulls, expected) in [
+            (vec![], none("plain")),
+            (vec![pulled(3, "plain", "main", "open")], open(3, "plain")),
+            (vec![pulled(3, "plain", "main", "closed"), pulled(5, "other", "main", "open")], open(5, "other")),
+            (vec![pulled(3, "plain", "main", "closed")], Before::Closed(pulled(3, "plain", "main", "closed").found)),
+            // what was merged and is red again is mended again
+            (vec![pulled(3, "plain", "main", "merged")], again.clone()),
+            (vec![pulled(3, "plain", "main", "closed"), pulled(4, "plain", "main", "merged")], again),
+            // the same failure on another branch
+            (vec![pulled(3, "plain", "feature", "open")], none("other")),
+            (vec![pulled(3, "plain", "feature", "closed")], none("other")),
+        ] {
+            assert_eq!(before(&pulls, "main", "plain", "other"), expected, "{pulls:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_that_applies_what_was_left_behind_fits_the_commit() {
+        let spot = |is_joined| Spot { branch: "kaizen/heal-1".into(), is_joined };
+        assert!(left_behind("x", &spot(false)).contains("kaizen/heal-1 && git cherry-pick FETCH_HEAD"));
+        assert!(left_behind("x", &spot(true)).contains("git cherry-pick -m 2 FETCH_HEAD"));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +26,12 @@ const PATCH: &str = "heal.patch";
 /// A larger file is not ours: documents and receipts of large suites have a few megabytes.
 const FILE_MOST_BYTES: u64 = 32 * 1024 * 1024;
 
+/// GitHub starts no more jobs for one matrix.
+const MATRIX_MOST_JOBS: usize = 256;
+
+/// Of why something was refused so much is shown: the job that wrote it may be controlled by its tests.
+const WHY_MOST_CHARS: usize = 500;
+
 /// The list of contents, as it is written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +41,9 @@ struct List {
     head: String,
     /// SHA-256 of each file: an upload that was cut off is seen.
     files: BTreeMap<String, String>,
+    /// Why nothing else is here: the job did not run anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 /// What was handed over.
@@ -78,6 +87,9 @@ pub enum Rejected {
         /// What was handed over.
         found: String,
     },
+    /// The job that runs code would not, and says why.
+    #[error("the job that runs code refused: {0}")]
+    Refused(String),
     /// A receipt that proves nothing.
     #[error("the receipt {0}")]
     Receipt(&'static str),
@@ -110,8 +122,33 @@ pub fn write(folder: &Path, given: &HandOver) -> Result<()> {
         put(name, bytes)?;
         files.insert((*name).to_owned(), hex::encode(Sha256::digest(bytes)));
     }
-    let list = List { schema: SCHEMA.into(), head: given.head.clone(), files };
-    put(LIST, &serde_json::to_vec_pretty(&list).context(|| "can't write the list".into())?)
+    put(LIST, &serde_json::to_vec_pretty(&list(&given.head, files, None)).context(|| "can't write the list".into())?)
+}
+
+fn list(head: &str, files: BTreeMap<String, String>, refused: Option<String>) -> List {
+    List { schema: SCHEMA.into(), head: head.to_owned(), files, refused }
+}
+
+/// Writes why nothing was run for the commit `head`: who asked for it waits for an answer.
+///
+/// # Errors
+/// When the folder can't be written.
+pub fn refuse(folder: &Path, head: &str, why: &str) -> Result<()> {
+    std::fs::create_dir_all(folder).context(|| format!("can't make {}", folder.display()))?;
+    let list = list(head, BTreeMap::new(), Some(why.to_owned()));
+    let path = folder.join(LIST);
+    let text = serde_json::to_vec_pretty(&list).context(|| "can't write the list".into())?;
+    std::fs::write(&path, text).context(|| format!("can't write {}", path.display()))
+}
+
+/// The folders that were handed over: this one, or those in it, as the jobs of a matrix write them.
+pub fn folders(at: &Path) -> Vec<PathBuf> {
+    let is_one = |folder: &Path| std::fs::symlink_metadata(folder.join(LIST)).is_ok();
+    let inside = std::fs::read_dir(at).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = inside.filter(|folder| is_one(folder)).take(MATRIX_MOST_JOBS).collect();
+    found.sort();
+    // also where there is none: what is missing is said of it
+    if is_one(at) || found.is_empty() { vec![at.to_path_buf()] } else { found }
 }
 
 /// Reads what was handed over for the commit `head`. Whoever controls the tests controlled the job that wrote it: nothing
@@ -131,6 +168,9 @@ pub fn read(folder: &Path, head: &str) -> std::result::Result<HandOver, Rejected
         let found = super::clean::log_line(&list.head).chars().take(60).collect();
         return Err(Rejected::OtherCommit { wanted: head.to_owned(), found });
     }
+    if let Some(why) = &list.refused {
+        return Err(Rejected::Refused(super::clean::log_line(why).chars().take(WHY_MOST_CHARS).collect()));
+    }
     let file = |name: &str| -> std::result::Result<Option<Vec<u8>>, Rejected> {
         let Some(wanted) = list.files.get(name) else { return Ok(None) };
         let bytes = plain(folder, name)?;
@@ -143,10 +183,15 @@ pub fn read(folder: &Path, head: &str) -> std::result::Result<HandOver, Rejected
     let mut document: Document = json(DOCUMENT, &file(DOCUMENT)?.ok_or_else(|| missing(DOCUMENT))?)?;
     let (patch, receipt) = (file(PATCH)?, file(RECEIPT)?);
     let (mut dirty, mut text) = (false, None);
+    // what it says of places is said by whoever controls the tests, and becomes outputs of the step
+    let at = |name: &str| folder.join(name).display().to_string();
+    document.report = file(REPORT)?.map(|_| at(REPORT));
     match (&mut document.heal, &patch, receipt) {
         (Some(heal), Some(patch), Some(bytes)) => {
             let receipt: Receipt = json(RECEIPT, &bytes)?;
             genuine(&receipt, patch, head)?;
+            heal.receipt = at(RECEIPT);
+            heal.patch.clear();
             // what is shown is what is pushed
             heal.diff = String::from_utf8_lossy(patch).into_owned();
             heal.tests_changed.clone_from(&receipt.tests_changed);

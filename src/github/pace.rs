@@ -15,6 +15,8 @@ pub struct Pace {
     pub attempts: u32,
     /// In about this time a write of somebody else has come through, whose reading was before ours.
     pub settle: Duration,
+    /// The longest that one request may take to be answered.
+    pub answer: Duration,
 }
 
 impl Default for Pace {
@@ -25,6 +27,7 @@ impl Default for Pace {
             most: Duration::from_secs(15 * 60),
             attempts: 5,
             settle: Duration::from_secs(1),
+            answer: Duration::from_secs(60),
         }
     }
 }

@@ -143,15 +143,24 @@ impl Pristine {
         self.git().args(["apply", "--cached", "--whitespace=nowarn", "-"]).feed(Some(patch))?;
         let tree = self.git().arg("write-tree").text()?;
         self.check(parent, &tree, rules)?;
-        self.commit_tree(&tree, parent, message)
+        self.commit_tree(&tree, &[parent], message)
     }
 
-    fn commit_tree(&self, tree: &str, parent: &str, message: &str) -> Result<String> {
+    /// A commit with the tree of `commit` on top of all of `parents`: nothing of any of them is pushed over.
+    ///
+    /// # Errors
+    /// When one is not here.
+    pub fn join(&self, commit: &str, parents: &[&str], message: &str) -> Result<String> {
+        self.commit_tree(&self.tree(commit)?, parents, message)
+    }
+
+    fn commit_tree(&self, tree: &str, parents: &[&str], message: &str) -> Result<String> {
         let mut git = self.git();
         for (name, value) in [("AUTHOR", NAME), ("COMMITTER", NAME)] {
             git = git.env(&format!("GIT_{name}_NAME"), value).env(&format!("GIT_{name}_EMAIL"), MAIL);
         }
-        let out = git.args(["commit-tree", tree, "-p", parent, "-F", "-"]).feed(Some(message.as_bytes()))?;
+        let parents = parents.iter().flat_map(|parent| ["-p", parent]);
+        let out = git.args(["commit-tree", tree]).args(parents).args(["-F", "-"]).feed(Some(message.as_bytes()))?;
         Ok(String::from_utf8_lossy(&out).trim().to_owned())
     }
 
@@ -230,7 +239,7 @@ impl Pristine {
             0 => {
                 let tree = String::from_utf8_lossy(&out).lines().next().unwrap_or_default().to_owned();
                 self.check(theirs, &tree, rules)?;
-                self.commit_tree(&tree, theirs, message).map(Some)
+                self.commit_tree(&tree, &[theirs], message).map(Some)
             }
             1 => Ok(None),
             _ => Err(crate::repo::git::failed("merge-tree", code, &err)),
@@ -245,15 +254,28 @@ impl Pristine {
         self.git().args(["rev-parse".to_owned(), format!("{commit}^{{tree}}")]).text()
     }
 
-    /// The first parent of a commit that is here, also where history was cut off; none of a first commit.
+    /// The parents of a commit that is here, also where history was cut off.
     ///
     /// # Errors
     /// When it is not here.
-    pub fn parent(&self, commit: &str) -> Result<Option<String>> {
+    pub fn parents(&self, commit: &str) -> Result<Vec<String>> {
+        Ok(self.heads(commit)?.iter().filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).collect())
+    }
+
+    /// Was a commit that is here made by us? Anybody can say so of theirs, which then gets a heal on top of it, without loss.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub fn is_our_commit(&self, commit: &str) -> Result<bool> {
+        let author = format!("author {NAME} <{MAIL}> ");
+        Ok(self.heads(commit)?.iter().any(|line| line.starts_with(&author)))
+    }
+
+    /// What stands above the message of a commit.
+    fn heads(&self, commit: &str) -> Result<Vec<String>> {
         let commit = names::sha(commit).map_err(|e| Error::usage(e.to_string()))?;
         let text = self.git().args(["cat-file", "commit", commit]).text()?;
-        let heads = text.lines().take_while(|line| !line.is_empty());
-        Ok(heads.filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).next())
+        Ok(text.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
     /// Where it is, for tests.

@@ -115,15 +115,19 @@ impl Client {
         self.write("PATCH", &route, &change, || async { Ok(None) }).await.map(drop)
     }
 
-    /// Everything is green at this place (a branch and the tests that one job runs on it): closes our open issues about it,
-    /// but for those that are red at other places, too; there it is taken out, and said.
+    /// What our open issues are about is over at this place (a branch and the tests that one job runs on it), but for the
+    /// fingerprints that are `red` there: those issues are closed that are red at no other place, too; in the others it is
+    /// taken out, and said.
     ///
     /// # Errors
     /// When GitHub refuses.
-    pub async fn close_place(&self, place: &str, why: &str) -> Result<Vec<u64>, Trouble> {
+    pub async fn leave_place(&self, place: &str, red: &[String], why: &str) -> Result<Vec<u64>, Trouble> {
         let mut closed = Vec::new();
         for found in self.our_issues("open").await? {
             let Some(fingerprint) = body::marked_value(&found.body, "fingerprint") else { continue };
+            if red.contains(&fingerprint) {
+                continue;
+            }
             let Some((rest, left)) = places::without(&found.body, place) else { continue };
             if left.is_empty() {
                 self.close(&found, &fingerprint, why, "completed").await?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 
-use super::allow::{self, Denied, Policy};
+use super::allow::{self, Denied, Policy, Role};
 use super::api::is_by_us;
 use super::body;
 use super::clean;
@@ -188,6 +188,8 @@ pub enum Heard {
     Answered,
     /// It was answered: something was refused, unclear or failed.
     Refused,
+    /// Nothing in it is from somebody who is answered.
+    Silent,
     /// It was answered, but for an order that another job carries out.
     HandedOn,
 }
@@ -224,6 +226,10 @@ pub async fn hear(
     if said.is_empty() {
         return Ok(Heard::Nothing);
     }
+    if allow::is_strange_bot(policy, &comment.author, comment.bot) {
+        react(client, comment, "confused").await;
+        return Ok(Heard::Silent);
+    }
     // Only what is there now counts: who edits a comment after it was approved of, or deletes it, is not obeyed.
     if client.comment(comment.place, comment.id).await?.as_deref() != Some(comment.body.as_str()) {
         return Ok(Heard::Changed);
@@ -236,6 +242,10 @@ pub async fn hear(
     let talk = Talk { client, comment, policy, reader, runner, mask };
     react(client, comment, "eyes").await;
     let (text, good, later) = talk.answer_all(&said).await?;
+    if text.is_empty() {
+        react(client, comment, "confused").await;
+        return Ok(Heard::Silent);
+    }
     let parts = body::split(&text, body::BODY_MOST_CHARS - 2000);
     for (n, part) in parts.iter().enumerate().skip(1) {
         let value = format!("{id}.{n}");
@@ -271,32 +281,43 @@ impl Talk<'_> {
         };
         let (mut text, mut all_good, mut later) = (String::new(), true, false);
         for one in said {
-            let (line, done) =
-                match one {
-                    Said::Unclear { line, answer } => {
-                        let done = Done { text: format!("{answer}\n\n{}", order::table(self.reader)), good: false };
-                        (line.clone(), done)
-                    }
-                    Said::Order(order) => {
-                        let line = format!("{} {}", order::CALL, order.word.name());
-                        let fork = pull.as_ref().is_some_and(|pull| pull.fork);
-                        let head = pull.as_ref().map(|pull| pull.head.as_str()).unwrap_or_default();
-                        let may = allow::may(self.policy, order, &self.comment.author, self.comment.bot, role)
-                            .and_then(|()| match &pull {
-                                Some(_) => allow::may_run(order, fork, head),
-                                None => Ok(()),
-                            });
-                        let (done, is_later) = self.one(order, may, pull.as_ref(), &text).await;
-                        later |= is_later;
-                        (line, done)
-                    }
-                };
+            let Some((line, done, is_later)) = self.answer(one, role, pull.as_ref(), &text).await else { continue };
+            later |= is_later;
             all_good &= done.good;
             let asked =
                 crate::report::escape::code(&clean::without_hidden(&line).chars().take(200).collect::<String>());
             text.push_str(&format!("{asked}\n\n{}\n\n", done.text.trim_end()));
         }
         Ok((self.mask.cover(&text).into_owned(), all_good, later))
+    }
+
+    /// What was asked, the answer, and whether another job ends it; none to who may not even ask for help.
+    async fn answer(
+        &self,
+        said: &Said,
+        role: Option<Role>,
+        pull: Option<&Pull>,
+        before: &str,
+    ) -> Option<(String, Done, bool)> {
+        let may = |order: &Order| allow::may(self.policy, order, &self.comment.author, self.comment.bot, role);
+        match said {
+            Said::Unclear { line, answer } => {
+                may(&Order::bare(Word::Help)).ok()?;
+                let done = Done { text: format!("{answer}\n\n{}", order::table(self.reader)), good: false };
+                Some((line.clone(), done, false))
+            }
+            Said::Order(order) => {
+                let may = may(order).and_then(|()| match pull {
+                    Some(pull) => allow::may_run(order, pull.fork, &pull.head),
+                    None => Ok(()),
+                });
+                if may.is_err() && self.policy.is_silent {
+                    return None;
+                }
+                let (done, later) = self.one(order, may, pull, before).await;
+                Some((format!("{} {}", order::CALL, order.word.name()), done, later))
+            }
+        }
     }
 
     async fn one(&self, order: &Order, may: Result<(), Denied>, pull: Option<&Pull>, before: &str) -> (Done, bool) {

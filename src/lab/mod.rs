@@ -99,6 +99,8 @@ pub struct Lab {
     hidden: Vec<PathBuf>,
     /// Its folder for temporary files, where the usual one can't be had whole.
     temporary: Option<PathBuf>,
+    /// The configuration of git that it sees in place of the user's, in a folder of its own.
+    git_config: Option<PathBuf>,
     counter: AtomicU64,
     runs: AtomicU64,
     /// A workspace whose build folders further ones start with, and what to carry from it.
@@ -164,14 +166,17 @@ impl Lab {
     ) -> Arc<Self> {
         let parallel = parallel.max(1);
         let hidden = if confinement.files { places_of_logins(&store, &env_allow) } else { Vec::new() };
-        let temporary = hides_in_temporary(&hidden).then(|| store.temp.join("tmp"));
+        let open = confinement.files && is_in_shared(&store.temp, &env_allow);
+        let temporary = (open || hides_in_temporary(&hidden)).then(|| store.temp.join("tmp"));
         if let Some(folder) = &temporary {
             // one that can't be made is seen by the first run of the tests
             let _ = std::fs::create_dir_all(folder);
         }
+        let git_config = confinement.files.then(|| own_git_config(&store));
         Arc::new(Self {
             hidden,
             temporary,
+            git_config,
             store,
             carry,
             env_allow,
@@ -251,6 +256,7 @@ impl Lab {
     pub fn environment(&self) -> BTreeMap<OsString, OsString> {
         let mut env = process::environment::clean(std::env::vars_os(), &self.env_allow);
         env.extend(self.temporary.iter().map(|folder| ("TMPDIR".into(), folder.into())));
+        env.extend(self.git_config.iter().map(|file| ("GIT_CONFIG_GLOBAL".into(), file.into())));
         env
     }
 
@@ -260,10 +266,13 @@ impl Lab {
             return argv;
         }
         let env = self.environment();
-        let own = own.iter().map(|path| path.to_path_buf()).chain(self.temporary.clone());
+        let of_git = self.git_config.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+        let own = own.iter().map(|path| path.to_path_buf()).chain(self.temporary.clone()).chain(of_git);
         let write = self.confinement.files.then(|| sandbox::shared_places(&env).into_iter().chain(own).collect());
         let Confinement { offline, guarded, .. } = self.confinement;
-        Fence { write, hide: self.hidden.clone(), offline, guarded }.around(argv)
+        // other workspaces, what the judge compares with, the store: none of it is for code under test to change
+        let keep = vec![self.store.temp.clone()];
+        Fence { write, hide: self.hidden.clone(), keep, offline, guarded }.around(argv)
     }
 
     /// Runs `suite` in `workspace` when a slot is free.
@@ -353,8 +362,34 @@ fn places_of_logins(store: &Store, env_allow: &[String]) -> Vec<PathBuf> {
         folders.extend([here.path().to_owned(), here.commondir().to_owned()]);
     }
     let mut all = sandbox::logins(&env);
+    let is_config = |path: &&PathBuf| path.ends_with(".gitconfig") || path.ends_with("git");
+    let of_user = all.iter().filter(is_config).flat_map(|path| [path.clone(), path.join("config")]).collect();
+    all.extend(logins::with_included(of_user));
     all.extend(logins::files(folders.iter().map(PathBuf::as_path)));
     all
+}
+
+/// Is the run's folder inside of one that code under test may write as a whole?
+fn is_in_shared(folder: &Path, env_allow: &[String]) -> bool {
+    let env = process::environment::clean(std::env::vars_os(), env_allow);
+    let places = sandbox::shared_places(&env);
+    places.iter().filter_map(|place| place.canonicalize().ok()).any(|place| folder.starts_with(place))
+}
+
+/// A configuration of git with who the user is and nothing else: their own may have logins in it. Tests may write it.
+fn own_git_config(store: &Store) -> PathBuf {
+    let file = store.temp.join("git").join("config");
+    // what can't be made or asked is missing, and git in the tests says so
+    let _ = std::fs::create_dir_all(store.temp.join("git")).and_then(|()| std::fs::write(&file, ""));
+    for name in ["user.name", "user.email", "init.defaultBranch"] {
+        let Ok(value) = store.repository.git().args(["config", "--get", name]).text() else { continue };
+        // no option of git's
+        if value.starts_with('-') {
+            continue;
+        }
+        let _ = store.repository.git().args(["config", "--file"]).arg(&file).args([name, value.trim()]).text();
+    }
+    file
 }
 
 /// Is one of these files below the usual folder for temporary files? Then that can't be had whole: what is in it is allowed

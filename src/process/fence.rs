@@ -38,7 +38,7 @@ fn put_up(fence: &Fence) -> io::Result<()> {
         linux::go_offline()?;
     }
     match &fence.write {
-        Some(write) => linux::restrict(write, &fence.hide),
+        Some(write) => linux::restrict(write, &fence.hide, &fence.keep),
         None => Ok(()),
     }
 }
@@ -101,16 +101,19 @@ pub(super) mod linux {
         (abi > 0).then_some(abi)
     }
 
-    /// Lets this process and its children write below `write` only, and read everything but `hide`. Older kernels lack
-    /// some of the rights; what they have is used.
-    pub fn restrict(write: &[PathBuf], hide: &[PathBuf]) -> io::Result<()> {
+    /// Lets this process and its children write below `write` only, there not below `keep` unless it is named, and read
+    /// everything but `hide`. Older kernels lack some of the rights; what they have is used.
+    pub fn restrict(write: &[PathBuf], hide: &[PathBuf], keep: &[PathBuf]) -> io::Result<()> {
         let known = ABI::V5;
         let wrong = |error: landlock::RulesetError| io::Error::other(error.to_string());
         // what is not there need not be hidden, and hiding costs: the folders above it are allowed piece by piece
-        let hide: Vec<PathBuf> = hide.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let there = |places: &[PathBuf]| -> Vec<PathBuf> {
+            places.iter().filter_map(|path| path.canonicalize().ok()).collect()
+        };
+        let hide = there(hide);
         let readable = but(Path::new("/"), &hide, &children);
-        let whole = write.iter().filter_map(|path| path.canonicalize().ok());
-        let write: Vec<PathBuf> = whole.flat_map(|place| but(&place, &hide, &children)).collect();
+        let closed = [hide, there(keep)].concat();
+        let write: Vec<PathBuf> = there(write).iter().flat_map(|place| but(place, &closed, &children)).collect();
         let status = Ruleset::default()
             .handle_access(AccessFs::from_all(known))
             .and_then(|ruleset| ruleset.create())

@@ -24,6 +24,9 @@ pub struct Fence {
     pub write: Option<Vec<PathBuf>>,
     /// Places that may not be read, nor written where they are inside of those.
     pub hide: Vec<PathBuf>,
+    /// Places that may be read, and not written where they are inside of those; what is named for writing inside of them is.
+    #[serde(default)]
+    pub keep: Vec<PathBuf>,
     /// No network but the loopback.
     pub offline: bool,
     /// No new privileges, and no way into other processes, for root neither: also where nothing else is fenced.
@@ -103,7 +106,9 @@ const LOGINS: &[&str] = &[
     ".pypirc",
     ".config/gh",
     ".config/gcloud",
-    ".config/git/credentials",
+    // addresses with tokens in them, helpers that have some
+    ".gitconfig",
+    ".config/git",
     ".cargo/credentials.toml",
     ".cargo/credentials",
     ".password-store",
@@ -127,8 +132,9 @@ pub fn shared_places(env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
 
 /// Where logins are.
 pub fn logins(env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
-    let home = env.get(OsStr::new("HOME")).map(PathBuf::from).filter(|path| path.is_absolute());
-    home.map(|home| LOGINS.iter().map(|name| home.join(name)).collect()).unwrap_or_default()
+    let place = |name: &str| env.get(OsStr::new(name)).map(PathBuf::from).filter(|path| path.is_absolute());
+    let of_home = place("HOME").into_iter().flat_map(|home| LOGINS.iter().map(move |name| home.join(name)));
+    of_home.chain(place("XDG_CONFIG_HOME").map(|config| config.join("git"))).collect()
 }
 
 /// What this kernel can do. Asks it, and tries a namespace in a child.
@@ -141,6 +147,8 @@ pub fn can() -> Can {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -158,7 +166,9 @@ mod tests {
         for place in ["relative", "/home/ada", "/opt/cargo", "/opt/cargo/bin"] {
             assert!(!places.contains(&PathBuf::from(place)), "{place}");
         }
-        assert!(logins(&env).contains(&PathBuf::from("/home/ada/.ssh")));
+        for name in [".ssh", ".gitconfig", ".config/git"] {
+            assert!(logins(&env).contains(&Path::new("/home/ada").join(name)), "{name}");
+        }
     }
 
     #[test]

@@ -12,7 +12,12 @@ use crate::system::{self, OsStrExt as _};
 /// Files that are not there are left out.
 pub fn files<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Vec<PathBuf> {
     let own = folders.into_iter().flat_map(|folder| ["config", "config.worktree"].map(|name| folder.join(name)));
-    let (mut queue, mut all): (Vec<PathBuf>, BTreeSet<PathBuf>) = (own.collect(), BTreeSet::new());
+    with_included(own.collect())
+}
+
+/// These files, and those that they include.
+pub fn with_included(mut queue: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut all = BTreeSet::new();
     while let Some(file) = queue.pop() {
         if file.is_file() && all.insert(file.clone()) {
             queue.extend(included(&file));

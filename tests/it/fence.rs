@@ -126,6 +126,61 @@ fn outside() -> Option<(tempfile::TempDir, PathBuf)> {
     Some((folder, victim))
 }
 
+/// What a test tries on the folders beside its own, and on the user's git.
+const NEIGHBOUR_SPY: &str = "import os, pathlib, subprocess, tempfile
+
+
+def attempt(do):
+    try:
+        do()
+        return 'done'
+    except OSError as error:
+        return error.strerror
+
+
+def test_spy():
+    here = pathlib.Path.cwd()
+    beside = [path for path in here.parent.iterdir() if path.is_dir() and path != here and path.name not in ('tmp', 'git')]
+    tries = [attempt(lambda: (path / 'planted').write_text('x')) for path in [here.parent, *beside]]
+    config = attempt(lambda: pathlib.Path(os.environ['HOME'], '.gitconfig').read_text())
+    included = attempt(lambda: pathlib.Path(os.environ['HOME'], 'work.config').read_text())
+    name = subprocess.run(['git', 'config', '--global', 'user.name'], capture_output=True, text=True).stdout.strip()
+    mail = subprocess.run(['git', 'config', '--global', 'user.email', 'a@b.c']).returncode
+    temporary = attempt(lambda: tempfile.mkstemp())
+    line = f'{len(beside)}|{sorted(set(tries))}|{config}|{included}|{name}|{mail}|{temporary}'
+    with open('SEEN', 'a') as seen:
+        seen.write(line + '\\n')
+    assert False
+";
+
+#[test]
+fn tests_change_nothing_beside_their_workspace_and_see_a_git_without_logins() {
+    if sandbox::can().landlock.is_none() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    let project = Project::empty();
+    let seen = project.tmp().join("../seen.txt");
+    std::fs::write(&seen, "").unwrap();
+    let home = project.tmp().join("../home");
+    std::fs::write(home.join(".gitconfig"), "[include]\n\tpath = work.config\n").unwrap();
+    std::fs::write(home.join("work.config"), "[url \"https://x:token@y/\"]\n\tinsteadOf = y\n").unwrap();
+    project.git(&["config", "user.name", "Ada"]);
+    project.write("test_spy.py", &NEIGHBOUR_SPY.replace("SEEN", seen.to_str().unwrap()));
+    project.commit("Spy");
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(["heal", "--dry-run", "--max-tier", "1", "--time-limit", "15s"]).env("KAIZEN_SANDBOX", "true");
+    let out = command.output().unwrap();
+    let found = std::fs::read_to_string(&seen).unwrap();
+    assert!(!found.is_empty(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let no = "Permission denied";
+    for line in found.lines() {
+        let (beside, rest) = line.split_once('|').unwrap();
+        assert!(beside.parse::<usize>().unwrap() >= 2, "{line}");
+        assert_eq!(rest, format!("['{no}']|{no}|{no}|Ada|0|done"), "{line}");
+    }
+}
+
 const FENCED: Confinement = Confinement { files: true, offline: false, guarded: true };
 
 /// What each import of the module said of itself, one line each.

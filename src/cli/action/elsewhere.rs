@@ -1,6 +1,7 @@
 //! A heal that a comment asks for, in jobs of its own: one that runs code has a token that reads and hands over what it found;
 //! one that has the token that writes runs nothing, publishes, and ends the answer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,8 @@ use crate::github::errand::Errand;
 use crate::github::event::Comment;
 use crate::github::handover;
 use crate::github::talk::{self, Done};
+use crate::process::sandbox;
 use crate::report::Outcome;
-use crate::report::escape::markdown;
 
 /// How often is looked whether somebody said `/kaizen stop`.
 const LOOK: Duration = Duration::from_secs(15);
@@ -41,7 +42,14 @@ pub fn heal(context: &Context, job: &Job, args: &Run, order: &str, comment: &Com
     let Some(folder) = &args.hand_over else { return Err(Error::usage("--order needs --hand-over")) };
     let mut options = heal::asked(&args.healing, &errand.rest)?;
     options.base.clone_from(&errand.base_head);
-    let loaded = rules(context, &job.client, &errand, &options.overrides())?;
+    let mut overrides = options.overrides();
+    if errand.fork {
+        match policy::fence_for_forks(sandbox::can()) {
+            Ok(fence) => overrides.extend(fence),
+            Err(error) => return refuse(context, &errand, folder, &error),
+        }
+    }
+    let loaded = rules(context, &job.client, &errand, &overrides)?;
     let (cancel, ended) = (context.cancel.child_token(), CancellationToken::new());
     let watched = Context { cancel: cancel.clone(), ..context.clone() };
     let found = output::quietly(context, || {
@@ -55,6 +63,15 @@ pub fn heal(context: &Context, job: &Job, args: &Run, order: &str, comment: &Com
     output::summary(&body::summary(&found.document, &job.mask))?;
     found.hand_over(context, &errand.head, folder)?;
     output::tell(context, &Delivered::Nothing, &found.document)?;
+    Ok(Exit::Ok)
+}
+
+/// Nothing is run: the job that publishes says why, in the answer that somebody waits for.
+fn refuse(context: &Context, errand: &Errand, folder: &Path, error: &Error) -> Result<Exit> {
+    output::complain(context, &error.render());
+    let hint = error.hint_text().map(|hint| format!("; what helps: {hint}")).unwrap_or_default();
+    handover::refuse(&context.dir.join(folder), &errand.head, &format!("{error}{hint}"))?;
+    output::set("outcome", "refused")?;
     Ok(Exit::Ok)
 }
 
@@ -112,17 +129,13 @@ fn deliver(context: &Context, job: &Job, args: &Publish, errand: &Errand, commen
     }
     let given = handover::read(&context.dir.join(&args.from), &errand.head).map_err(Error::from)?;
     let found = Found::from(given);
-    match found.document.outcome {
-        Outcome::Interrupted => return Ok(talk::stopped()),
-        Outcome::AlreadyGreen => {
-            return Ok(Done { text: format!("**{}**", markdown(&found.document.headline)), good: true });
-        }
-        _ => {}
+    if found.document.outcome == Outcome::Interrupted {
+        return Ok(talk::stopped());
     }
     let loaded = rules(context, &job.client, errand, &[])?;
     let place = job.place(&errand.branch, None, "comment");
     let (deliver, draft, rules) = (args.delivery.deliver, !args.delivery.ready, policy::rules(&loaded));
-    let how = How { deliver, draft, place, rules };
+    let how = How { deliver, draft, answered: true, place, red: Vec::new(), rules };
     let delivered = run::deliver(context, job, &errand.scene(), &found, how, None)?;
     output::tell(context, &delivered, &found.document)?;
     Ok(orders::outcome(&delivered, &found))

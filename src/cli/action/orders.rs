@@ -21,6 +21,7 @@ use crate::github::order::Order;
 use crate::github::pristine::Pristine;
 use crate::github::talk::{self, CommandRunner, Done, Progress};
 use crate::github::{clean, logs};
+use crate::process::sandbox;
 use crate::report::escape::{code, markdown};
 
 /// What all of them work with.
@@ -76,7 +77,11 @@ impl Desk<'_> {
         }
         let mut options = heal::asked(&self.args.healing, &order.rest)?;
         options.base = base;
-        let loaded = policy::read(self.text, &options.overrides())?;
+        let mut overrides = options.overrides();
+        if scene.fork {
+            overrides.extend(policy::fence_for_forks(sandbox::can())?);
+        }
+        let loaded = policy::read(self.text, &overrides)?;
         let (lines, seen) = (Arc::new(Mutex::new(Vec::new())), progress.comment().id);
         let (context, cancel) = self.watched(&lines);
         let (client, head, with) = (self.job.client.clone(), scene.head.clone(), loaded.clone());
@@ -141,7 +146,8 @@ impl Desk<'_> {
                 let judge = super::verify::Again { context, repository: &tree.repository, loaded: &loaded, suite };
                 let place = self.job.place(&scene.branch, None, "comment");
                 let (rules, draft) = (policy::rules(&loaded), !self.args.delivery.ready);
-                let how = How { deliver: self.args.delivery.deliver, draft, place, rules };
+                let deliver = self.args.delivery.deliver;
+                let how = How { deliver, draft, answered: true, place, red: Vec::new(), rules };
                 let delivered = run::deliver(context, self.job, scene, &found, how, Some(&judge));
                 drop(tell.send(delivered.map(|delivered| outcome(&delivered, &found))));
             });
@@ -271,5 +277,15 @@ impl CommandRunner for Stop {
                 Err(trouble) => failed(&Error::from(trouble)),
             }
         })
+    }
+}
+
+/// Whatever was ordered, where the rules can't be read: nothing is run by rules that nobody knows.
+pub struct Broken<'a>(pub &'a Error);
+
+impl CommandRunner for Broken<'_> {
+    fn run<'a>(&'a self, _: &'a Order, _: Option<&'a Pull>, _: &'a Progress<'a>) -> BoxFuture<'a, Done> {
+        let text = format!("Nothing was run: the rules of this repository can't be read. {}", why(self.0));
+        Box::pin(async move { Done { text, good: false } })
     }
 }

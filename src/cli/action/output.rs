@@ -68,7 +68,11 @@ pub fn complain(context: &Context, text: &str) {
 /// When the runner's file can't be written.
 pub fn tell(context: &Context, delivered: &Delivered, document: &Document) -> Result<()> {
     let outcome = serde_json::to_value(document.outcome).ok();
-    set("outcome", outcome.as_ref().and_then(|v| v.as_str()).unwrap_or("error"))?;
+    let outcome = match delivered {
+        Delivered::NotReproduced { .. } => "not_reproduced",
+        _ => outcome.as_ref().and_then(|v| v.as_str()).unwrap_or("error"),
+    };
+    set("outcome", outcome)?;
     set("tier", &document.heal.as_ref().map(|heal| heal.tier.to_string()).unwrap_or_default())?;
     set("report", document.report.as_deref().unwrap_or_default())?;
     set("receipt", document.heal.as_ref().map(|heal| heal.receipt.as_str()).unwrap_or_default())?;
@@ -89,6 +93,7 @@ pub fn tell(context: &Context, delivered: &Delivered, document: &Document) -> Re
             set("issue", &issue.url)?;
             format!("branch {branch}, and issue {}", issue.url)
         }
+        Delivered::NotReproduced { .. } => delivered.words(),
         Delivered::Nothing => "nothing to deliver".into(),
     };
     context.terminal.out(&format!("{}\n", clean::log_line(&said)));

@@ -1,12 +1,13 @@
 //! Whose rules hold: `.kaizen.yml` of the branch that a change is for, never of the change itself.
 
 use crate::cli::context::Context;
-use crate::config::{self, FILE, Loaded, Override};
+use crate::config::{self, FILE, Loaded, Origin, Override};
 use crate::error::{Error, Result};
 use crate::github::allow::{Policy, Role};
 use crate::github::client::Client;
 use crate::github::order::Word;
 use crate::github::pristine::Rules;
+use crate::process::sandbox::Can;
 
 /// The configuration for a change that is to be merged into `base` (a branch); with no base, that of the commit which is
 /// checked out: whoever pushed it may push here, and wrote the workflow that we run in.
@@ -49,7 +50,7 @@ pub fn orders(loaded: &Loaded) -> Result<Policy> {
     let mut policy = Policy { bots: loaded.config.github_bots.clone(), ..Policy::default() };
     for row in &loaded.config.github_roles {
         let wrong = |why: &str| {
-            Error::usage(format!("`github.roles` in {FILE} has `{row}`: {why}")).hint(
+            Error::usage(format!("{}: `github.roles` has `{row}`: {why}", place(loaded, "github.roles"))).hint(
                 "`command: role` as one text, such as `heal=maintain`; roles: read, triage, write, maintain, admin",
             )
         };
@@ -62,6 +63,39 @@ pub fn orders(loaded: &Loaded) -> Result<Policy> {
         policy.least.push((word.to_owned(), role));
     }
     Ok(policy)
+}
+
+/// Where a value was written, for a message.
+fn place(loaded: &Loaded, key: &str) -> String {
+    match loaded.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.origin) {
+        Some(Origin::File { line }) => format!("{FILE}:{line}"),
+        Some(Origin::Environment { variable }) => variable.clone(),
+        Some(Origin::CommandLine { option }) => option.clone(),
+        Some(Origin::Default) | None => FILE.to_owned(),
+    }
+}
+
+/// What code of a fork is run with, whatever the rules say: nothing but its own files, and no network. Somebody has read the
+/// commit; that they saw everything in it is not what secrets of a runner should hang on.
+///
+/// # Errors
+/// When this machine can't: without the fence it is not run.
+pub fn fence_for_forks(can: Can) -> Result<[Override; 2]> {
+    let lacks = |what: &str, hint: &str| {
+        Err(Error::environment(format!("code of a fork is run only behind a fence, and this machine has no {what}"))
+            .hint(hint))
+    };
+    if can.landlock.is_none() {
+        return lacks("Landlock", "a runner with Linux 5.13 or later that has it switched on: kaizen-ci doctor");
+    }
+    if !can.offline {
+        return lacks(
+            "namespaces to switch the network off with",
+            "a step before this one: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later)",
+        );
+    }
+    let set = |key, text: &str| Override { key, text: text.to_owned() };
+    Ok([set("sandbox", "true"), set("network", "false")])
 }
 
 #[cfg(test)]
@@ -82,7 +116,31 @@ mod tests {
         assert_eq!(policy.bots, ["helper[bot]"]);
         assert_eq!(of("").unwrap(), Policy::default());
         for wrong in ["heal", "hael=write", "heal=owner"] {
-            assert!(of(&format!("github:\n  roles: ['{wrong}']\n")).is_err(), "{wrong}");
+            let error = of(&format!("github:\n  roles: ['{wrong}']\n")).unwrap_err();
+            assert!(error.to_string().starts_with(".kaizen.yml:2: "), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn code_of_a_fork_is_run_behind_a_whole_fence_or_not_at_all() {
+        for (landlock, offline, missing) in [
+            (Some(4), true, None),
+            (None, true, Some("no Landlock")),
+            (Some(4), false, Some("no namespaces")),
+            (None, false, Some("no Landlock")),
+        ] {
+            let found = fence_for_forks(Can { landlock, offline });
+            assert_eq!(found.is_ok(), missing.is_none(), "{landlock:?} {offline}");
+            match (found, missing) {
+                (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (Ok(options), _) => {
+                    // over what the file and the workflow say
+                    let env = [("KAIZEN_NETWORK".to_owned(), "true".to_owned())];
+                    let loaded = config::layered(Some("sandbox: false\nnetwork: true\n"), &env, &options).unwrap();
+                    assert_eq!((loaded.config.sandbox, loaded.config.network), (Some(true), false));
+                }
+                (Err(error), None) => panic!("{error}"),
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::action::heal::Found;
+use crate::cli::action::heal::{self, Found};
 use crate::cli::action::job::{Job, variable};
 use crate::cli::action::options::Delivery;
 use crate::cli::action::run::{self, How, Status};
@@ -15,7 +15,6 @@ use crate::error::{Error, Exit, Result};
 use crate::github::deliver::Scene;
 use crate::github::event::{self, Trigger};
 use crate::github::{body, handover, names};
-use crate::report::Outcome;
 use crate::report::escape::markdown;
 
 /// Options of `action publish`.
@@ -24,7 +23,7 @@ use crate::report::escape::markdown;
     after_help = "Examples:\n  kaizen-ci action publish --from found    in a job that has the artifact of `action run --hand-over found`"
 )]
 pub struct Publish {
-    /// The folder that was handed over
+    /// The folder that was handed over, or one with several of them: those of the jobs of a matrix
     #[arg(long, value_name = "DIR", default_value = "kaizen-handover")]
     pub from: PathBuf,
     /// How it is delivered.
@@ -60,17 +59,32 @@ pub fn run(context: &Context, args: &Publish) -> Result<Exit> {
         Status::Cancelled => return job.nothing(context, "the tests were stopped").map(|()| Exit::Ok),
         Status::Failure => {}
     }
-    let given = handover::read(&context.dir.join(&args.from), &scene.head).map_err(Error::from)?;
     let (client, base) = (&job.client, base.as_deref().unwrap_or(&scene.head));
     // the rules of the branch that it is for, from GitHub: there is no checkout here
     let text = context.wait(|_| async move { Ok(client.file_at(crate::config::FILE, base).await?) })?;
-    let loaded = policy::read(text.as_deref(), &[])?;
-    if given.document.outcome == Outcome::AlreadyGreen {
-        return run::close(context, &job, &place, &scene.head);
+    let rules = policy::rules(&policy::read(text.as_deref(), &[])?);
+    let folders = handover::folders(&context.dir.join(&args.from));
+    let read: Vec<_> = folders.iter().map(|folder| handover::read(folder, &scene.head).map(Found::from)).collect();
+    let of = |found: &Found| heal::fingerprint(&found.document).ok().flatten();
+    let red: Vec<String> = read.iter().flatten().filter_map(of).collect();
+    let mut ended = Ok(Exit::Ok);
+    for found in read {
+        let (deliver, draft) = (args.delivery.deliver, !args.delivery.ready);
+        let (place, rules, red) = (place.clone(), rules.clone(), red.clone());
+        let how = How { deliver, draft, answered: false, place, red, rules };
+        let done = found.map_err(Error::from).and_then(|found| one(context, &job, &scene, &found, how));
+        // what one job of a matrix handed over is published whatever is wrong with that of another
+        if let (Err(error), Err(_)) = (&done, &ended) {
+            output::complain(context, &error.render());
+        }
+        ended = ended.and(done);
     }
-    let found = Found::from(given);
-    let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(&loaded) };
-    let delivered = run::deliver(context, &job, &scene, &found, how, None)?;
+    ended
+}
+
+/// Publishes what one job found.
+fn one(context: &Context, job: &Job, scene: &Scene, found: &Found, how: How) -> Result<Exit> {
+    let delivered = run::deliver(context, job, scene, found, how, None)?;
     // covered first: a secret that was escaped is none that is recognised
     let headline = markdown(&job.mask.cover(body::headline(&found.document)));
     output::summary(&format!("**{headline}**\n\n{}\n", delivered.words()))?;
@@ -85,6 +99,9 @@ fn scene(context: &Context, job: &Job) -> Result<std::result::Result<(Scene, Opt
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let client = &job.client;
+    if let Some(why) = run::has_an_event_of_its_own(context, client, &trigger)? {
+        return Ok(Err(why));
+    }
     let at = |head: &str, branch: &str| Scene { head: head.into(), branch: branch.into(), pull: None, fork: false };
     let own = || -> Result<String> {
         let sha = variable("GITHUB_SHA")?;

@@ -18,8 +18,9 @@ use crate::github::deliver::{self, Deliver, Delivered, Parcel, Scene};
 use crate::github::event::{self, Trigger};
 use crate::github::logs;
 use crate::github::places::Place;
+use crate::mask::Mask;
 use crate::repo::Repository;
-use crate::report::Outcome;
+use crate::report::{Document, Outcome};
 
 /// How the tests of this job ended, as `job.status` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -116,6 +117,9 @@ fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str)
     let scene = |head: &str, branch: &str, pull| Scene { head: head.into(), branch: branch.into(), pull, fork: false };
     let nothing = |why: &str| Ok(Plan::Nothing(why.to_owned()));
     let client = &job.client;
+    if let Some(why) = has_an_event_of_its_own(context, client, trigger)? {
+        return Ok(Plan::Nothing(why));
+    }
     let target = match trigger {
         Trigger::Push { branch, head, .. } => Target { scene: scene(head, branch, None), base: None, elsewhere: None },
         Trigger::PullRequest(pull) if pull.fork => {
@@ -167,6 +171,17 @@ fn plan(context: &Context, job: &Job, args: &Run, trigger: &Trigger, here: &str)
     })
 }
 
+/// A push to the branch of an open pull request comes with an event of that: one of the two is healed. Where GitHub does not
+/// say it is healed twice, which costs time and changes nothing.
+pub(super) fn has_an_event_of_its_own(context: &Context, client: &Client, trigger: &Trigger) -> Result<Option<String>> {
+    let Trigger::Push { head, default: false, .. } = trigger else { return Ok(None) };
+    let pulls = context.wait(|_| async move { Ok(client.pulls_of(head).await.unwrap_or_default()) })?;
+    let why = |number: &u64| {
+        format!("this commit is the tip of pull request {number}: its own event (`pull_request` in `on:`) is worked on")
+    };
+    Ok(pulls.first().map(why))
+}
+
 /// May who started a workflow elsewhere have it healed here? A bot, when the default branch lists it: on the branch that the
 /// workflow ran on it may have written the list itself.
 fn may_start(context: &Context, client: &Client, actor: &str, bot: bool) -> Result<std::result::Result<(), Denied>> {
@@ -185,7 +200,7 @@ pub(super) fn close(context: &Context, job: &Job, place: &Place, head: &str) -> 
     let at = if place.job.is_empty() { String::new() } else { format!(" in `{}`", place.job) };
     let why = format!("The tests are green at {head}{at}{run}.");
     let (client, why) = (&job.client, &why);
-    let closed = context.wait(|_| async move { Ok(client.close_place(&place.id, why).await?) })?;
+    let closed = context.wait(|_| async move { Ok(client.leave_place(&place.id, &[], why).await?) })?;
     let said = match closed.len() {
         0 => "the tests are green, and no issue of ours is open about them".into(),
         _ => format!(
@@ -243,7 +258,9 @@ fn heal_it(
     }
     let found = output::quietly(context, || heal::heal(context, &repository, &loaded, &asked))?;
     let delivered = match &args.hand_over {
-        Some(folder) => found.hand_over(context, &scene.head, folder).map(|()| Delivered::Nothing),
+        Some(folder) => found
+            .hand_over(context, &scene.head, folder)
+            .map(|()| not_reproduced(&found.document, &job.mask).unwrap_or(Delivered::Nothing)),
         None => deliver_it(context, job, args, target, &found, &repository, &loaded),
     };
     // where it is comes first; what was found is worth reading also when it can't be delivered
@@ -288,12 +305,9 @@ fn deliver_it(
 ) -> Result<Delivered> {
     let elsewhere = target.elsewhere.as_ref().map(|(workflow, _)| workflow.as_str());
     let place = job.place(&target.scene.branch, elsewhere, &args.suite_words());
-    if found.document.outcome == Outcome::AlreadyGreen {
-        close(context, job, &place, &target.scene.head)?;
-        return Ok(Delivered::Nothing);
-    }
     let judge = verify::Again { context, repository, loaded, suite: args.healing.suites.suite.as_deref() };
-    let how = How { deliver: args.delivery.deliver, draft: !args.delivery.ready, place, rules: policy::rules(loaded) };
+    let (draft, rules) = (!args.delivery.ready, policy::rules(loaded));
+    let how = How { deliver: args.delivery.deliver, draft, answered: false, place, red: Vec::new(), rules };
     deliver(context, job, &target.scene, found, how, Some(&judge))
 }
 
@@ -303,8 +317,12 @@ pub(super) struct How {
     pub deliver: Deliver,
     /// Pull requests are drafts.
     pub draft: bool,
+    /// Who asked for it gets an answer.
+    pub answered: bool,
     /// Where it was red.
     pub place: Place,
+    /// The fingerprints of what else is red there.
+    pub red: Vec<String>,
     /// What no patch may change.
     pub rules: crate::github::pristine::Rules,
 }
@@ -315,15 +333,21 @@ pub(super) fn deliver(
     job: &Job,
     scene: &Scene,
     found: &Found,
-    how: How,
+    mut how: How,
     judge: Option<&dyn deliver::Verify>,
 ) -> Result<Delivered> {
     let document = &found.document;
+    if let Some(green) = not_reproduced(document, &job.mask) {
+        return Ok(green);
+    }
     let Some(fingerprint) = heal::fingerprint(document)? else { return Ok(Delivered::Nothing) };
+    how.red.push(fingerprint.clone());
     if document.outcome == Outcome::LeftAlone {
         let (client, place) = (&job.client, &how.place);
         let known = context.wait(|_| async move { Ok(client.put_place(&fingerprint, place).await?) })?;
-        return Ok(known.map_or(Delivered::Nothing, Delivered::Issue));
+        let delivered = known.map_or(Delivered::Nothing, Delivered::Issue);
+        leave_others(context, job, &scene.head, (&how.place, &how.red), &delivered)?;
+        return Ok(delivered);
     }
     if matches!(document.outcome, Outcome::Flaky | Outcome::Interrupted) {
         return Ok(Delivered::Nothing);
@@ -331,16 +355,17 @@ pub(super) fn deliver(
     let around = Around {
         fingerprint,
         print: document.failure.as_ref().map(|failure| failure.fingerprint.clone()).unwrap_or_default(),
-        place: how.place,
+        place: how.place.clone(),
         run_url: job.run_url.clone(),
         receipt: found.receipt.clone(),
         ci: job.ci,
         dirty: found.dirty,
     };
-    let parcel = Parcel { document, patch: found.patch.as_deref(), around, draft: how.draft, rules: how.rules };
+    let (patch, How { deliver: form, draft, answered, place, red, rules }) = (found.patch.as_deref(), how);
+    let parcel = Parcel { document, patch, around, draft, answered, rules };
     let (client, mask) = (&job.client, &job.mask);
     let (delivered, checked) = context.wait(|_| async move {
-        let delivered = deliver::deliver(client, how.deliver, scene, &parcel, mask, judge).await?;
+        let delivered = deliver::deliver(client, form, scene, &parcel, mask, judge).await?;
         Ok((delivered, client.put_check(&scene.head, document, mask).await))
     })?;
     if let Err(trouble) = checked {
@@ -349,7 +374,31 @@ pub(super) fn deliver(
             context.terminal.out(&format!("{}\n", mask.cover(&line)));
         }
     }
+    leave_others(context, job, &scene.head, (&place, &red), &delivered)?;
     Ok(delivered)
+}
+
+/// Tests that were said to be red, and are green here.
+fn not_reproduced(document: &Document, mask: &Mask) -> Option<Delivered> {
+    let command = document.suite.as_ref().map(|suite| mask.cover(&suite.command).into_owned()).unwrap_or_default();
+    (document.outcome == Outcome::AlreadyGreen).then_some(Delivered::NotReproduced { command })
+}
+
+/// What is red at a place now is all that is red there: it is taken out of our other open issues, which are closed when no
+/// place is left in them.
+fn leave_others(
+    context: &Context,
+    job: &Job,
+    head: &str,
+    (place, red): (&Place, &[String]),
+    delivered: &Delivered,
+) -> Result<()> {
+    let Some(now) = delivered.at() else { return Ok(()) };
+    let at = if place.job.is_empty() { String::new() } else { format!(" in `{}`", place.job) };
+    let why = format!("No longer red at {head}{at}: what is red there now is another failure, see {now}.");
+    let (client, why) = (&job.client, &why);
+    context.wait(|_| async move { Ok(client.leave_place(&place.id, red, why).await?) })?;
+    Ok(())
 }
 
 #[cfg(test)]

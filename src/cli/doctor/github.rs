@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::init::github::FOLDER;
 use crate::error::Result;
 use crate::github::client::{Client, Place, Token, Trouble};
-use crate::github::names::Slug;
+use crate::github::names::{self, Slug};
 use crate::github::pace::Pace;
 use crate::repo::Repository;
 
@@ -19,8 +19,9 @@ use crate::repo::Repository;
 /// When our own side fails; what GitHub says is a check.
 pub fn all(context: &Context) -> Result<Vec<Check>> {
     let repository = context.repository()?;
+    let folder = repository.root.join(FOLDER);
     let mut checks = vec![depth(&repository)];
-    checks.extend(workflows(&repository.root.join(FOLDER)));
+    checks.extend(workflows(&folder));
     let Some((place, slug)) = place(&repository) else {
         let todo = "set GITHUB_REPOSITORY=owner/name, or a remote `origin` on GitHub";
         checks.push(Check::new(Level::Bad, "github", "which repository on GitHub this is can't be told").todo(todo));
@@ -29,18 +30,47 @@ pub fn all(context: &Context) -> Result<Vec<Check>> {
     let Some(token) =
         ["GITHUB_TOKEN", "GH_TOKEN"].iter().find_map(|name| std::env::var(name).ok().filter(|t| !t.is_empty()))
     else {
+        // healing needs none, and jobs have their own
         let todo = "GITHUB_TOKEN=$(gh auth token) kaizen-ci doctor --github";
-        checks.push(Check::new(Level::Bad, "token", format!("there is none to ask {slug} with")).todo(todo));
+        let found = format!("there is none to ask {slug} with: how it is set up there is not known");
+        checks.push(Check::new(Level::Mind, "token", found).todo(todo));
         return Ok(checks);
     };
     let client = Client::new(place, slug, Token::new(token), Pace { attempts: 2, ..Pace::default() })?;
-    let client = &client;
-    checks.extend(context.wait(|_| async move {
-        let seen = client.read(&client.route("")).await.map(|answer| answer.body);
-        let settings = client.read(&client.route("/actions/permissions/workflow")).await.map(|answer| answer.body);
-        Ok(vec![reach(&client.slug, &seen), settings_of(&settings)])
-    })?);
+    checks.extend(asked(context, &client, &folder)?);
     Ok(checks)
+}
+
+/// What GitHub says. When it does not answer at all that is said once.
+fn asked(context: &Context, client: &Client, folder: &Path) -> Result<Vec<Check>> {
+    let from_default = from_default_branch(folder);
+    context.wait(|_| async move {
+        let read = |rest: &'static str| async move { client.read(&client.route(rest)).await.map(|answer| answer.body) };
+        let seen = read("").await;
+        let mut checks = vec![reach(&client.slug, &seen)];
+        let Ok(seen) = seen else { return Ok(checks) };
+        checks.push(settings_of(&read("/actions/permissions/workflow").await));
+        checks.push(match seen["private"].as_bool() {
+            Some(true) => private_forks(&read("/actions/permissions/fork-pr-workflows-private-repos").await),
+            _ => forks(&read("/actions/permissions/fork-pr-contributor-approval").await),
+        });
+        let default = seen["default_branch"].as_str().and_then(|name| names::branch(name).ok()).unwrap_or("main");
+        for name in from_default {
+            match client.file_at(&format!("{FOLDER}/{name}"), default).await {
+                Ok(None) => checks.push(
+                    Check::new(
+                        Level::Mind,
+                        "workflow",
+                        format!("{name} is not on `{default}`: GitHub starts it from there only"),
+                    )
+                    .todo(format!("merge it into `{default}`")),
+                ),
+                Ok(Some(_)) => {}
+                Err(trouble) => checks.push(Check::new(Level::Mind, "workflow", format!("{name}: {trouble}"))),
+            }
+        }
+        Ok(checks)
+    })
 }
 
 fn depth(repository: &Repository) -> Check {
@@ -86,7 +116,7 @@ fn remote(url: &str) -> Option<(String, String)> {
     (host.contains('.') && path.matches('/').count() == 1).then(|| (host.to_owned(), path.to_owned()))
 }
 
-fn reach(slug: &Slug, seen: &std::result::Result<serde_json::Value, Trouble>) -> Check {
+fn reach(slug: &Slug, seen: &Answer) -> Check {
     match seen {
         Ok(body) if body.pointer("/permissions/push").and_then(serde_json::Value::as_bool) == Some(false) => {
             Check::new(Level::Mind, "token", format!("it sees {slug} and may not push there"))
@@ -103,8 +133,19 @@ fn reach(slug: &Slug, seen: &std::result::Result<serde_json::Value, Trouble>) ->
     }
 }
 
+type Answer = std::result::Result<serde_json::Value, Trouble>;
+
+/// A setting that was not told: whose token may ask, else why not.
+fn not_told(name: &str, what: &str, trouble: Option<&Trouble>, at: &str) -> Check {
+    let found = match trouble {
+        Some(trouble) if !matches!(trouble.status(), Some(403 | 404)) => format!("{what} is not known: {trouble}"),
+        _ => format!("only an administrator's token may ask {what}"),
+    };
+    Check::new(Level::Mind, name, found).todo(format!("look yourself: {at}"))
+}
+
 /// "Allow GitHub Actions to create and approve pull requests".
-fn settings_of(answer: &std::result::Result<serde_json::Value, Trouble>) -> Check {
+fn settings_of(answer: &Answer) -> Check {
     const WHERE: &str = "Settings → Actions → General → Workflow permissions → Allow GitHub Actions to create and approve pull requests";
     let may = answer.as_ref().ok().and_then(|body| body.get("can_approve_pull_request_reviews")?.as_bool());
     match may {
@@ -115,31 +156,113 @@ fn settings_of(answer: &std::result::Result<serde_json::Value, Trouble>) -> Chec
             "Actions may not create them: a heal becomes a branch, and an issue with a link",
         )
         .todo(WHERE),
-        None => Check::new(
-            Level::Mind,
-            "pull requests",
-            "only an administrator's token may ask whether Actions may create them",
-        )
-        .todo(format!("look yourself: {WHERE}")),
+        None => not_told("pull requests", "whether Actions may create them", answer.as_ref().err(), WHERE),
     }
+}
+
+/// Whose pull requests from forks start workflows without somebody's click, in a public repository. (Nothing of ours runs
+/// their code with a token that writes; tests of theirs run on the machine all the same.)
+fn forks(answer: &Answer) -> Check {
+    const WHERE: &str =
+        "Settings → Actions → General → Approval for running fork pull request workflows from contributors";
+    let policy = answer.as_ref().ok().and_then(|body| body.get("approval_policy")?.as_str());
+    let good = |found: &str| Check::new(Level::Good, "forks", found);
+    match policy {
+        Some("all_external_contributors") => good("each of their pull requests waits for an approval"),
+        Some("first_time_contributors") => good("the first pull request of everybody waits for an approval"),
+        Some("first_time_contributors_new_to_github") => {
+            let found = "only accounts that are new on GitHub wait for an approval before their code is run";
+            Check::new(Level::Mind, "forks", found).todo(WHERE)
+        }
+        _ => not_told("forks", "whose pull requests wait for an approval", answer.as_ref().err(), WHERE),
+    }
+}
+
+/// What workflows of forks get, in a private repository.
+fn private_forks(answer: &Answer) -> Check {
+    const WHERE: &str = "Settings → Actions → General → Fork pull request workflows";
+    let Ok(body) = answer else {
+        return not_told("forks", "what workflows of forks get", answer.as_ref().err(), WHERE);
+    };
+    let is = |name: &str| body.get(name).and_then(serde_json::Value::as_bool) == Some(true);
+    if !is("run_workflows_from_fork_pull_requests") {
+        return Check::new(Level::Good, "forks", "their pull requests start no workflow");
+    }
+    let given: Vec<&str> =
+        [("send_write_tokens_to_workflows", "tokens that write"), ("send_secrets_and_variables", "secrets")]
+            .into_iter()
+            .filter_map(|(name, word)| is(name).then_some(word))
+            .collect();
+    match given.as_slice() {
+        [] => Check::new(Level::Good, "forks", "their workflows get a token that reads, and no secrets"),
+        given => Check::new(Level::Mind, "forks", format!("their workflows get {}", given.join(" and "))).todo(WHERE),
+    }
+}
+
+/// The workflows of ours that GitHub starts from the default branch only.
+fn from_default_branch(folder: &Path) -> Vec<String> {
+    let is_one = |value: &Yaml| ["workflow_run", "issue_comment", "schedule"].iter().any(|word| triggers(value, word));
+    let ours = read(folder).into_iter().filter(|file| file.text.contains("kaizen-ci"));
+    let is_name = |name: &str| names::path(name).is_ok();
+    ours.filter(|file| is_one(&file.value()) && is_name(&file.name)).map(|file| file.name).collect()
+}
+
+/// Does a workflow start with this event?
+fn triggers(value: &Yaml, word: &str) -> bool {
+    match on(value) {
+        Some(Yaml::String(text)) => text == word,
+        Some(Yaml::Sequence(items)) => items.iter().any(|item| item.as_str() == Some(word)),
+        Some(Yaml::Mapping(map)) => map.contains_key(word),
+        _ => false,
+    }
+}
+
+/// YAML 1.1 reads the key `on` as true.
+fn on(value: &Yaml) -> Option<&Yaml> {
+    value.get("on").or_else(|| value.get(Yaml::Bool(true)))
+}
+
+/// A file of the folder with workflows.
+struct File {
+    name: String,
+    text: String,
+}
+
+impl File {
+    fn value(&self) -> Yaml {
+        serde_yaml::from_str(&self.text).unwrap_or(Yaml::Null)
+    }
+    /// As GitHub calls it.
+    fn called(&self) -> String {
+        let name = self.value().get("name").and_then(Yaml::as_str).map(str::to_owned);
+        name.unwrap_or_else(|| format!("{FOLDER}/{}", self.name))
+    }
+}
+
+fn read(folder: &Path) -> Vec<File> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.sort();
+    let is_yaml = |path: &Path| path.extension().is_some_and(|ext| ext == "yml" || ext == "yaml");
+    let one = |path: &std::path::PathBuf| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some(File { name, text: std::fs::read_to_string(path).unwrap_or_default() })
+    };
+    files.iter().filter(|path| is_yaml(path)).filter_map(one).collect()
 }
 
 /// Every workflow that uses kaizen-ci.
 fn workflows(folder: &Path) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let mut files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    files.sort();
-    for path in files {
-        let yaml = path.extension().is_some_and(|ext| ext == "yml" || ext == "yaml");
-        let text = if yaml { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-        if !text.contains("kaizen-ci") {
-            continue;
-        }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        match serde_yaml::from_str::<Yaml>(&text) {
-            Ok(value) => checks.extend(workflow(&name, &value)),
+    let (mut checks, files) = (Vec::new(), read(folder));
+    let called: Vec<String> = files.iter().map(File::called).collect();
+    for file in files.iter().filter(|file| file.text.contains("kaizen-ci")) {
+        match serde_yaml::from_str::<Yaml>(&file.text) {
+            Ok(value) => {
+                checks.extend(workflow(&file.name, &value));
+                checks.extend(behind_nothing(&file.name, &value, &called));
+            }
             Err(error) => {
-                checks.push(Check::new(Level::Bad, "workflow", format!("{name} is no YAML: {error}")).todo("mend it"));
+                let found = format!("{} is no YAML: {error}", file.name);
+                checks.push(Check::new(Level::Bad, "workflow", found).todo("mend it"));
             }
         }
     }
@@ -148,6 +271,18 @@ fn workflows(folder: &Path) -> Vec<Check> {
         return vec![Check::new(Level::Mind, "workflow", found).todo("kaizen-ci init --github")];
     }
     checks
+}
+
+/// Pure: it waits for workflows that are not there.
+fn behind_nothing(name: &str, value: &Yaml, called: &[String]) -> Option<Check> {
+    let waits = on(value)?.get("workflow_run")?.get("workflows")?.as_sequence()?;
+    let missing = |wanted: &&str| !called.iter().any(|known| known == wanted);
+    let missing: Vec<&str> = waits.iter().filter_map(Yaml::as_str).filter(missing).collect();
+    let first = missing.first()?;
+    let found =
+        format!("{name} waits for the workflow `{first}`, and none here is called that: it never starts because of it");
+    let known = called.iter().filter(|known| *known != first).map(|known| format!("`{known}`")).collect::<Vec<_>>();
+    Some(Check::new(Level::Mind, "workflow", found).todo(format!("name one that is there: {}", known.join(", "))))
 }
 
 /// What the step of kaizen-ci needs, by its command.
@@ -168,15 +303,7 @@ fn workflow(name: &str, value: &Yaml) -> Vec<Check> {
     let mut say = |level, found: String, todo: String| {
         checks.push(Check::new(level, "workflow", format!("{name}: {found}")).todo(todo));
     };
-    // YAML 1.1 reads the key `on` as true
-    let on = value.get("on").or_else(|| value.get(Yaml::Bool(true)));
-    let triggers = |word: &str| match on {
-        Some(Yaml::String(text)) => text == word,
-        Some(Yaml::Sequence(items)) => items.iter().any(|item| item.as_str() == Some(word)),
-        Some(Yaml::Mapping(map)) => map.contains_key(word),
-        _ => false,
-    };
-    if triggers("pull_request_target") {
+    if triggers(value, "pull_request_target") {
         let todo = "use `pull_request`; forks are diagnosed from their logs by a `workflow_run` workflow";
         say(Level::Bad, "pull_request_target gives code of forks a token that writes".into(), todo.into());
     }
@@ -254,6 +381,13 @@ mod tests {
         all.iter().map(|check| format!("{:?} {}\n", check.level, check.found)).collect()
     }
 
+    fn filled(text: &str) -> String {
+        let text = text.replace("{{setup}}\n", "");
+        ["quoted", "workflow", "branch", "version"]
+            .iter()
+            .fold(text, |text, word| text.replace(&format!("{{{{{word}}}}}"), "x"))
+    }
+
     #[test]
     fn addresses_of_remotes_are_read_in_every_spelling() {
         for (url, expected) in [
@@ -277,7 +411,7 @@ mod tests {
             include_str!("../init/workflows/step.yml"),
             include_str!("../init/workflows/after-ci.yml"),
         ] {
-            let text = text.replace("{{setup}}\n", "").replace("{{quoted}}", "x").replace("{{workflow}}", "ci");
+            let text = filled(text);
             let said = said(&text);
             assert!(said.starts_with("Good") && said.lines().count() == 1, "{said}\n{text}");
         }
@@ -285,7 +419,7 @@ mod tests {
 
     #[test]
     fn rights_that_are_missing_or_too_many_are_told() {
-        let step = include_str!("../init/workflows/step.yml").replace("{{setup}}\n", "");
+        let step = filled(include_str!("../init/workflows/step.yml"));
         for (from, to, expected) in [
             ("pull-requests: write", "pull-requests: read", "no `pull-requests: write`"),
             ("persist-credentials: false", "persist-credentials: true", "leaves the token"),
@@ -295,25 +429,60 @@ mod tests {
             let said = said(&step.replace(from, to));
             assert!(said.contains(expected), "{from} → {to}: {said}");
         }
-        let two = include_str!("../init/workflows/two-jobs.yml").replace("{{setup}}\n", "");
+        let two = filled(include_str!("../init/workflows/two-jobs.yml"));
         let said = said(&two.replace("contents: read #", "contents: write #"));
         assert!(said.contains("runs the tests with a token that writes"), "{said}");
-        let comments =
-            include_str!("../init/workflows/comments.yml").replace("{{setup}}\n", "").replace("{{quoted}}", "x");
+        let comments = filled(include_str!("../init/workflows/comments.yml"));
         let wrong = comments.replace("contents: read # the code, and", "contents: write # the code, and");
         let said = self::said(&wrong);
         assert!(said.contains("`heal` runs the tests with a token that writes"), "{said}");
     }
 
+    fn refused(status: u16) -> Trouble {
+        Trouble::Refused { method: "GET".into(), route: "x".into(), status, message: "no".into() }
+    }
+
     #[test]
-    fn settings_are_good_bad_or_not_to_be_told() {
-        let refused = Trouble::Refused { method: "GET".into(), route: "x".into(), status: 403, message: "no".into() };
-        for (answer, level) in [
-            (Ok(json!({"can_approve_pull_request_reviews": true})), Level::Good),
-            (Ok(json!({"can_approve_pull_request_reviews": false})), Level::Mind),
-            (Err(refused), Level::Mind),
+    fn settings_are_good_bad_or_not_to_be_told_and_then_why() {
+        let broken = Trouble::NoAnswer { method: "GET".into(), route: "x".into(), why: "in five attempts".into() };
+        let forked = |write, secrets| {
+            Ok(json!({"run_workflows_from_fork_pull_requests": true, "send_write_tokens_to_workflows": write,
+                "send_secrets_and_variables": secrets, "require_approval_for_fork_pr_workflows": true}))
+        };
+        for (check, level, part) in [
+            (settings_of(&Ok(json!({"can_approve_pull_request_reviews": true}))), Level::Good, "may create"),
+            (settings_of(&Ok(json!({"can_approve_pull_request_reviews": false}))), Level::Mind, "may not create"),
+            (settings_of(&Err(refused(403))), Level::Mind, "only an administrator"),
+            (settings_of(&Err(refused(500))), Level::Mind, "answered 500"),
+            (settings_of(&Err(broken.clone())), Level::Mind, "no answer in five attempts"),
+            (forks(&Ok(json!({"approval_policy": "all_external_contributors"}))), Level::Good, "each of their"),
+            (forks(&Ok(json!({"approval_policy": "first_time_contributors"}))), Level::Good, "the first"),
+            (
+                forks(&Ok(json!({"approval_policy": "first_time_contributors_new_to_github"}))),
+                Level::Mind,
+                "only accounts",
+            ),
+            (forks(&Err(refused(404))), Level::Mind, "only an administrator"),
+            (private_forks(&forked(false, false)), Level::Good, "a token that reads"),
+            (private_forks(&forked(true, true)), Level::Mind, "tokens that write and secrets"),
+            (private_forks(&Ok(json!({"run_workflows_from_fork_pull_requests": false}))), Level::Good, "no workflow"),
+            (private_forks(&Err(broken)), Level::Mind, "no answer"),
         ] {
-            assert_eq!(settings_of(&answer).level, level);
+            assert!(check.level == level && check.found.contains(part), "{part}: {check:?}");
+            assert_eq!(check.todo.is_some(), level != Level::Good, "{check:?}");
         }
+    }
+
+    #[test]
+    fn a_workflow_that_waits_for_one_that_is_not_there_is_told() {
+        let called = ["CI".to_owned(), "heal".to_owned()];
+        let waits = |names: &str| {
+            let text = format!("name: heal\non:\n  workflow_run:\n    workflows: [{names}]\n    types: [completed]\n");
+            behind_nothing("w.yml", &serde_yaml::from_str(&text).unwrap(), &called)
+        };
+        assert_eq!(waits("CI"), None);
+        let check = waits("CI, tests").unwrap();
+        assert!(check.found.contains("`tests`") && check.todo.unwrap().contains("`CI`"), "{}", check.found);
+        assert_eq!(behind_nothing("w.yml", &serde_yaml::from_str("on: push").unwrap(), &called), None);
     }
 }

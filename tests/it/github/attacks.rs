@@ -7,15 +7,17 @@
 //! | | text in reports is escaped | `reports::hostile_text_in_every_field_…`, `reports::annotations_…` |
 //! | bots that give orders | refused unless listed, by login or type | `allow::tests::only_roles_…`, `orders_are_obeyed_…` |
 //! | | also behind a workflow, by the list of the default branch | `bots_are_refused_…` |
+//! | | and get no answer | `orders_are_obeyed_…`, `comments::rules_that_can_t_be_read_…` |
 //! | orders of who may not | the role that the API names, least by command | `allow::tests::the_role_is_read_…`, `orders_are_obeyed_…` |
 //! | | denied when the API does not say | `orders_are_obeyed_…`, `comments::code_of_a_fork_…` |
 //! | a comment edited after it was read | only `created`, in conversations and reviews | `orders::an_edited_comment_…` |
 //! | | fetched again | `orders_are_obeyed_…` |
 //! | a head moved meanwhile | the commit is pinned; a lease on the tip | `comments::code_of_a_fork_…`, `nobody_s_branch_is_pushed_over_…` |
 //! | code of a fork with secrets around | logs alone, whatever event it comes with | `code_of_a_fork_is_never_run_…`, `event::tests::heads_of_other_…` |
-//! | | the commit that somebody who may has named | `comments::code_of_a_fork_…`, `allow::tests::code_of_a_fork_…` |
+//! | | the commit that somebody who may has named | `comments::code_of_a_fork_runs_only_…`, `allow::tests::code_of_a_fork_…` |
+//! | | and then only behind a fence, without a network, or not at all | `comments::code_of_a_fork_has_no_network_…`, `policy::tests::code_of_a_fork_is_run_behind_…` |
 //! | | nothing is pushed there, nor closed by what it says | `comments::code_of_a_fork_…`, `deliver::logs_are_taken_…` |
-//! | tests that read secrets | an environment without them | `tests_see_no_secret_…`, `environment::tests::…` |
+//! | tests that read secrets | an environment without them | `tests_see_no_secret_…`, `environment::tests::secrets_and_control_…`, `environment::tests::values_that_give_…` |
 //! | | memory and environment of parents are closed | `fence::others_can_t_read_…`, `fence::the_supervisor_…` |
 //! | | capabilities are taken, no new privileges | `fence::behind_a_fence_…`, `process::the_command_gets_exactly_…` |
 //! | | that also where there is no fence around files | `tests_see_no_secret_…` |
@@ -26,21 +28,22 @@
 //! | control files and commands of the runner | not in the environment; output between `::stop-commands::` | `tests_see_no_secret_…`, `what_tests_print_…` |
 //! | | what we say ourselves is none | `a_name_of_a_branch_…`, `two_jobs::what_is_said_of_a_forged_…`, `reports::annotations_…` |
 //! | | random ends of outputs | `what_tests_print_…` |
-//! | hidden text | taken out before it is read or shown: zero width, bidirectional, tags, selectors | `clean::tests`, `orders::what_is_hidden_…`, `reports::…` |
+//! | hidden text | taken out before it is read or shown: zero width, bidirectional, tags, selectors | `clean::tests::every_recorded_…`, `clean::tests::what_that_recorder_…`, `orders::what_is_hidden_…`, `reports::hostile_text_in_every_field_…` |
 //! | hostile patches | no path out of the tree, into `.git`, absolute | `patch::outside::tests::hostile_paths_…`, `orders::what_is_not_understood_…` |
 //! | | plain files only, none that steers | `patch::outside::tests::hostile_paths_…`, `two_jobs::a_patch_that_a_forged_receipt_…` |
 //! | forged heals | the receipt fits patch, commit and verdict | `forged::every_lie_…` |
 //! | a hand-over of something else | list, hashes, commit, plain files | `forged::every_lie_…`, `forged::files_that_are_not_…` |
 //! | | what is shown is what is pushed | `forged::what_is_shown_…` |
+//! | | paths in it are those of its own files | `two_jobs::paths_in_a_hand_over_…` |
 //! | planted filters, hooks, helpers | git with a token runs in a fresh folder, blind to configuration | `filters_hooks_and_helpers_…` |
 //! | | git in the clone runs nothing planted, and passes no secret on | `git::git_in_a_clone_…` |
 //! | rules changed by who is judged | `.kaizen.yml` of the base branch, in every job | `a_pull_request_cant_change_…`, `comments::who_may_give_orders_…`, `comments::a_heal_that_was_handed_on_goes_by_…`, `two_jobs::what_may_be_published_…` |
-//! | our marks, forged | only what we wrote counts: issues, answers, reviews, reactions | `marks::…`, `comments::stop_counts_also_…` |
+//! | our marks, forged | only what we wrote counts: issues, answers, reviews, reactions | `marks::an_issue_with_our_marks_…`, `marks::an_answer_that_somebody_else_…`, `marks::a_review_…`, `marks::what_is_at_work_…`, `comments::stop_counts_also_…` |
 //! | | and only at its beginning | `body::tests::markers_are_found_…` |
 //! | storms and loops | our own marks and branches start nothing | `what_we_write_ourselves_…`, `event::tests::hostile_branch_names_…` |
 //! | | one answer each; a pause for what did not heal | `sixty_comments_…`, `two_jobs::a_failure_that_an_open_issue_…` |
-//! | | `/kaizen stop`, from another job, at any moment | `comments::stop_…` |
-//! | names that are commands | branches, paths, commits, logins are plain or refused | `a_name_of_a_branch_…`, `names::tests::…`, `orders::…` |
+//! | | `/kaizen stop`, from another job, at any moment | `comments::stop_reaches_…`, `comments::stop_counts_also_…` |
+//! | names that are commands | branches, paths, commits, logins are plain or refused | `a_name_of_a_branch_…`, `names::tests::every_recorded_…`, `names::tests::names_that_steer_…`, `names::tests::a_path_stays_…`, `orders::no_comment_yields_…` |
 
 use std::path::{Path, PathBuf};
 
@@ -112,7 +115,7 @@ fn hostile_text_in_titles_logs_and_messages_changes_no_request_and_notifies_nobo
 }
 
 /// A workflow that failed on `branch`, started by this account.
-fn failed_run(head: &str, branch: &str, login: &str, kind: &str) -> Value {
+pub(super) fn failed_run(head: &str, branch: &str, login: &str, kind: &str) -> Value {
     let who = json!({"login": login, "type": kind});
     json!({
         "action": "completed",

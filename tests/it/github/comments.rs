@@ -82,6 +82,9 @@ fn heal_under_a_pull_request_heals_its_tip_and_answers_with_the_pull_request() {
 
 #[test]
 fn code_of_a_fork_runs_only_when_somebody_who_may_names_its_commit_and_then_nothing_is_pushed() {
+    if !can_fence() {
+        return;
+    }
     let scene = Scene::new(true);
     let (id, payload) = scene.says("mona", "/kaizen heal");
     let ran = scene.hear(&payload);
@@ -109,6 +112,118 @@ fn code_of_a_fork_runs_only_when_somebody_who_may_names_its_commit_and_then_noth
         assert_eq!(all_refs(&scene), before, "something was pushed for a fork ({deliver})");
     }
     scene.fake.assert_as_described();
+}
+
+/// The kernel can fence code of a fork in, or this test can't be run here.
+fn can_fence() -> bool {
+    kaizen_ci::process::set_supervisor(env!("CARGO_BIN_EXE_kaizen-ci"));
+    let can = kaizen_ci::process::sandbox::can();
+    let fine = can.landlock.is_some() && can.offline;
+    if !fine {
+        eprintln!("skipped: no Landlock or no namespaces here");
+    }
+    fine
+}
+
+#[test]
+fn code_of_a_fork_has_no_network_whatever_the_rules_say() {
+    if !can_fence() {
+        return;
+    }
+    let scene = Scene::new(true);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let theirs = Project::fixture("py-bounds-regressed");
+    theirs.write(
+        "test_call.py",
+        &format!("import socket\n\n\ndef test_call():\n    socket.create_connection(('127.0.0.1', {port}), 2)\n"),
+    );
+    theirs.commit("Call home");
+    theirs.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/pull/1/head"]);
+    let head = theirs.git(&["rev-parse", "HEAD"]);
+    for pull in &mut scene.fake.state().pulls {
+        pull["head"]["sha"] = head.clone().into();
+    }
+    scene.project.write(".kaizen.yml", "sandbox: false\nnetwork: true\n");
+    scene.project.commit("Open");
+    scene.project.git(&["push", "-q", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    // in one job, and handed on
+    let (_, payload) = scene.says("mona", &format!("/kaizen heal undo {head}"));
+    let args = ["comment", "--time-limit", "15s"];
+    assert!(job(&scene.project, &scene.fake, "issue_comment", &payload, &args).ok);
+    let (_, payload) = scene.says("mona", &format!("/kaizen heal undo {head}"));
+    let (_, folder) = handed_on(&scene, &payload);
+    let document = std::fs::read_to_string(folder.join("document.json")).unwrap();
+    assert!(document.contains("test_call"), "it was not red: {document}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "code of a fork called somebody");
+}
+
+#[test]
+fn what_the_job_that_runs_code_refuses_is_said_in_the_answer_that_somebody_waits_for() {
+    let scene = Scene::new(true);
+    let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
+    let order = listened(&scene, &payload);
+    let folder = scene.project.tmp().join("../found");
+    kaizen_ci::github::handover::refuse(&folder, &scene.head, "no fence here\n::add-mask::x @octocat").unwrap();
+    let ran = publish(&scene, &payload, &order, &folder, "success");
+    assert!(ran.ok, "{}", ran.said);
+    let answer = scene.answer(id);
+    assert!(answer.contains("<!-- ended -->") && answer.contains("no fence here"), "{answer}");
+    assert!(
+        !answer.contains("@octocat") && scene.fake.state().reactions.contains(&(id, "confused".into())),
+        "{answer}"
+    );
+}
+
+#[test]
+fn rules_that_can_t_be_read_are_told_to_whoever_gives_an_order_and_nothing_is_run() {
+    for (text, place) in [
+        ("cmd: 'echo never closed\n", ".kaizen.yml"),
+        ("max_tier: 9\n", ".kaizen.yml:1"),
+        ("cmd: 'true'\ngithub:\n  roles: [hael=write]\n", ".kaizen.yml:3"),
+    ] {
+        let scene = Scene::new(false);
+        scene.project.write(".kaizen.yml", text);
+        scene.project.commit("Broken");
+        scene.project.git(&["push", "-q", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+        let (id, payload) = scene.says("mona", "/kaizen heal\n/kaizen status");
+        let ran = job(&scene.project, &scene.fake, "issue_comment", &payload, &["comment", "--hand-on"]);
+        assert!(ran.ok && ran.outputs.contains("refused") && !ran.outputs.contains("order<<"), "{text}: {}", ran.said);
+        let answer = scene.answer(id);
+        assert!(answer.contains("Nothing was run") && answer.contains(place), "{text}: {answer}");
+        assert_eq!(answer.matches("Nothing was run").count(), 2, "one answer each: {answer}");
+        assert!(scene.fake.state().reactions.contains(&(id, "confused".into())));
+        // who may give none is told nothing
+        let count = scene.fake.state().comments.len();
+        for login in ["eve", "evil[bot]"] {
+            let (_, payload) = scene.says(login, "/kaizen heal");
+            assert!(scene.hear(&payload).ok);
+        }
+        assert_eq!(scene.fake.state().comments.len(), count + 2, "{text}");
+        assert!(scene.fake.state().pulls.len() == 1);
+    }
+}
+
+#[test]
+fn a_comment_on_lines_of_a_diff_is_obeyed_with_its_reaction_there_and_its_answer_in_the_conversation() {
+    let scene = Scene::new(false);
+    let id = scene.fake.says(scene.number, "mona", "/kaizen status");
+    let payload = json!({
+        "action": "created",
+        "pull_request": {"number": scene.number},
+        "comment": {"id": id, "body": "/kaizen status", "user": {"login": "mona", "type": "User"}},
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    });
+    let ran = job(&scene.project, &scene.fake, "pull_request_review_comment", &payload, &["comment"]);
+    assert!(ran.ok && ran.outputs.contains("answered"), "{}", ran.said);
+    assert!(scene.answer(id).contains("Open heals: none"));
+    let state = scene.fake.state();
+    let asked = |what: &str| state.requests.iter().any(|request| *request == format!("{what}/{id}"));
+    assert!(asked("GET /repos/octo/shop/pulls/comments"), "{:#?}", state.requests);
+    let reactions = format!("POST /repos/octo/shop/pulls/comments/{id}/reactions");
+    assert_eq!(state.requests.iter().filter(|request| **request == reactions).count(), 2, "{:#?}", state.requests);
+    assert!(state.reactions.contains(&(id, "rocket".into())), "{:?}", state.reactions);
 }
 
 #[test]
@@ -422,6 +537,9 @@ fn stop_counts_also_before_the_heal_has_begun_and_after_it_was_found() {
 
 #[test]
 fn an_answer_is_ended_also_when_the_job_that_heals_came_to_no_end_or_was_forged() {
+    if !can_fence() {
+        return;
+    }
     let scene = Scene::new(true);
     let (id, payload) = scene.says("mona", &format!("/kaizen heal {}", scene.head));
     let (order, folder) = handed_on(&scene, &payload);

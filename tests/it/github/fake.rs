@@ -32,6 +32,8 @@ pub enum What {
     Limited,
     /// 403 without a time.
     Secondary,
+    /// It is carried out, and the answer takes so many seconds.
+    Slow(u64),
     /// This status and message.
     Status(u16, &'static str),
 }
@@ -62,6 +64,10 @@ pub struct State {
     pub logs: BTreeMap<u64, Vec<u8>>,
     /// Pull requests by the commit that is their tip.
     pub pulls_of: BTreeMap<String, Vec<Value>>,
+    /// Whose workflows of forks wait for an approval; empty: nobody may ask.
+    pub approval: &'static str,
+    /// It is an Enterprise server: its interface is below `/api/v3`.
+    pub enterprise: bool,
     next: u64,
 }
 
@@ -121,6 +127,11 @@ impl Fake {
         self.state.lock().unwrap()
     }
 
+    /// The address of its interface.
+    pub fn api(&self) -> String {
+        if self.state().enterprise { format!("{}/api/v3", self.url) } else { self.url.clone() }
+    }
+
     pub fn repo(&self) -> PathBuf {
         self.dir.path().join("octo/shop.git")
     }
@@ -169,6 +180,11 @@ impl Fake {
 impl Drop for Fake {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        // every request of every test, also where nobody asks
+        if !std::thread::panicking() {
+            let wrong = std::mem::take(&mut self.state().wrong);
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
         // Wakes the thread that waits for somebody.
         let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
     }
@@ -211,7 +227,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::Path) {
-    let Some(request) = read(&stream) else { return };
+    let Some(mut request) = read(&stream) else { return };
     if request.path.contains(".git/") {
         return git_backend(&stream, &request, root);
     }
@@ -220,6 +236,12 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let mut state = state.lock().unwrap();
+    if state.enterprise {
+        match request.path.strip_prefix("/api/v3") {
+            Some(rest) => request.path = rest.to_owned(),
+            None => state.wrong.push(format!("not below /api/v3: {}", request.path)),
+        }
+    }
     state.requests.push(format!("{} {}", request.method, request.path));
     if let Some(wrong) = openapi::wrong(&request.method, &request.path, &request.query, &body) {
         state.wrong.push(wrong);
@@ -239,7 +261,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
         Some(What::Status(status, message)) => {
             return answer(&stream, status, "", &json!({ "message": message }), false);
         }
-        Some(What::DoneAnd502 | What::DoneAndCut) | None => {}
+        Some(What::DoneAnd502 | What::DoneAndCut | What::Slow(_)) | None => {}
     }
     if let Some(log) = request.path.strip_suffix("/logs").filter(|_| request.method == "GET") {
         return redirect(&stream, &state, log, base);
@@ -249,6 +271,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
         None => act(&mut state, &request, &body, base),
     };
     drop(state);
+    if let Some(What::Slow(seconds)) = fault {
+        std::thread::sleep(std::time::Duration::from_secs(seconds));
+    }
     match fault {
         Some(What::DoneAnd502) => answer(&stream, 502, "", &json!({"message": "Bad gateway"}), false),
         Some(What::DoneAndCut) => answer(&stream, status, "", &value, true),
@@ -328,7 +353,7 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
     let number = |at: usize| parts.get(at).and_then(|part| part.parse::<u64>().ok()).unwrap_or(0);
     let missing = (404, json!({"message": "Not Found"}));
     match (request.method.as_str(), parts.as_slice()) {
-        ("GET", []) => (200, json!({"full_name": "octo/shop", "default_branch": "main"})),
+        ("GET", []) => (200, json!({"full_name": "octo/shop", "default_branch": "main", "private": false})),
         ("GET", ["collaborators", login, "permission"]) => match state.roles.get(*login) {
             Some(role) => (200, json!({"permission": "read", "role_name": role, "user": {"login": login}})),
             None => missing,
@@ -362,7 +387,7 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             state.comments.iter().find(|c| c["id"] == number(2)).map_or(missing, |c| (200, c.clone()))
         }
         ("PATCH", ["issues", "comments", _]) => change(&mut state.comments, "id", number(2), body),
-        ("POST", ["issues", "comments", _, "reactions"]) => {
+        ("POST", ["issues" | "pulls", "comments", _, "reactions"]) => {
             let (id, what) = (number(2), body["content"].as_str().unwrap_or_default().to_owned());
             if !state.reactions.contains(&(id, what.clone())) {
                 state.reactions.push((id, what));
@@ -413,6 +438,10 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             (200, json!({"total_count": all.len(), "workflow_runs": all}))
         }
         ("GET", ["actions", "runs", _, "jobs"]) => (200, json!({"total_count": state.jobs.len(), "jobs": state.jobs})),
+        ("GET", ["actions", "permissions", "fork-pr-contributor-approval"]) => match state.approval {
+            "" => (403, json!({"message": "Resource not accessible by integration"})),
+            policy => (200, json!({ "approval_policy": policy })),
+        },
         ("GET", ["actions", "permissions", "workflow"]) => {
             let may = state.may_make_pulls;
             (200, json!({"default_workflow_permissions": "read", "can_approve_pull_request_reviews": may}))
@@ -429,8 +458,10 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             (201, comment)
         }
         ("GET", ["pulls"]) => {
-            let head = request.query.split('&').find_map(|pair| pair.strip_prefix("head=octo:")).unwrap_or_default();
-            let fits = |p: &&Value| p["state"] == "open" && (head.is_empty() || p["head"]["ref"] == head);
+            let value = |name: &str| request.query.split('&').find_map(|pair| pair.strip_prefix(name));
+            let (head, wanted) = (value("head=octo:").unwrap_or_default(), value("state=").unwrap_or("open"));
+            let is_wanted = |p: &Value| wanted == "all" || p["state"] == wanted;
+            let fits = |p: &&Value| is_wanted(p) && (head.is_empty() || p["head"]["ref"] == head);
             page(state.pulls.iter().filter(fits).cloned().collect(), &request.query)
         }
         ("GET", ["pulls", _]) => {
@@ -467,8 +498,8 @@ fn change(all: &mut [Value], name: &str, id: u64, body: &Value) -> (u16, Value) 
 }
 
 fn git_backend(mut stream: &TcpStream, request: &Request, root: &std::path::Path) {
-    let login = request.heads.get("authorization").is_some_and(|value| value.starts_with("Basic "));
-    if !login {
+    let login = kaizen_ci::github::base64::encode(format!("x-access-token:{TOKEN}").as_bytes());
+    if request.heads.get("authorization") != Some(&format!("Basic {login}")) {
         let _ = stream.write_all(
             b"HTTP/1.1 401 X\r\nwww-authenticate: Basic realm=x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         );

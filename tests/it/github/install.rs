@@ -39,6 +39,15 @@ fn program(project: &Project, folder: &Path, releases: &str) -> (bool, String, S
     program_on("Linux", project, folder, releases)
 }
 
+/// Puts a program of this name on the PATH of [`program`].
+fn on_path(project: &Project, name: &str, text: &str) {
+    let bin = project.tmp().join("../bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let path = bin.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
 fn program_on(system: &str, project: &Project, folder: &Path, releases: &str) -> (bool, String, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/action-program.sh");
     let outputs = project.tmp().join("../outputs");
@@ -98,6 +107,49 @@ fn a_downloaded_program_is_run_only_when_its_hash_is_in_the_list() {
     let (ok, said, outputs) = program(&project, &folder, &serve(other));
     assert!(!ok && said.contains("it is not run"), "{said}");
     assert!(outputs.is_empty() && !Path::new(&path).exists(), "{outputs}");
+}
+
+#[test]
+fn a_program_on_the_path_is_taken_when_it_is_of_this_version_and_no_other_is() {
+    if !has("curl") || !has("bash") {
+        return;
+    }
+    let project = Project::empty();
+    let folder = action_folder(&project, "# nothing was released\n");
+    for (text, taken) in [
+        ("#!/bin/bash\necho kaizen-ci 9.9.9\n", true),
+        ("#!/bin/bash\necho 'kaizen-ci 9.9.9 (0123abc)'\n", true),
+        ("#!/bin/bash\necho kaizen-ci 9.9.99\n", false),
+        ("#!/bin/bash\necho kaizen-ci 9.9.8\n", false),
+        ("#!/bin/bash\nexit 3\n", false),
+    ] {
+        on_path(&project, "kaizen-ci", text);
+        let (ok, said, outputs) = program(&project, &folder, "http://127.0.0.1:9");
+        assert_eq!(ok && outputs.contains("/bin/kaizen-ci"), taken, "{text}: {said}");
+        assert_eq!(said.contains("is not version 9.9.9"), !taken, "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_release_that_can_t_be_unpacked_is_not_said_to_be_there() {
+    if !has("curl") || !has("bash") {
+        return;
+    }
+    let project = Project::empty();
+    let archive = archive(&project, "something-else");
+    let hash = hex::encode(sha2::Sha256::digest(&archive));
+    let name = "v9.9.9/kaizen-ci-x86_64-unknown-linux-musl.tar.gz";
+    let folder = action_folder(&project, &format!("{hash}  {name}\n"));
+    let (ok, said, outputs) = program(&project, &folder, &serve(archive));
+    assert!(!ok && !said.contains("downloaded version") && said.contains("has no program"), "{said}");
+    assert!(outputs.is_empty(), "{outputs}");
+    // it is built instead, where that can be
+    on_path(&project, "cargo", "#!/bin/bash\nmkdir -p \"${@: -1}/bin\"\n");
+    let archive = self::archive(&project, "something-else");
+    let hash = hex::encode(sha2::Sha256::digest(&archive));
+    let folder = action_folder(&project, &format!("{hash}  {name}\n"));
+    let (_, said, _) = program(&project, &folder, &serve(archive));
+    assert!(said.contains("building kaizen-ci from source") && said.contains("built from source"), "{said}");
 }
 
 #[test]
@@ -162,13 +214,34 @@ fn doctor_says_on_the_spot_what_is_missing_on_github() {
     let said = doctor(super::fake::TOKEN);
     assert!(said.contains("it sees octo/shop") && said.contains("Actions may create them"), "{said}");
     assert!(said.contains("no workflow uses kaizen-ci"), "{said}");
-    assert!(project.kaizen(&["init", "--github"]).status.success());
+    assert!(said.contains("Approval for running fork pull request workflows"), "{said}");
+    assert!(project.kaizen(&["init", "--github", "--form", "two-jobs,comments,after-ci"]).status.success());
     fake.state().may_make_pulls = false;
+    fake.state().approval = "all_external_contributors";
     let said = doctor(super::fake::TOKEN);
     assert!(said.contains("Allow GitHub Actions to create and approve pull requests"), "{said}");
     assert!(said.contains("kaizen.yml: permissions and checkout are as they should be"), "{said}");
+    assert!(said.contains("each of their pull requests waits for an approval"), "{said}");
+    // nothing of it was pushed yet, and what it is to go behind is not there
+    assert!(said.contains("kaizen-comments.yml is not on `main`"), "{said}");
+    assert!(said.contains("kaizen-after-ci.yml waits for the workflow `ci`, and none here"), "{said}");
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-q", "-m", "Heal"]);
+    project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
+    let said = doctor(super::fake::TOKEN);
+    assert!(!said.contains("is not on `main`"), "{said}");
     assert!(doctor("ghs_wrong").contains("wrong or has expired"));
     assert!(!doctor(super::fake::TOKEN).contains(super::fake::TOKEN));
+    // doctor's own token is nothing that heal needs
+    let said = doctor("");
+    assert!(said.contains("there is none to ask octo/shop with") && !said.contains("can't work here"), "{said}");
+    // without an answer that is said once, and not taken for a right that is missing
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(["doctor", "--github"]).env("GITHUB_REPOSITORY", "octo/shop").env("GITHUB_TOKEN", super::fake::TOKEN);
+    command.env("GITHUB_API_URL", "http://127.0.0.1:9").env("GITHUB_SERVER_URL", "http://127.0.0.1:9");
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert_eq!(said.matches("no answer").count(), 1, "{said}");
+    assert!(!said.contains("administrator"), "{said}");
     fake.assert_as_described();
 }
 
@@ -186,13 +259,10 @@ fn init_writes_workflows_and_never_over_what_is_there() {
         ("kaizen.yml", "pytest"),
         ("kaizen-comments.yml", "issue_comment"),
         ("kaizen-after-ci.yml", "[\"unit tests\"]"),
+        ("kaizen.yml", "branches: [\"main\"]"),
     ] {
         let text = project.read(&format!(".github/workflows/{name}"));
         assert!(text.contains(part), "{name}:\n{text}");
-        // every permission and every choice has its reason beside it
-        for line in text.lines().filter(|line| line.contains(": write") || line.contains(": read")) {
-            assert!(line.contains(" # "), "{name}: {line}");
-        }
     }
     let before = project.read(".github/workflows/kaizen.yml");
     project.write(".github/workflows/kaizen.yml", "changed by hand\n");

@@ -36,7 +36,7 @@ fn an_issue_with_our_marks_that_somebody_else_wrote_is_neither_updated_nor_close
     assert_eq!(wait(client.find_issue(PRINT)).unwrap(), None);
     let ours = wait(client.put_issue(PRINT, "t", &text.replace("red", "ours"))).unwrap();
     assert_ne!(ours.number, 900);
-    assert_eq!(wait(client.close_place(PLACE, "green")).unwrap(), [ours.number]);
+    assert_eq!(wait(client.leave_place(PLACE, &[], "green")).unwrap(), [ours.number]);
     let state = fake.state();
     assert_eq!((&state.issues[0]["state"], state.issues[0]["body"].as_str().unwrap()), (&json!("open"), text.as_str()));
     drop(state);

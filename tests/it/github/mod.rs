@@ -15,6 +15,7 @@ mod orders;
 mod reports;
 mod revise;
 mod two_jobs;
+mod waiting;
 
 use std::time::Duration;
 
@@ -34,8 +35,12 @@ use fake::{Fake, Fault, TOKEN, What};
 
 fn client(fake: &Fake) -> Client {
     let ms = Duration::from_millis;
-    let pace = Pace { secondary: ms(20), first: ms(5), most: Duration::from_secs(5), attempts: 5, settle: ms(200) };
-    let place = Place { api: fake.url.clone(), server: fake.url.clone() };
+    let (most, answer) = (Duration::from_secs(5), Duration::from_secs(60));
+    patient(fake, Pace { secondary: ms(20), first: ms(5), most, attempts: 5, settle: ms(200), answer })
+}
+
+fn patient(fake: &Fake, pace: Pace) -> Client {
+    let place = Place { api: fake.api(), server: fake.url.clone() };
     Client::new(place, Slug::parse("octo/shop").unwrap(), Token::new(TOKEN), pace).unwrap()
 }
 
@@ -81,7 +86,7 @@ fn in_job(
         .env("GITHUB_EVENT_NAME", event)
         .env("GITHUB_EVENT_PATH", &file)
         .env("GITHUB_REPOSITORY", "octo/shop")
-        .env("GITHUB_API_URL", &fake.url)
+        .env("GITHUB_API_URL", fake.api())
         .env("GITHUB_SERVER_URL", &fake.url)
         .env("GITHUB_RUN_ID", "77")
         .env("GITHUB_WORKFLOW", "ci")
@@ -246,14 +251,18 @@ fn hear(fake: &Fake, comment: &Comment) -> Heard {
 #[test]
 fn orders_are_obeyed_refused_or_ignored_by_who_gave_them_and_what_the_comment_says_now() {
     let fake = Fake::start();
-    for (login, role) in [("mona", "write"), ("ted", "triage")] {
+    for (login, role) in [("mona", "write"), ("ted", "triage"), ("nils", "none"), ("reed", "read")] {
         fake.state().roles.insert(login.into(), role);
     }
     for (login, said, now, expected, part) in [
         ("mona", "/kaizen heal", "/kaizen heal", Heard::Answered, "did heal"),
         ("ted", "/kaizen heal", "/kaizen heal", Heard::Refused, "Sorry"),
         ("eve", "/kaizen heal", "/kaizen heal", Heard::Refused, "did not say"),
-        ("evil[bot]", "/kaizen heal", "/kaizen heal", Heard::Refused, "bots"),
+        ("evil[bot]", "/kaizen heal", "/kaizen heal", Heard::Silent, ""),
+        ("evil[bot]", "/kaizen foo", "/kaizen foo", Heard::Silent, ""),
+        ("eve", "/kaizen hael", "/kaizen hael", Heard::Silent, ""),
+        ("nils", "/kaizen hael", "/kaizen hael", Heard::Silent, ""),
+        ("reed", "/kaizen hael", "/kaizen hael", Heard::Refused, "Did you mean"),
         ("mona", "/kaizen heal", "/kaizen stop", Heard::Changed, ""),
         ("mona", "/kaizen hael", "/kaizen hael", Heard::Refused, "Did you mean"),
         ("mona", "/kaizen council why?", "/kaizen council why?", Heard::Refused, "not configured"),
@@ -304,6 +313,53 @@ fn sixty_comments_at_once_with_faults_are_each_answered_exactly_once() {
     }
     let answers = state.comments.iter().filter(|c| c["user"]["type"] == "Bot").count();
     assert_eq!(answers, 60);
+}
+
+#[test]
+fn an_answer_that_takes_longer_than_we_wait_is_looked_for_and_not_written_twice() {
+    let fake = Fake::start();
+    fake.state().roles.insert("mona".into(), "admin");
+    let id = fake.says(1, "mona", "/kaizen status");
+    // the same in time, and late
+    for seconds in [1, 4] {
+        fake.state().faults.push_back(Fault { method: "POST", ends: "/comments", what: What::Slow(seconds) });
+        fake.state().faults.push_back(Fault { method: "GET", ends: "/comments", what: What::Slow(seconds) });
+    }
+    let pace = Pace { answer: Duration::from_secs(2), first: Duration::from_millis(5), ..Pace::default() };
+    let (client, mask) = (patient(&fake, pace), Mask::new([TOKEN]));
+    let (policy, reader) = (Policy::default(), CommandLine::new());
+    let comment = heard(&fake, id, "mona", "/kaizen status");
+    let other = fake.says(1, "mona", "/kaizen status");
+    let second = heard(&fake, other, "mona", "/kaizen status");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for comment in [&comment, &second] {
+        let heard = runtime.block_on(talk::hear(&client, comment, &policy, &reader, &Echo, &mask)).unwrap();
+        assert_eq!(heard, Heard::Answered);
+    }
+    let state = fake.state();
+    assert!(state.faults.is_empty(), "{:?}", state.faults);
+    assert_eq!(state.comments.iter().filter(|c| c["user"]["type"] == "Bot").count(), 2, "{:#?}", state.comments);
+}
+
+#[test]
+fn a_command_that_can_t_be_answered_any_more_is_said_in_the_job_and_answered_by_the_next_start() {
+    let fake = Fake::start();
+    let (project, _) = red_shop(&fake, "py-bounds");
+    fake.state().roles.insert("mona".into(), "write");
+    let id = fake.says(1, "mona", "/kaizen status");
+    let event = serde_json::json!({
+        "action": "created", "issue": {"number": 1},
+        "comment": {"id": id, "body": "/kaizen status", "user": {"login": "mona", "type": "User"}},
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    });
+    let gone = Fault { method: "POST", ends: "/comments", what: What::Status(404, "Not Found") };
+    fake.state().faults.extend([gone.clone(), gone]);
+    let ran = job(&project, &fake, "issue_comment", &event, &["comment"]);
+    assert!(!ran.ok && ran.said.contains("permissions"), "{}", ran.said);
+    assert_eq!(fake.state().comments.len(), 1);
+    assert!(job(&project, &fake, "issue_comment", &event, &["comment"]).outputs.contains("answered"));
+    assert!(job(&project, &fake, "issue_comment", &event, &["comment"]).said.contains("answered before"));
+    assert_eq!(fake.state().comments.len(), 2);
 }
 
 #[test]

