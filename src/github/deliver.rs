@@ -213,16 +213,19 @@ impl Work<'_> {
             false => self.scene.branch.clone(),
         };
         let (branch, open, is_ours) = match self.before(&base).await? {
-            Before::Closed(found) => return self.report(&closed(&found)).await,
+            Before::Closed(found) => return self.report(&closed(&found, not_pushed)).await,
             Before::Open(pull) => (pull.branch, Some(pull.found), true),
             Before::None { branch, merged } => (branch, None, merged),
         };
-        let placed = match (self.place(&pristine, &commit, &branch, is_ours, &title)?, open) {
+        let here = pristine.tip(&base)?;
+        // of an earlier commit than the tip: what waits may be one of a later, and keeps what that has
+        let may_join = is_ours && here.as_deref() == Some(self.scene.head.as_str());
+        let placed = match (self.place(&pristine, &commit, &branch, may_join, &title)?, open) {
             (Placed::On(placed), _) => placed,
             (Placed::Taken(why), Some(open)) => return self.beside(&open, why).await,
             (Placed::Taken(_), None) => self.place_beside(&pristine, &commit)?,
         };
-        let note = self.notes(&pristine, &placed, not_pushed)?;
+        let note = self.notes(here.as_deref(), &placed, not_pushed);
         let text = with_note(&body::pull(self.parcel.document, &self.parcel.around, self.mask), &note);
         let branch = &placed.branch;
         let delivered = match self.client.put_pull(branch, &base, &title, &text, self.parcel.draft).await {
@@ -252,7 +255,7 @@ impl Work<'_> {
 
     /// Puts the commit on our branch: a new one, or on top of the heal of an earlier commit that waits there, without force.
     /// One that is there with the same tree is as good; what a person put there is left alone.
-    fn place(&self, pristine: &Pristine, commit: &str, branch: &str, is_ours: bool, title: &str) -> Result<Placed> {
+    fn place(&self, pristine: &Pristine, commit: &str, branch: &str, may_join: bool, title: &str) -> Result<Placed> {
         for _ in 0..MOST_MOVES {
             let Some(tip) = pristine.tip(branch)? else {
                 match pristine.push(commit, branch, None)? {
@@ -265,11 +268,14 @@ impl Work<'_> {
             if pristine.tree(&tip)? == pristine.tree(commit)? {
                 return Ok(Placed::on(branch, parents.len() > 1));
             }
-            if !is_ours || !pristine.is_our_commit(&tip)? {
+            if !pristine.is_our_commit(&tip)? {
                 return Ok(Placed::Taken("somebody else's commits are on its branch, which is left as it is"));
             }
             if parents.contains(&self.scene.head) {
                 return Ok(Placed::Taken("another job was quicker with this one"));
+            }
+            if !may_join {
+                return Ok(Placed::Taken("there are later commits than that, and its branch may have them"));
             }
             let joined = pristine.join(commit, &[&tip, &self.scene.head], &self.message(title))?;
             if pristine.push(&joined, branch, Some(&tip))? == Pushed::Done {
@@ -295,23 +301,17 @@ impl Work<'_> {
             .hint("delete the branch on GitHub, or merge it"))
     }
 
-    /// What stands above the report: what it is for, why it was not pushed, what happened meanwhile.
-    fn notes(&self, pristine: &Pristine, spot: &Spot, not_pushed: &str) -> Result<String> {
-        let mut notes = Vec::new();
-        notes.extend(self.scene.pull.map(|number| format!("For #{number}.")));
+    /// What stands above the report: what it is for, why it was not pushed, that the branch is at `here` meanwhile.
+    fn notes(&self, here: Option<&str>, spot: &Spot, not_pushed: &str) -> String {
+        let (Scene { head, branch, pull, .. }, mut notes) = (self.scene, Vec::new());
+        notes.extend(pull.map(|number| format!("For #{number}.")));
         if !not_pushed.is_empty() {
             notes.push(left_behind(not_pushed, spot));
-        } else if !self.scene.branch.is_empty()
-            && let Some(tip) = pristine.tip(&self.scene.branch)?
-            && tip != self.scene.head
-        {
-            notes.push(format!(
-                "> Mind: {} has moved on to {tip}; the heal was verified at {}.",
-                code(&self.scene.branch),
-                self.scene.head
-            ));
+        } else if let Some(tip) = here.filter(|tip| tip != head) {
+            let branch = code(branch);
+            notes.push(format!("> Mind: {branch} has moved on to {tip}; the heal was verified at {head}."));
         }
-        Ok(notes.join("\n\n"))
+        notes.join("\n\n")
     }
 
     /// Says under the red pull request that there is a heal. The heal is there whether this is said or not.
@@ -465,10 +465,11 @@ impl Placed {
     }
 }
 
-fn closed(found: &Found) -> String {
+fn closed(found: &Found, not_pushed: &str) -> String {
+    let why = if not_pushed.is_empty() { String::new() } else { format!("**Not pushed: {not_pushed}.** ") };
+    let number = found.number;
     format!(
-        "**No pull request: #{} was closed** without being merged, so none is opened again. The heal is below.",
-        found.number
+        "{why}**No pull request: #{number} was closed** without being merged, so none is opened again. The heal is below."
     )
 }
 

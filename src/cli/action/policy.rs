@@ -68,7 +68,7 @@ pub fn orders(loaded: &Loaded) -> Result<Policy> {
 /// Where a value was written, for a message.
 fn place(loaded: &Loaded, key: &str) -> String {
     match loaded.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.origin) {
-        Some(Origin::File { line }) => format!("{FILE}:{line}"),
+        Some(Origin::File { line }) => format!("{FILE}, line {line}"),
         Some(Origin::Environment { variable }) => variable.clone(),
         Some(Origin::CommandLine { option }) => option.clone(),
         Some(Origin::Default) | None => FILE.to_owned(),
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(of("").unwrap(), Policy::default());
         for wrong in ["heal", "hael=write", "heal=owner"] {
             let error = of(&format!("github:\n  roles: ['{wrong}']\n")).unwrap_err();
-            assert!(error.to_string().starts_with(".kaizen.yml:2: "), "{wrong}: {error}");
+            assert!(error.to_string().starts_with(".kaizen.yml, line 2: "), "{wrong}: {error}");
         }
     }
 

@@ -385,7 +385,7 @@ fn not_reproduced(document: &Document, mask: &Mask) -> Option<Delivered> {
 }
 
 /// What is red at a place now is all that is red there: it is taken out of our other open issues, which are closed when no
-/// place is left in them.
+/// place is left in them. What was found is delivered whether that can be done or not.
 fn leave_others(
     context: &Context,
     job: &Job,
@@ -397,7 +397,13 @@ fn leave_others(
     let at = if place.job.is_empty() { String::new() } else { format!(" in `{}`", place.job) };
     let why = format!("No longer red at {head}{at}: what is red there now is another failure, see {now}.");
     let (client, why) = (&job.client, &why);
-    context.wait(|_| async move { Ok(client.leave_place(&place.id, red, why).await?) })?;
+    let left = context.wait(|_| async move { Ok(client.leave_place(&place.id, red, why).await) })?;
+    if let Err(trouble) = left {
+        output::complain(
+            context,
+            &format!("note: issues about what was red here before are not brought up to date: {trouble}"),
+        );
+    }
     Ok(())
 }
 

@@ -180,8 +180,8 @@ fn what_the_job_that_runs_code_refuses_is_said_in_the_answer_that_somebody_waits
 fn rules_that_can_t_be_read_are_told_to_whoever_gives_an_order_and_nothing_is_run() {
     for (text, place) in [
         ("cmd: 'echo never closed\n", ".kaizen.yml"),
-        ("max_tier: 9\n", ".kaizen.yml:1"),
-        ("cmd: 'true'\ngithub:\n  roles: [hael=write]\n", ".kaizen.yml:3"),
+        ("max_tier: 9\n", ".kaizen.yml, line 1"),
+        ("cmd: 'true'\ngithub:\n  roles: [hael=write]\n", ".kaizen.yml, line 3"),
     ] {
         let scene = Scene::new(false);
         scene.project.write(".kaizen.yml", text);

@@ -80,6 +80,8 @@ fn archive(project: &Project, program: &str) -> Vec<u8> {
     let folder = project.tmp().join("../release");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(program), "#!/bin/sh\necho released\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.join(program), executable).unwrap();
     let tar = folder.join("x.tar.gz");
     let out = project.command("tar").arg("-czf").arg(&tar).arg("-C").arg(&folder).arg(program).output().unwrap();
     assert!(out.status.success());

@@ -73,6 +73,22 @@ fn a_heal_that_waits_is_brought_up_to_date_and_one_that_a_person_closed_is_not_o
 }
 
 #[test]
+fn a_heal_of_an_earlier_commit_is_not_put_over_that_of_a_later_one() {
+    let fake = Fake::start();
+    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let second = more(&project, &fake, "main");
+    heal(&project, &fake, &second);
+    let branch = fake.state().pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
+    let tip = fake.git(&["rev-parse", &branch]);
+    project.git(&["checkout", "-q", "--detach", &first]);
+    heal(&project, &fake, &first);
+    assert_eq!(fake.git(&["rev-parse", &branch]), tip, "what came later was taken back");
+    let state = fake.state();
+    let said = state.comments[0]["body"].as_str().unwrap();
+    assert!(state.pulls.len() == 1 && said.contains("later commits") && said.contains(&first), "{said}");
+}
+
+#[test]
 fn the_same_failure_on_another_branch_has_a_heal_of_its_own_that_brings_no_commit_from_here_to_there() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-bounds-regressed");
@@ -288,7 +304,7 @@ fn a_revert_speaks_git_s_own_words_and_names_the_commit_and_who_wrote_it() {
     let state = fake.state();
     let (title, body) = (state.pulls[0]["title"].as_str().unwrap(), state.pulls[0]["body"].as_str().unwrap());
     assert_eq!(title, format!("Revert \"{subject}\""), "{body}");
-    assert!(body.contains(&format!("This reverts commit `{culprit}`, written by {author}.")), "{body}");
+    assert!(body.contains(&format!("This reverts commit `{culprit}`, written by {author} ")), "{body}");
     let branch = state.pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
     drop(state);
     let message = fake.git(&["log", "-1", "--format=%B", &branch]);
