@@ -170,11 +170,9 @@ impl Project<'_> {
     fn remarks(&self, written: &[(Form, &str, String)], workflows: &[Workflow]) -> Vec<(&'static str, String)> {
         let mut out = Vec::new();
         let lines = |part: &str| {
-            let at = |(_, name, text): &(Form, &str, String)| {
-                let line = text.lines().position(|line| line.contains(part))?;
-                Some(format!("{FOLDER}/{name}:{}", line + 1))
-            };
-            written.iter().filter_map(at).collect::<Vec<_>>().join(", ")
+            let all = written.iter().flat_map(|(_, name, text)| text.lines().enumerate().map(move |line| (name, line)));
+            let here = all.filter(|(_, (_, line))| line.contains(part));
+            here.map(|(name, (n, _))| format!("{FOLDER}/{name}:{}", n + 1)).collect::<Vec<_>>().join(", ")
         };
         if self.command().is_none() && !written.is_empty() {
             let why = if self.suites.is_empty() { "no suite was found" } else { "it can't be written into a workflow" };
@@ -414,7 +412,9 @@ mod tests {
             !found.contains("never starts") && !found.contains("not covered") && !found.contains("twice"),
             "{found}"
         );
-        // said exactly as long as it is so
+        // said exactly as long as it is so, of every line
         assert_eq!(found.contains("is not released yet"), !is_released(), "{found}");
+        let found = said(&two[..1], &[Form::TwoJobs, Form::Comments], &[]);
+        assert_eq!(found.matches(".yml:").count(), if is_released() { 0 } else { 5 }, "{found}");
     }
 }
