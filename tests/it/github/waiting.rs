@@ -174,21 +174,31 @@ fn what_is_red_for_another_reason_now_is_taken_out_of_the_issue_that_it_was_in()
     let earlier = format!("<!-- kaizen-ci:fingerprint=00aabbccddee -->\n{here}");
     let elsewhere =
         format!("<!-- kaizen-ci:fingerprint=11aabbccddee -->\n{here}<!-- kaizen-ci:place=0123456789ab_other -->\n");
-    fake.state().issues.extend([issue(900, &earlier), issue(901, &elsewhere)]);
-    // also when it is left alone
-    let ran = run();
-    assert!(ran.outputs.contains("left_alone"), "{}", ran.outputs);
-    let state = fake.state();
-    let states: Vec<_> = state.issues.iter().map(|issue| issue["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["open", "closed", "open"], "{:#?}", state.comments);
-    assert!(!state.issues[2]["body"].as_str().unwrap().contains(here.trim()), "{}", state.issues[2]);
-    let said = |number: u64| {
-        let all = state.comments.iter().filter(|comment| comment["number"] == number);
-        all.map(|comment| comment["body"].as_str().unwrap()).collect::<String>()
-    };
-    let now = format!("see #{}", state.issues[0]["number"]);
-    for number in [900, 901] {
-        assert!(said(number).contains("No longer red at") && said(number).contains(&now), "{}", said(number));
+    // found anew, and left alone because of the issue that is there then
+    for outcome in ["escalated", "left_alone"] {
+        {
+            let mut state = fake.state();
+            state.comments.clear();
+            state.issues.retain(|issue| outcome == "left_alone" && issue["number"].as_u64() < Some(900));
+            state.issues.extend([issue(900, &earlier), issue(901, &elsewhere)]);
+        }
+        let _ = std::fs::remove_dir_all(project.root().join(".git/kaizen"));
+        let ran = run();
+        assert!(ran.outputs.contains(outcome), "{}", ran.outputs);
+        let state = fake.state();
+        let find = |number: u64| state.issues.iter().find(|issue| issue["number"] == number).unwrap();
+        assert_eq!((&find(900)["state"], &find(901)["state"]), (&json!("closed"), &json!("open")));
+        assert!(!find(901)["body"].as_str().unwrap().contains(here.trim()), "{}", find(901));
+        let ours = state.issues.iter().find(|issue| issue["number"].as_u64() < Some(900)).unwrap();
+        assert_eq!(ours["state"], "open");
+        let said = |number: u64| {
+            let all = state.comments.iter().filter(|comment| comment["number"] == number);
+            all.map(|comment| comment["body"].as_str().unwrap()).collect::<String>()
+        };
+        let now = format!("see #{}", ours["number"]);
+        for number in [900, 901] {
+            assert!(said(number).contains("No longer red at") && said(number).contains(&now), "{}", said(number));
+        }
     }
 }
 
