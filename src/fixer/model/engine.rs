@@ -35,6 +35,8 @@ const LEAST_PACK_TOKENS: u64 = 300;
 const ANSWER_TOKENS: u32 = 900;
 /// Results of tools stand in the conversation: below this context there is no room for them.
 const TOOL_ROOM: u64 = 24_000;
+/// A turn that has less time than this is not begun.
+const LEAST_TIME: Duration = Duration::from_secs(2);
 /// Of the suspicious lines this many are asked about.
 const MOST_SPOTS: usize = 12;
 /// A green candidate is with the judge, which runs the suite about so many times; asking on meanwhile would take the
@@ -120,24 +122,54 @@ impl<'a> Engine<'a> {
         Wish { evidence: self.evidence.clone(), models: self.tuning.models.clone(), ..Wish::default() }
     }
 
-    /// Who would be asked now.
-    async fn outlook(&self, evidence: Option<Evidence>) -> Option<Outlook> {
-        let offers = self.case.models.offers().await;
-        let need = Need {
+    /// What is looked for at least.
+    fn need(&self, evidence: Option<Evidence>) -> Need {
+        Need {
             role: Role::Fix,
             prompt_tokens: LEAST_PACK_TOKENS,
+            prompt_most: LEAST_PACK_TOKENS,
             answer_tokens: u64::from(ANSWER_TOKENS),
             evidence,
             models: self.tuning.models.clone(),
             not_families: Vec::new(),
-        };
-        let chosen = &offers[router::route(&need, &offers).chosen?];
+        }
+    }
+
+    /// Everybody fit is left alone, and the first one is back after so long, within the time.
+    async fn rest(&self) -> Option<Duration> {
+        let wait = self.case.models.back(&self.need(self.evidence.clone())).await?;
+        (Instant::now() + wait + LEAST_TIME <= self.deadline).then_some(wait)
+    }
+
+    /// Everybody fit may be left alone for a while only (another fixer asked too much): waits for the first to be back, when
+    /// that is within the time.
+    async fn wait_for_somebody(&self) -> Result<()> {
+        while let Some(wait) = self.rest().await {
+            self.progress(format!("every model needs a rest, {} s", wait.as_secs_f64().ceil()), None);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.desk.cancel.cancelled() => return Err(Error::interrupted()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Who would be asked now; nobody: the router's line, which says why.
+    async fn outlook(&self, evidence: Option<Evidence>) -> std::result::Result<Outlook, String> {
+        let offers = self.case.models.offers().await;
+        let need = self.need(evidence);
+        let decision = router::route(&need, &offers);
+        let Some(chosen) = decision.chosen.map(|i| &offers[i]) else { return Err(decision.line) };
         // a tenth for what our estimate of tokens gets wrong
-        Some(Outlook { tier: chosen.tier, strength: chosen.strength, room: chosen.context * 9 / 10 })
+        Ok(Outlook {
+            tier: chosen.tier,
+            strength: chosen.strength,
+            room: chosen.context.saturating_sub(chosen.thinking) * 9 / 10,
+        })
     }
 
     async fn plan(&self) -> VecDeque<Step> {
-        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
+        let Ok(outlook) = self.outlook(self.evidence.clone()).await else {
             // the router will say why
             return VecDeque::from([Step { form: Form::Function, temperature_milli: 0, told: false }]);
         };
@@ -155,9 +187,11 @@ impl<'a> Engine<'a> {
 
     async fn run(&mut self) -> Result<Ended> {
         let first_red = self.case.red.red();
+        self.wait_for_somebody().await?;
         let mut steps = self.plan().await;
         while let Some(step) = steps.pop_front() {
-            if Instant::now() + Duration::from_secs(2) > self.deadline {
+            self.wait_for_somebody().await?;
+            if Instant::now() + LEAST_TIME > self.deadline {
                 return Ok(Ended::OutOfTime);
             }
             self.progress(format!("asking, attempt {}", self.findings.tried + 1), None);
@@ -169,7 +203,15 @@ impl<'a> Engine<'a> {
                     self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
                     continue;
                 }
-                Err(trouble) => return Ok(self.stopped(&trouble)),
+                Err(Trouble::OutOfBudget { what }) => return Ok(self.stopped(&Trouble::OutOfBudget { what })),
+                Err(trouble) => match self.rest().await {
+                    // asked again when somebody is back
+                    Some(_) => {
+                        steps.push_front(step);
+                        continue;
+                    }
+                    None => return Ok(self.stopped(&trouble)),
+                },
             };
             if self.attempt(step, &answered).await? {
                 self.let_the_judge_work().await?;
@@ -199,7 +241,7 @@ impl<'a> Engine<'a> {
             self.findings.notes.push(format!("{} stalled", answered.model));
         }
         let evidence = Evidence::Stall { models: stalled.clone() };
-        let stronger = self.outlook(Some(evidence.clone())).await.is_some();
+        let stronger = self.outlook(Some(evidence.clone())).await.is_ok();
         self.history.start_afresh();
         if stronger {
             (self.stalled, self.evidence) = (stalled, Some(evidence));
@@ -213,11 +255,7 @@ impl<'a> Engine<'a> {
     }
 
     async fn ask(&self, step: Step) -> std::result::Result<Answered, Trouble> {
-        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
-            // nobody: the router's own line says why
-            let turn = Turn::new(Role::Fix, vec![Message::user(self.strategy.prompt)]);
-            return self.send(&turn).await;
-        };
+        let outlook = self.outlook(self.evidence.clone()).await.map_err(|why| Trouble::NoModel { why })?;
         let size = if outlook.strength >= plan::LARGE { Size::Large } else { Size::Small };
         let spot = spot(step, &self.spots);
         let unit = self.material.unit_name();
