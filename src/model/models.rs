@@ -57,6 +57,25 @@ struct Left {
     pauses: u32,
 }
 
+impl Left {
+    /// After `trouble` at `now`: for a while where that may pass, else for the rest of the run. Turns that fail while it is
+    /// left already are one pause together.
+    fn after(before: Option<&Self>, trouble: &Trouble, now: Instant) -> Self {
+        if let Some(for_the_run) = before.filter(|l| l.until.is_none()) {
+            return for_the_run.clone();
+        }
+        let running = before.and_then(|l| l.until).filter(|until| *until > now);
+        let pauses = before.map_or(0, |l| l.pauses) + u32::from(running.is_none());
+        let until = backoff::pause(trouble, pauses.saturating_sub(1)).and_then(|pause| now.checked_add(pause));
+        let until = match (running, until) {
+            // what the server says may be longer; what we guess is not
+            (Some(running), Some(until)) => Some(trouble.after().map_or(running, |_| until.max(running))),
+            _ => until,
+        };
+        Self { why: trouble.name(), until, pauses }
+    }
+}
+
 /// What a turn wants of the router, beside what its role says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -180,16 +199,8 @@ impl Models {
     /// Leaves a model alone after `trouble`: for a while where that may pass, else for the rest of the run.
     fn leave(&self, name: &str, trouble: &Trouble) {
         let mut left = locked(&self.left);
-        let before = left.get(name);
-        let pauses = before.map_or(0, |l| l.pauses);
-        let pause = backoff::pause(trouble, pauses);
-        let paused = before.and_then(|l| l.until).is_some_and(|until| until > Instant::now());
-        if pause.is_some() && paused && trouble.after().is_none() {
-            // two turns that failed at the same time are one pause
-            return;
-        }
-        let until = pause.and_then(|pause| Instant::now().checked_add(pause));
-        left.insert(name.to_owned(), Left { why: trouble.name(), until, pauses: pauses + 1 });
+        let after = Left::after(left.get(name), trouble, Instant::now());
+        left.insert(name.to_owned(), after);
     }
 
     /// It answered: whatever it was left alone for is over. What is left for the run stays so.
@@ -366,4 +377,30 @@ fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
     let same = reply.model == usable.id;
     let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
     Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_that_fail_together_are_one_pause_and_the_longest_one_counts() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let limited = |after: Option<u64>| Trouble::RateLimited { after: after.map(Duration::from_secs) };
+        let mut left = Left::after(None, &limited(None), now);
+        assert_eq!((left.until, left.pauses), (Some(now + second * 5), 1));
+        for (trouble, until) in
+            [(limited(None), 5), (limited(Some(3)), 5), (limited(Some(60)), 61), (Trouble::Reset, 61)]
+        {
+            left = Left::after(Some(&left), &trouble, now + second);
+            assert_eq!((left.until, left.pauses), (Some(now + second * until), 1), "{trouble}");
+        }
+        let later = now + second * 70;
+        left = Left::after(Some(&left), &limited(None), later);
+        assert_eq!((left.until, left.pauses), (Some(later + second * 10), 2));
+        left = Left::after(Some(&left), &Trouble::Gone, later);
+        assert_eq!((left.until, left.why), (None, "gone"), "what does not pass is left for the run");
+        left = Left::after(Some(&left), &limited(None), later);
+        assert_eq!((left.until, left.why), (None, "gone"), "whatever turns say that were on their way");
+    }
 }

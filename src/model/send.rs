@@ -437,6 +437,22 @@ mod tests {
         }
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_quota_refuses_takes_nothing_of_the_days_budget() {
+        let (usable, folder) = (free_model("{}"), tempfile::tempdir().unwrap());
+        let cache = Some(CachePlace { state_dir: folder.path().to_owned(), url: None });
+        let models = Models::new(Settings { cache, requests: 9, day_requests: Some(1), ..Settings::default() });
+        for _ in 0..50 {
+            models.place_in_day(&usable).await.unwrap();
+        }
+        let slots = Slots::new(Cap::new(1, false));
+        let till = Till { models: &models, usable: &usable, slots: &slots, worst: Money::ZERO, taken: Arc::default() };
+        for _ in 0..2 {
+            let error = till.ticket(Duration::from_secs(1)).await.err().unwrap();
+            assert_eq!(error.name(), "quota-spent", "the one request of the day is still there");
+        }
+    }
+
     #[test]
     fn what_nobody_counted_costs_the_worst_case_where_there_is_a_price() {
         let mut usable = free_model("{}");

@@ -106,9 +106,17 @@ async fn a_cancelled_turn_ends_within_a_tenth_of_a_second() {
         let asker = Asker { name: "test", recorder: &recorder, cancel: &cancel };
         let (turn, wish) = (turn(Duration::from_secs(30)), Wish::default());
         let mut asking = std::pin::pin!(models.ask(&turn, &wish, asker));
-        let early = tokio::time::timeout(Duration::from_millis(600), &mut asking).await;
-        assert!(early.is_err(), "{step:?}: {early:?}");
-        assert!(!server.questions().is_empty(), "{step:?}: it waits for something");
+        let on_its_way = async {
+            while server.questions().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // whatever is answered at once is read by then, and waited for
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        };
+        tokio::select! {
+            early = &mut asking => panic!("{step:?}: {early:?}"),
+            () = on_its_way => {}
+        }
         // this task asks and cancels: however busy the machine is, no other one has to wake up in between
         let began = Instant::now();
         cancel.cancel();
