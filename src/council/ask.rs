@@ -49,6 +49,7 @@ fn question(brief: &Brief, actor: String, round: u32, role: Role, messages: Vec<
         round,
         role,
         messages,
+        asks: Some(brief.question.trim().to_owned()),
         schema: None,
         answer_tokens: brief.rules.answer_tokens,
         temperature_milli: 0,
