@@ -119,6 +119,7 @@ const CATALOG: Shape = Shape {
         field("family", FieldKind::Text),
         field("context", FieldKind::Count(512, 100_000_000)),
         field("strength", FieldKind::Count(1, 10)),
+        field("reasoning", FieldKind::YesNo),
     ],
 };
 
@@ -263,8 +264,8 @@ pub const KEYS: &[Key] = &[
         "catalog",
         Kind::Records(&CATALOG),
         "[]",
-        "Further models with a price (dollars per million tokens of `prompt` and `answer`). What is given away is known to \
-         kaizen-ci alone: a file can't make a model free.",
+        "Further models with a price (dollars per million tokens of `prompt` and `answer`); `reasoning: true` for one that \
+         thinks before it answers. What is given away is known to kaizen-ci alone: a file can't make a model free.",
     )
     .example("[{provider: openrouter, id: some/model, prompt: 0.10, answer: 0.40, context: 131072, strength: 6}]"),
     key(

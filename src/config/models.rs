@@ -18,6 +18,8 @@ pub struct CatalogLine {
     pub context: Option<u64>,
     /// 1 to 10.
     pub strength: Option<u64>,
+    /// It thinks before it answers.
+    pub reasoning: Option<bool>,
     /// Dollars per million tokens of the prompt, as written.
     pub prompt: String,
     /// Dollars per million tokens of the answer, as written.
@@ -66,6 +68,7 @@ pub(super) fn catalog(records: &[Record]) -> Vec<CatalogLine> {
             family: text("family"),
             context: r.number("context"),
             strength: r.number("strength"),
+            reasoning: r.yes("reasoning"),
             prompt: text("prompt")?,
             answer: text("answer")?,
         })

@@ -43,6 +43,8 @@ pub enum FieldKind {
     List,
     /// A duration such as `5m`.
     Duration,
+    /// `true` or `false`.
+    YesNo,
 }
 
 impl FieldKind {
@@ -54,6 +56,7 @@ impl FieldKind {
             FieldKind::Dollars => "dollars such as `0.15`".into(),
             FieldKind::List => "a list of texts".into(),
             FieldKind::Duration => "a duration such as `90s` or `5m`".into(),
+            FieldKind::YesNo => "`true` or `false`".into(),
         }
     }
 
@@ -68,6 +71,7 @@ impl FieldKind {
             ]}),
             FieldKind::List => json!({"type": "array", "items": {"type": "string", "minLength": 1}}),
             FieldKind::Duration => json!({"type": "string", "minLength": 2}),
+            FieldKind::YesNo => json!({"type": "boolean"}),
         }
     }
 
@@ -91,6 +95,7 @@ impl FieldKind {
                 let ms = units::parse_duration(text).ok()?.as_millis();
                 u64::try_from(ms).ok().filter(|ms| *ms >= 1000).map(Field::Number)
             }
+            (FieldKind::YesNo, Yaml::Bool(yes)) => Some(Field::YesNo(*yes)),
             _ => None,
         }
     }
@@ -121,6 +126,8 @@ pub enum Field {
     Number(u64),
     /// Texts.
     List(Vec<String>),
+    /// `true` or `false`.
+    YesNo(bool),
 }
 
 /// A checked record.
@@ -136,21 +143,28 @@ impl Record {
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.fields.get(name)? {
             Field::Text(text) => Some(text),
-            Field::Number(_) | Field::List(_) => None,
+            Field::Number(_) | Field::List(_) | Field::YesNo(_) => None,
         }
     }
     /// The number of a field: a count, thousandths, milliseconds.
     pub fn number(&self, name: &str) -> Option<u64> {
         match self.fields.get(name)? {
             Field::Number(n) => Some(*n),
-            Field::Text(_) | Field::List(_) => None,
+            Field::Text(_) | Field::List(_) | Field::YesNo(_) => None,
         }
     }
     /// The list of a field; empty when it is not there.
     pub fn list(&self, name: &str) -> Vec<String> {
         match self.fields.get(name) {
             Some(Field::List(items)) => items.clone(),
-            Some(Field::Text(_) | Field::Number(_)) | None => Vec::new(),
+            Some(Field::Text(_) | Field::Number(_) | Field::YesNo(_)) | None => Vec::new(),
+        }
+    }
+    /// What a field says that is `true` or `false`.
+    pub fn yes(&self, name: &str) -> Option<bool> {
+        match self.fields.get(name)? {
+            Field::YesNo(yes) => Some(*yes),
+            Field::Text(_) | Field::Number(_) | Field::List(_) => None,
         }
     }
     /// As one would write it, in short.
@@ -159,6 +173,7 @@ impl Record {
             Field::Text(text) => format!("{name}: {text}"),
             Field::Number(n) => format!("{name}: {n}"),
             Field::List(items) => format!("{name}: [{}]", items.join(", ")),
+            Field::YesNo(yes) => format!("{name}: {yes}"),
         };
         let fields: Vec<String> = self.fields.iter().map(field).collect();
         let fields = format!("{{{}}}", fields.join(", "));

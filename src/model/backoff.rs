@@ -23,15 +23,38 @@ pub fn next(trouble: &Trouble, sent: u32, left: Duration, jitter: f64) -> Next {
     if trouble.consequence() != Consequence::Again || sent >= MOST_REQUESTS {
         return Next::GiveUp;
     }
-    let wait = match trouble {
-        Trouble::RateLimited { after: Some(after) } => *after,
-        _ => {
+    let wait = match trouble.after() {
+        Some(after) => after,
+        None => {
             let ceiling = FIRST.saturating_mul(1 << (sent - 1).min(16)).min(LONGEST);
             // half fixed, half random: many callers spread, none comes at once
             ceiling.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
         }
     };
     if wait < left { Next::Wait(wait) } else { Next::GiveUp }
+}
+
+/// A model that failed a turn in a way that passes is left alone this long at first, then twice as long each time.
+const PAUSE: Duration = Duration::from_secs(5);
+/// After so many pauses it is left alone for the rest of the run.
+const MOST_PAUSES: u32 = 5;
+
+/// How long a model is left alone whose tries of a turn all ended with `trouble`, after `pauses` earlier ones. None: for the
+/// rest of the run.
+pub fn pause(trouble: &Trouble, pauses: u32) -> Option<Duration> {
+    if trouble.consequence() != Consequence::Again || pauses >= MOST_PAUSES {
+        return None;
+    }
+    let longer = 1 << pauses;
+    // what the server says was obeyed, and did not help: a little more each time
+    let said = trouble.after().map(|after| after.max(PAUSE.mul_f64(0.2).saturating_mul(longer)));
+    Some(said.unwrap_or_else(|| PAUSE.saturating_mul(longer)))
+}
+
+/// `Retry-After-Ms`, which some send beside `Retry-After` because it is more exact.
+pub fn retry_after_ms(text: &str) -> Option<Duration> {
+    let ms = text.trim().parse::<f64>().ok().filter(|ms| (0.0..1e12).contains(ms))?;
+    Some(Duration::from_secs_f64(ms / 1000.0))
 }
 
 /// `Retry-After`: seconds, or a date. What can't be read is nothing; the past is now.
@@ -65,6 +88,28 @@ mod tests {
         let limited = |s| Trouble::RateLimited { after: Some(Duration::from_secs(s)) };
         assert_eq!(next(&limited(7), 1, MINUTE, 0.9), Next::Wait(Duration::from_secs(7)));
         assert_eq!(next(&limited(61), 1, MINUTE, 0.0), Next::GiveUp);
+        let down = Trouble::ServerFailed { status: 503, after: Some(Duration::from_secs(3)) };
+        assert_eq!(next(&down, 1, MINUTE, 0.0), Next::Wait(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_model_is_left_for_a_while_after_what_passes_and_for_the_run_after_what_does_not() {
+        let limited = |after: Option<u64>| Trouble::RateLimited { after: after.map(Duration::from_secs) };
+        let seconds = |trouble: &Trouble, pauses| pause(trouble, pauses).map(|p| p.as_secs());
+        for (trouble, pauses, left) in [
+            (limited(None), 0, Some(5)),
+            (limited(None), 2, Some(20)),
+            (limited(None), MOST_PAUSES, None),
+            (limited(Some(300)), 0, Some(300)),
+            (limited(Some(0)), 1, Some(2)),
+            (Trouble::Reset, 1, Some(10)),
+            (Trouble::ServerFailed { status: 500, after: None }, 0, Some(5)),
+            (Trouble::Gone, 0, None),
+            (Trouble::OutOfCredit, 0, None),
+            (Trouble::TimedOut, 0, None),
+        ] {
+            assert_eq!(seconds(&trouble, pauses), left, "{trouble} {pauses}");
+        }
     }
 
     #[test]
@@ -84,8 +129,9 @@ mod tests {
         assert_eq!(read("Wed, 21 Oct 2015 07:28:30 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(read("Wed, 21 Oct 2015 07:27:30 GMT"), Some(Duration::ZERO));
         for wrong in ["", "-1", "soon", "inf", "NaN", "1e99"] {
-            assert_eq!(read(wrong), None, "{wrong}");
+            assert_eq!((read(wrong), retry_after_ms(wrong)), (None, None), "{wrong}");
         }
+        assert_eq!(retry_after_ms(" 1250.5 "), Some(Duration::from_micros(1_250_500)));
     }
 
     #[test]
@@ -100,7 +146,7 @@ mod tests {
         #[test]
         fn waiting_grows_stays_bounded_and_fits_the_time_left(sent in 1u32..4, left in 0u64..100, jitter in 0.0f64..1.0) {
             let left = Duration::from_secs(left);
-            match next(&Trouble::ServerFailed { status: 500 }, sent, left, jitter) {
+            match next(&Trouble::ServerFailed { status: 500, after: None }, sent, left, jitter) {
                 Next::Wait(wait) => prop_assert!(wait < left && wait <= LONGEST && wait >= FIRST / 2),
                 Next::GiveUp => prop_assert!(left <= LONGEST),
             }

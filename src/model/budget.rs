@@ -63,14 +63,21 @@ struct Books {
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<(Limits, Mutex<Books>)>);
 
-/// Reserved money. Dropped without being settled, the worst case counts as spent: a request that was cancelled on its
-/// way may have been answered, and billed.
+/// Reserved money and one request. Dropped before the request left, all of it comes back. Dropped after that without being
+/// settled, the worst case counts as spent: a request that was cancelled on its way may have been answered, and billed.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Budget,
     model: String,
     worst: Money,
-    open: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reserved,
+    Sent,
+    Closed,
 }
 
 impl Budget {
@@ -108,7 +115,7 @@ impl Budget {
             spent.reserved = spent.reserved.plus(worst);
             spent.requests += 1;
         }
-        Ok(Reservation { budget: self.clone(), model: model.to_owned(), worst, open: true })
+        Ok(Reservation { budget: self.clone(), model: model.to_owned(), worst, state: State::Reserved })
     }
 }
 
@@ -117,25 +124,32 @@ impl Reservation {
     pub fn worst(&self) -> Money {
         self.worst
     }
+    /// The request leaves now: from here on it may cost something.
+    pub fn sent(&mut self) {
+        self.state = State::Sent;
+    }
     /// It cost `actual`. Should that be more than the worst case, it is counted all the same.
     pub fn settle(mut self, actual: Money) {
-        self.close(actual);
+        self.close(actual, 0);
     }
-    fn close(&mut self, actual: Money) {
-        self.open = false;
+    fn close(&mut self, actual: Money, requests_back: u64) {
+        self.state = State::Closed;
         let mut books = self.budget.books();
         let Books { all, models } = &mut *books;
         for spent in [all, models.entry(self.model.clone()).or_default()] {
             spent.reserved = spent.reserved.minus(self.worst);
             spent.money = spent.money.plus(actual);
+            spent.requests = spent.requests.saturating_sub(requests_back);
         }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.open {
-            self.close(self.worst);
+        match self.state {
+            State::Reserved => self.close(Money::ZERO, 1),
+            State::Sent => self.close(self.worst, 0),
+            State::Closed => {}
         }
     }
 }
@@ -152,7 +166,8 @@ mod tests {
                 .map(|n| {
                     let budget = budget.clone();
                     scope.spawn(move || {
-                        let Ok(reservation) = budget.reserve("m", Money(33)) else { return 0 };
+                        let Ok(mut reservation) = budget.reserve("m", Money(33)) else { return 0 };
+                        reservation.sent();
                         std::thread::yield_now();
                         assert!(budget.spent().money.plus(budget.spent().reserved) <= Money(1033));
                         if n % 3 == 0 {
@@ -175,6 +190,9 @@ mod tests {
         let budget = Budget::new(Limits { money: Money(100), requests: 3, ..Limits::default() });
         budget.reserve("m", Money(90)).unwrap().settle(Money(10));
         drop(budget.reserve("m", Money(90)).unwrap());
+        let mut sent = budget.reserve("m", Money(90)).expect("nothing was sent, all came back");
+        sent.sent();
+        drop(sent);
         assert_eq!(budget.reserve("m", Money(1)).unwrap_err().name(), "out-of-budget");
         budget.reserve("m", Money::ZERO).unwrap().settle(Money::ZERO);
         let error = budget.reserve("m", Money::ZERO).unwrap_err();

@@ -56,6 +56,8 @@ pub struct Known {
     pub price: Option<Price>,
     /// Given away under exactly this name.
     pub free: bool,
+    /// It thinks before it answers, within the limit of its answer.
+    pub reasoning: bool,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +74,8 @@ struct Line {
     free: bool,
     #[serde(default)]
     unpriced: bool,
+    #[serde(default)]
+    reasoning: bool,
 }
 
 #[derive(Deserialize)]
@@ -93,8 +97,8 @@ fn read(text: &str) -> Result<Vec<Known>, String> {
             }
             _ => return Err(format!("{}: either `free: true`, `unpriced: true` or both prices", line.id)),
         };
-        let Line { provider, id, family, context, strength, free, .. } = line;
-        Ok(Known { provider, id, family, context, strength, price, free })
+        let Line { provider, id, family, context, strength, free, reasoning, .. } = line;
+        Ok(Known { provider, id, family, context, strength, price, free, reasoning })
     };
     file.models.into_iter().map(known).collect()
 }
@@ -111,6 +115,7 @@ impl Known {
             strength: line.strength.and_then(|n| u8::try_from(n).ok()).unwrap_or_else(|| strength(&provider, &id)),
             price: Some(price),
             free: false,
+            reasoning: line.reasoning.unwrap_or_else(|| reasons(&provider, &id)),
             provider,
             id,
         })
@@ -244,15 +249,40 @@ fn is_closed(part: &str) -> bool {
         || sizes("qwq", &["plus"])
 }
 
-/// The family of `id`: the catalog's, else the name without provider, tag and quantisation. `x` and `x:free` are one.
-pub fn family(provider: &str, id: &str) -> String {
+/// Does `id` think before it answers? The catalog's word; of what it does not know only names of OpenAI's say it.
+pub fn reasons(provider: &str, id: &str) -> bool {
     if let Some(known) = find(provider, id) {
+        return known.reasoning;
+    }
+    const THINKERS: &[&str] = &["gpt-5", "o1", "o3", "o4"];
+    provider == "openai" && !id.contains("-chat") && THINKERS.iter().any(|t| id.starts_with(t))
+}
+
+/// The family of `id`: the catalog's, else the name without provider, tag, date and quantisation. `x` and `x:free` are one,
+/// and so is `x-2025-08-01`, which servers answer for `x`.
+pub fn family(provider: &str, id: &str) -> String {
+    let bare_id = bare(id);
+    let same = |k: &&Known| k.provider == provider && bare(&k.id) == bare_id;
+    if let Some(known) = find(provider, id).or_else(|| KNOWN.iter().find(same)) {
         return known.family.clone();
     }
-    let lower = id.to_ascii_lowercase();
-    let lower = lower.strip_suffix(":free").unwrap_or(&lower);
-    let tail = lower.rsplit('/').next().unwrap_or(lower);
-    tail.trim_end_matches(".gguf").to_owned()
+    bare_id.rsplit('/').next().unwrap_or(&bare_id).to_owned()
+}
+
+/// What a name may end with that makes no other model of it.
+static TAIL: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
+    let date = r"-20\d\d(-\d\d){0,2}|-\d{8}";
+    let weights = r"[-.:](q\d\w*|iq\d\w*|fp16|bf16|f16|gguf|awq|gptq)";
+    regex::Regex::new(&format!("({date}|{weights}|:free)$")).ok()
+});
+
+/// `id` in small letters without tag, date and quantisation.
+fn bare(id: &str) -> String {
+    let mut name = id.to_ascii_lowercase();
+    while let Some(tail) = TAIL.as_ref().and_then(|t| t.find(&name)).filter(|tail| tail.start() > 0) {
+        name.truncate(tail.start());
+    }
+    name
 }
 
 /// How strong a model is, 1 to 10: the catalog's word, else from the billions of parameters in its name.
@@ -404,6 +434,44 @@ mod tests {
     fn a_model_and_its_free_twin_are_one_family() {
         assert_eq!(family("openrouter", "qwen/qwen3-coder:free"), family("openrouter", "qwen/qwen3-coder"));
         assert_eq!(family("own", "a/b:free"), family("own", "a/b"));
+    }
+
+    #[test]
+    fn who_answers_under_a_dated_or_quantised_name_is_the_one_who_was_asked() {
+        for (provider, asked, answered, same) in [
+            ("openrouter", "qwen/qwen3-coder:free", "qwen/qwen3-coder", true),
+            ("openrouter", "deepseek/deepseek-chat-v3.1:free", "deepseek/deepseek-chat-v3.1-2025-08-21", true),
+            ("openrouter", "openai/gpt-oss-20b:free", "openai/gpt-oss-20b-2025-08", true),
+            ("openrouter", "somebody/new:free", "somebody/new-20250801:free", true),
+            ("openai", "gpt-5-mini", "gpt-5-mini-2025-08-07", true),
+            ("anthropic", "claude-haiku-4-5", "claude-haiku-4-5-20251001", true),
+            ("llama.cpp", "coder-1.5b", "coder-1.5b-q4_k_m.gguf", true),
+            ("llama.cpp", "Coder-1.5B.Q8_0.gguf", "coder-1.5b-fp16", true),
+            ("ollama", "coder:7b-q4_K_M", "coder:7b", true),
+            ("vllm", "org/coder-7b-AWQ", "org/coder-7b", true),
+            ("openrouter", "qwen/qwen3-coder:free", "qwen/qwen3-max", false),
+            ("openrouter", "openai/gpt-oss-20b:free", "openai/gpt-oss-120b", false),
+            ("openai", "gpt-5", "gpt-4o-mini-2024-07-18", false),
+            ("ollama", "coder:7b", "coder:1.5b", false),
+            ("llama.cpp", "q4", "2024", false),
+        ] {
+            assert_eq!(family(provider, asked) == family(provider, answered), same, "{asked} {answered}");
+        }
+    }
+
+    #[test]
+    fn who_thinks_before_it_answers_is_known_by_the_catalog_or_by_its_name() {
+        for (provider, id, thinks) in [
+            ("openai", "gpt-5", true),
+            ("openai", "gpt-5.1", true),
+            ("openai", "o3", true),
+            ("openai", "gpt-5-chat-latest", false),
+            ("openai", "gpt-4o-mini", false),
+            ("gemini", "gemini-2.5-pro", true),
+            ("groq", "o3", false),
+        ] {
+            assert_eq!(reasons(provider, id), thinks, "{id}");
+        }
     }
 
     #[test]

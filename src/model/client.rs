@@ -13,12 +13,14 @@ use super::money::Money;
 use super::nature::{self, Nature, Natures};
 use super::providers::{Dialect, Provider};
 use super::trouble::Trouble;
-use super::wire::{self, Answer, Stream};
+use super::wire::{self, Answer, Manner, Stream};
 use super::{Enough, Secret, Turn};
 use crate::mask::Mask;
 
 /// An answer is never larger than this; more is not read.
 pub const BODY_CAP_BYTES: usize = 1024 * 1024;
+/// A stream says every few letters in some hundred bytes: of what is read this much is the most.
+const STREAM_CAP_BYTES: usize = 32 * 1024 * 1024;
 /// Between two parts of a stream a model may think this long.
 const STALL: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
@@ -52,6 +54,17 @@ pub struct Client {
 /// A server on this machine may be silent so many times longer.
 const STALL_HERE: u32 = 4;
 
+/// Who is asked, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Whom<'a> {
+    /// Where.
+    pub at: &'a Endpoint,
+    /// As the provider calls it.
+    pub model: &'a str,
+    /// What it likes.
+    pub manner: Manner,
+}
+
 /// What `localhost` means; the port is the address's own.
 const LOCALHOST: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
@@ -66,6 +79,48 @@ pub struct Asked {
     pub result: Result<Answer, Trouble>,
     /// Requests that left the process.
     pub sent: u32,
+    /// The model refused a schema, and answered without one.
+    pub plain: bool,
+    /// How long the last request was on its way.
+    pub took: Duration,
+}
+
+/// How one request ended, for whoever counts what it cost.
+#[derive(Debug)]
+pub enum End<'a> {
+    /// With an answer.
+    Answered(&'a Answer),
+    /// The server said no, or was never reached: no model was asked.
+    Refused(&'a Trouble),
+    /// Some other way: it may have been answered, and billed.
+    Unknown(&'a Trouble),
+}
+
+/// What a request needs before it may leave, one ticket for each.
+pub trait Toll: Sync {
+    /// Held while the request is on its way; dropped (the future was), nobody knows how it ended.
+    type Ticket: Send;
+    /// For one more request, within `left`; nothing is sent without it.
+    fn ticket(&self, left: Duration) -> impl Future<Output = Result<Self::Ticket, Trouble>> + Send;
+    /// How it ended.
+    fn settle(&self, ticket: Self::Ticket, end: End<'_>) -> impl Future<Output = ()> + Send;
+}
+
+/// Nothing is counted.
+impl Toll for () {
+    type Ticket = ();
+    async fn ticket(&self, _left: Duration) -> Result<(), Trouble> {
+        Ok(())
+    }
+    async fn settle(&self, (): (), _end: End<'_>) {}
+}
+
+/// One request on its way.
+struct Way<T> {
+    ticket: Option<T>,
+    began: Instant,
+    /// The server began to answer.
+    answering: bool,
 }
 
 impl Client {
@@ -97,41 +152,71 @@ impl Client {
         self
     }
 
-    /// Asks `model`, again after troubles that pass, until the turn's deadline or `cancel`.
-    pub async fn ask(&self, at: &Endpoint, model: &str, turn: &Turn, cancel: &CancellationToken) -> Asked {
+    /// Asks, again after troubles that pass and once without a schema after a refusal of one, until the turn's deadline or
+    /// `cancel`. Every request pays its own `toll`.
+    pub async fn ask(&self, mut whom: Whom<'_>, turn: &Turn, cancel: &CancellationToken, toll: &impl Toll) -> Asked {
         let deadline = Instant::now() + turn.deadline;
-        let mut sent = 0;
+        let (mut sent, mut refused_schema) = (0, false);
         loop {
-            let once = tokio::select! {
+            let mut way = Way { ticket: None, began: Instant::now(), answering: false };
+            let result = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(Trouble::Cancelled),
-                once = tokio::time::timeout_at(deadline, self.once(at, model, turn, &mut sent)) => {
+                once = tokio::time::timeout_at(deadline, self.once(whom, turn, toll, deadline, &mut way)) => {
                     once.unwrap_or(Err(Trouble::TimedOut))
                 }
             };
-            let trouble = match once {
-                Ok(answer) => return Asked { result: Ok(answer), sent },
+            let took = way.began.elapsed();
+            if let Some(ticket) = way.ticket.take() {
+                sent += 1;
+                let end = match &result {
+                    Ok(answer) => End::Answered(answer),
+                    Err(trouble) if !way.answering && trouble.is_free_of_charge() => End::Refused(trouble),
+                    Err(trouble) => End::Unknown(trouble),
+                };
+                toll.settle(ticket, end).await;
+            }
+            let trouble = match result {
+                Ok(_) => return Asked { result, sent, plain: refused_schema, took },
                 Err(trouble) => trouble,
             };
+            let with_schema = turn.schema.is_some() && whom.at.provider.schema && !whom.manner.plain;
+            if with_schema && matches!(trouble, Trouble::BadRequest { status: 400 | 422, .. }) {
+                // some models of a provider take a schema, others don't; the prompt says it, too
+                (whom.manner.plain, refused_schema) = (true, true);
+                continue;
+            }
+            let over = |trouble| Asked { result: Err(trouble), sent, plain: false, took };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::next(&trouble, sent, left, fastrand::f64()) {
-                Next::GiveUp => return Asked { result: Err(trouble), sent },
+                Next::GiveUp => return over(trouble),
                 Next::Wait(wait) => tokio::select! {
-                    () = cancel.cancelled() => return Asked { result: Err(Trouble::Cancelled), sent },
+                    () = cancel.cancelled() => return over(Trouble::Cancelled),
                     () = tokio::time::sleep(wait) => {}
                 },
             }
         }
     }
 
-    async fn once(&self, at: &Endpoint, model: &str, turn: &Turn, sent: &mut u32) -> Result<Answer, Trouble> {
-        let stream = at.provider.dialect == Dialect::OpenAi;
+    async fn once<T: Toll>(
+        &self,
+        whom: Whom<'_>,
+        turn: &Turn,
+        toll: &T,
+        deadline: Instant,
+        way: &mut Way<T::Ticket>,
+    ) -> Result<Answer, Trouble> {
+        let Whom { at, model, manner } = whom;
         let url = format!("{}{}", at.base, wire::path(at.provider.dialect));
-        let body = serde_json::to_vec(&wire::body(&at.provider, model, turn, stream))
+        self.permit(&url, Some(model))?;
+        let body = serde_json::to_vec(&wire::body(&at.provider, model, turn, manner, true))
             .map_err(|_| Trouble::Malformed { what: "our own request".into() })?;
         let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
         self.permit_here(at, &url, model).await?;
-        let response = self.send(at, &url, Some(model), request, sent).await?;
+        way.ticket = Some(toll.ticket(deadline.saturating_duration_since(Instant::now())).await?);
+        way.began = Instant::now();
+        let response = self.send(at, &url, Some(model), request).await?;
+        way.answering = true;
         let answer = self.read(at, response, turn.enough).await?;
         if self.free_only && answer.cost.is_some_and(|cost| cost > Money::ZERO) {
             // once was a mistake of the catalog's; asking it again would be ours
@@ -149,6 +234,13 @@ impl Client {
             }
         }
         Ok(answer)
+    }
+
+    fn permit(&self, url: &str, model: Option<&str>) -> Result<(), Trouble> {
+        if self.free_only {
+            gate::permit(&Passage { url, model }).map_err(|why| Trouble::NotFree { why })?;
+        }
+        Ok(())
     }
 
     /// In free mode the server on this machine that is to be asked is looked at first: what it lists may run elsewhere.
@@ -190,7 +282,7 @@ impl Client {
         let url = format!("{}{path}", at.base);
         let request = self.http(&url).get(&url);
         let asked = async {
-            let response = self.send(at, &url, None, request, &mut 0).await?;
+            let response = self.send(at, &url, None, request).await?;
             Ok(self.words(at, response).await)
         };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
@@ -203,11 +295,8 @@ impl Client {
         url: &str,
         model: Option<&str>,
         request: reqwest::RequestBuilder,
-        sent: &mut u32,
     ) -> Result<reqwest::Response, Trouble> {
-        if self.free_only {
-            gate::permit(&Passage { url, model }).map_err(|why| Trouble::NotFree { why })?;
-        }
+        self.permit(url, model)?;
         let request = match (&at.key, at.provider.dialect) {
             (None, _) => request,
             (Some(key), Dialect::OpenAi) => request.bearer_auth(key.reveal()),
@@ -215,7 +304,6 @@ impl Client {
                 request.header("x-api-key", key.reveal()).header("anthropic-version", "2023-06-01")
             }
         };
-        *sent += 1;
         let response = request.send().await.map_err(|error| trouble_of(&error))?;
         if response.headers().keys().any(|name| nature::is_gateway_header(name.as_str())) {
             self.natures.is_gateway(&at.base);
@@ -226,10 +314,13 @@ impl Client {
         }
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let now = SystemTime::now();
-        let after = header("retry-after").and_then(|text| backoff::retry_after(&text, now));
-        let after = after.or_else(|| header("x-ratelimit-reset").and_then(|text| backoff::reset(&text, now)));
+        let exact = header("retry-after-ms").and_then(|text| backoff::retry_after_ms(&text));
+        let after = exact.or_else(|| header("retry-after").and_then(|text| backoff::retry_after(&text, now)));
+        // the end of a window says when to come back only to whom the window is closed
+        let reset = header("x-ratelimit-reset").filter(|_| status == 429);
+        let after = after.or_else(|| reset.and_then(|text| backoff::reset(&text, now)));
         let words = self.words(at, response).await;
-        Err(Trouble::of_status(status, after, &words).unwrap_or(Trouble::ServerFailed { status }))
+        Err(Trouble::of_status(status, after, &words).unwrap_or(Trouble::ServerFailed { status, after }))
     }
 
     /// The beginning of a server's words about an error, on one line; it may repeat our key.
@@ -255,7 +346,9 @@ impl Client {
         enough: Option<Enough>,
     ) -> Result<Answer, Trouble> {
         let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let mut stream = kind.starts_with("text/event-stream").then(Stream::default);
+        let dialect = at.provider.dialect;
+        let mut stream = kind.starts_with("text/event-stream").then(|| Stream::new(dialect));
+        let most = if stream.is_some() { STREAM_CAP_BYTES } else { BODY_CAP_BYTES };
         let mut whole = Vec::new();
         let mut total = 0;
         // a server here reads the whole prompt before its first word, on processors that others want, too
@@ -265,12 +358,15 @@ impl Client {
             let chunk = tokio::time::timeout(patience, response.chunk()).await.map_err(|_| Trouble::Stalled)?;
             let Some(chunk) = chunk.map_err(|error| trouble_of(&error))? else { break };
             total += chunk.len();
-            if total > BODY_CAP_BYTES {
+            if total > most {
                 return Err(Trouble::TooLarge);
             }
             match &mut stream {
                 Some(stream) => {
                     stream.take(&chunk)?;
+                    if stream.size() > BODY_CAP_BYTES {
+                        return Err(Trouble::TooLarge);
+                    }
                     if stream.done {
                         break;
                     }
@@ -285,7 +381,7 @@ impl Client {
         }
         match stream {
             Some(stream) => stream.finish(),
-            None => wire::read(at.provider.dialect, &whole),
+            None => wire::read(dialect, &whole),
         }
     }
 
@@ -299,7 +395,7 @@ impl Client {
         let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
         let asked = async {
             self.permit_here(at, &url, model).await?;
-            self.document(self.send(at, &url, Some(model), request, &mut 0).await?).await
+            self.document(self.send(at, &url, Some(model), request).await?).await
         };
         let answer = tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))?;
         let numbers = answer["data"][0]["embedding"].as_array();
@@ -326,7 +422,7 @@ impl Client {
     pub async fn look(&self, at: &Endpoint, path: &str, limit: Duration) -> Result<serde_json::Value, Trouble> {
         let url = format!("{}{path}", at.base);
         let request = self.http(&url).get(&url);
-        let asked = async { self.document(self.send(at, &url, None, request, &mut 0).await?).await };
+        let asked = async { self.document(self.send(at, &url, None, request).await?).await };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
     }
 }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::catalog::{self, Known, Tier};
 use super::client::{Client, Endpoint};
 use super::gate::{self, Passage};
-use super::providers::{self, Dialect, OWN, Provider};
+use super::providers::{self, OWN, Provider};
 use super::router::Offer;
 use super::settings::Settings;
 use super::trouble::Trouble;
@@ -109,6 +109,7 @@ fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
         usable.offer.price = known.price;
         usable.offer.tier = Tier::Paid;
         (usable.offer.context, usable.offer.strength) = (known.context, known.strength);
+        usable.offer.thinking = thinking(known.reasoning);
         usable.offer.family.clone_from(&known.family);
         usable.family.clone_from(&known.family);
     }
@@ -137,8 +138,12 @@ pub(super) fn endpoint(settings: &Settings, provider: &str) -> Option<Endpoint> 
 
 /// The environment's own server, of which nothing is known.
 fn own() -> Provider {
-    let dialect = Dialect::OpenAi;
-    Provider { name: OWN, base: "", key: None, port: None, dialect, schema: true, stream_options: true, quota: None }
+    Provider::usual(OWN, "")
+}
+
+/// Tokens that a model may think before it answers, when it does.
+fn thinking(reasons: bool) -> u64 {
+    if reasons { u64::from(wire::THINKING) } else { 0 }
 }
 
 fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) -> Usable {
@@ -147,7 +152,9 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let tier = gate::tier(&Passage { url: &url, model: Some(id) });
     let strength = catalog::strength(provider, id);
     let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
-    let offer = Offer { name, family: family.clone(), tier, price: None, context, strength, left: None };
+    let thinking = thinking(catalog::reasons(provider, id));
+    let (price, left, back) = (None, None, None);
+    let offer = Offer { name, family: family.clone(), tier, price, context, strength, thinking, left, back };
     let (slots_known, remark) = (true, gate::why_elsewhere(&at.base));
     Usable { offer, id: id.to_owned(), family, at, slots, slots_known, remark, answered, digest: None }
 }
@@ -365,6 +372,7 @@ mod tests {
                 family: None,
                 context: Some(1_000_000),
                 strength: Some(10),
+                reasoning: None,
                 prompt: price.clone(),
                 answer: price,
             },
@@ -398,6 +406,7 @@ mod tests {
             let need = Need {
                 role: Role::Fix,
                 prompt_tokens: 10,
+                prompt_most: 10,
                 answer_tokens: 10,
                 evidence: Some(Evidence::ModelFreeDone),
                 models: profiles::named(Job::Fix, &roles, &settings.models, &offers),

@@ -125,7 +125,9 @@ mod tests {
             price: None,
             context: 8192,
             strength: 3,
+            thinking: 0,
             left: None,
+            back: None,
         };
         let at = Endpoint { provider, base: provider.base.into(), key: None };
         Usable {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::send::OnItsWay;
 use super::settings::Settings;
 use super::slots::Slots;
 use super::trouble::{Consequence, Trouble};
-use super::{Reply, Role, Secret, Turn, catalog, embedder, keep, tokens};
+use super::{Reply, Role, Secret, Turn, backoff, catalog, embedder, keep, tokens, wire};
 use crate::cache::{Cache, Source};
 use crate::config::{Agent, Tuning};
 use crate::trajectory::{Event, Recorder};
@@ -38,10 +39,41 @@ pub struct Models {
     pub(super) minute: Mutex<Minute>,
     /// Requests for free models by day, where no store counts them.
     pub(super) used: Mutex<BTreeMap<String, u64>>,
-    /// Why a model is left alone for the rest of the run.
-    left: Mutex<BTreeMap<String, String>>,
+    /// Models that are left alone.
+    left: Mutex<BTreeMap<String, Left>>,
+    /// Models that refused a schema and answered without one.
+    pub(super) plain: Mutex<BTreeSet<String>>,
     /// Whom anybody asked for an edit in this run, from the cache or not.
     asked_to_fix: Mutex<BTreeSet<String>>,
+}
+
+/// Why a model is left alone, and for how long.
+#[derive(Debug, Clone)]
+struct Left {
+    why: &'static str,
+    /// None: for the rest of the run.
+    until: Option<Instant>,
+    /// How often it was left for a while since it last answered.
+    pauses: u32,
+}
+
+impl Left {
+    /// After `trouble` at `now`: for a while where that may pass, else for the rest of the run. Turns that fail while it is
+    /// left already are one pause together.
+    fn after(before: Option<&Self>, trouble: &Trouble, now: Instant) -> Self {
+        if let Some(for_the_run) = before.filter(|l| l.until.is_none()) {
+            return for_the_run.clone();
+        }
+        let running = before.and_then(|l| l.until).filter(|until| *until > now);
+        let pauses = before.map_or(0, |l| l.pauses) + u32::from(running.is_none());
+        let until = backoff::pause(trouble, pauses.saturating_sub(1)).and_then(|pause| now.checked_add(pause));
+        let until = match (running, until) {
+            // what the server says may be longer; what we guess is not
+            (Some(running), Some(until)) => Some(trouble.after().map_or(running, |_| until.max(running))),
+            _ => until,
+        };
+        Self { why: trouble.name(), until, pauses }
+    }
 }
 
 /// What a turn wants of the router, beside what its role says.
@@ -108,6 +140,7 @@ impl Models {
             minute: Mutex::default(),
             used: Mutex::default(),
             left: Mutex::default(),
+            plain: Mutex::default(),
             asked_to_fix: Mutex::default(),
         })
     }
@@ -149,9 +182,33 @@ impl Models {
     /// The router's view: what can be asked, and what is left alone.
     pub async fn offers(&self) -> Vec<Offer> {
         let usable = self.usable().await;
-        let left = locked(&self.left);
-        let with = |u: &Usable| Offer { left: left.get(&u.offer.name).cloned(), ..u.offer.clone() };
+        let (now, left) = (Instant::now(), locked(&self.left));
+        let with = |u: &Usable| {
+            let left = left.get(&u.offer.name).filter(|l| l.until.is_none_or(|until| until > now));
+            let back = left.and_then(|l| l.until).map(|until| until - now);
+            Offer { left: left.map(|l| l.why.to_owned()), back, ..u.offer.clone() }
+        };
         usable.iter().map(with).collect()
+    }
+
+    /// When nobody can be asked for `need` now, but somebody is left alone for a while only: how long still.
+    pub async fn back(&self, need: &Need) -> Option<Duration> {
+        router::back(need, &self.offers().await)
+    }
+
+    /// Leaves a model alone after `trouble`: for a while where that may pass, else for the rest of the run.
+    fn leave(&self, name: &str, trouble: &Trouble) {
+        let mut left = locked(&self.left);
+        let after = Left::after(left.get(name), trouble, Instant::now());
+        left.insert(name.to_owned(), after);
+    }
+
+    /// It answered: whatever it was left alone for is over. What is left for the run stays so.
+    fn came_back(&self, name: &str) {
+        let mut left = locked(&self.left);
+        if left.get(name).is_some_and(|l| l.until.is_some()) {
+            left.remove(name);
+        }
     }
 
     /// Who does `job`, as [`Wish::models`] takes it.
@@ -207,10 +264,12 @@ impl Models {
     }
 
     async fn ask_somebody(&self, turn: &Turn, wish: &Wish, asker: Asker<'_>) -> Result<Answered, Trouble> {
-        let turn = self.covered(turn);
+        let mut turn = self.covered(turn);
+        let last_moment = Instant::now() + turn.deadline;
         let need = Need {
             role: turn.role,
-            prompt_tokens: tokens::of_messages(&turn.messages),
+            prompt_tokens: tokens::of_turn(&turn),
+            prompt_most: wire::most_tokens(&turn),
             answer_tokens: u64::from(turn.answer_tokens),
             evidence: wish.evidence.clone(),
             models: wish.models.clone(),
@@ -222,11 +281,15 @@ impl Models {
         loop {
             let mut offers = self.offers().await;
             for offer in offers.iter_mut().filter(|o| strange.contains(&o.name)) {
-                offer.left = Some("another model answers for it".into());
+                (offer.left, offer.back) = (Some("another model answers for it".into()), None);
             }
             let decision = router::route(&need, &offers);
             let Some(usable) = decision.chosen.and_then(|i| self.found.get()?.get(i)) else {
-                return Err(last.unwrap_or(Trouble::NoModel { why: decision.line }));
+                let back = router::back(&need, &offers).filter(|back| Instant::now() + *back < last_moment);
+                let Some(back) = back else { return Err(last.unwrap_or(Trouble::NoModel { why: decision.line })) };
+                tokio::time::sleep(back).await;
+                turn.deadline = last_moment.saturating_duration_since(Instant::now());
+                continue;
             };
             asker.recorder.record(Event::ModelRouted {
                 fixer: asker.name.to_owned(),
@@ -245,12 +308,17 @@ impl Models {
                     strange.push(answered.model);
                     last = Some(Trouble::OtherModel { answered: answered.reply.model });
                 }
-                Ok(answered) => return Ok(answered),
+                Ok(answered) => {
+                    if answered.source == Source::Asked {
+                        self.came_back(&answered.model);
+                    }
+                    return Ok(answered);
+                }
                 Err(trouble) => match trouble.consequence() {
                     Consequence::BadAnswer | Consequence::Over => return Err(trouble),
                     // what did not pass in all its tries is left alone as well
                     Consequence::Again | Consequence::LeaveModel => {
-                        locked(&self.left).insert(usable.offer.name.clone(), trouble.name().to_owned());
+                        self.leave(&usable.offer.name, &trouble);
                         last = Some(trouble);
                     }
                 },
@@ -281,7 +349,7 @@ impl Models {
                 Some(reply) => {
                     let result = Ok(reply);
                     let on_its_way = OnItsWay::since(asker, &usable.offer.name, began);
-                    on_its_way.ended(&result, 0, keep::source(&served.source));
+                    on_its_way.ended(&result, keep::source(&served.source));
                     (result?, served.source)
                 }
                 // somebody else wrote into the store
@@ -309,4 +377,30 @@ fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
     let same = reply.model == usable.id;
     let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
     Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_that_fail_together_are_one_pause_and_the_longest_one_counts() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let limited = |after: Option<u64>| Trouble::RateLimited { after: after.map(Duration::from_secs) };
+        let mut left = Left::after(None, &limited(None), now);
+        assert_eq!((left.until, left.pauses), (Some(now + second * 5), 1));
+        for (trouble, until) in
+            [(limited(None), 5), (limited(Some(3)), 5), (limited(Some(60)), 61), (Trouble::Reset, 61)]
+        {
+            left = Left::after(Some(&left), &trouble, now + second);
+            assert_eq!((left.until, left.pauses), (Some(now + second * until), 1), "{trouble}");
+        }
+        let later = now + second * 70;
+        left = Left::after(Some(&left), &limited(None), later);
+        assert_eq!((left.until, left.pauses), (Some(later + second * 10), 2));
+        left = Left::after(Some(&left), &Trouble::Gone, later);
+        assert_eq!((left.until, left.why), (None, "gone"), "what does not pass is left for the run");
+        left = Left::after(Some(&left), &limited(None), later);
+        assert_eq!((left.until, left.why), (None, "gone"), "whatever turns say that were on their way");
+    }
 }

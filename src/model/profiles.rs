@@ -110,7 +110,9 @@ mod tests {
     use super::*;
 
     fn offer(name: &str, tier: Tier) -> Offer {
-        Offer { name: name.into(), family: name.into(), tier, price: None, context: 8192, strength: 3, left: None }
+        let (name, family) = (name.to_owned(), name.to_owned());
+        let (price, left, back) = (None, None, None);
+        Offer { name, family, tier, price, context: 8192, strength: 3, thinking: 0, left, back }
     }
 
     #[test]

@@ -11,6 +11,17 @@ pub enum Dialect {
     Anthropic,
 }
 
+/// How a model that thinks before it answers is told to think little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// `reasoning_effort: low`.
+    Field,
+    /// The same, and a temperature beside it is refused.
+    FieldAlone,
+    /// `reasoning: {effort: low}`.
+    Object,
+}
+
 /// One provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Provider {
@@ -30,16 +41,36 @@ pub struct Provider {
     pub stream_options: bool,
     /// Where it says what the account may ask of free models.
     pub quota: Option<&'static str>,
+    /// The field that limits the tokens of an answer.
+    pub limit: &'static str,
+    /// What models that think are told.
+    pub effort: Effort,
+}
+
+impl Provider {
+    /// A server or account that speaks like OpenAI's API, as most do.
+    pub const fn usual(name: &'static str, base: &'static str) -> Self {
+        Self {
+            name,
+            base,
+            key: None,
+            port: None,
+            dialect: Dialect::OpenAi,
+            schema: true,
+            stream_options: true,
+            quota: None,
+            limit: "max_tokens",
+            effort: Effort::Field,
+        }
+    }
 }
 
 const fn cloud(name: &'static str, base: &'static str, key: &'static str) -> Provider {
-    let dialect = Dialect::OpenAi;
-    Provider { name, base, key: Some(key), port: None, dialect, schema: true, stream_options: true, quota: None }
+    Provider { key: Some(key), ..Provider::usual(name, base) }
 }
 
 const fn local(name: &'static str, base: &'static str, port: u16) -> Provider {
-    let dialect = Dialect::OpenAi;
-    Provider { name, base, key: None, port: Some(port), dialect, schema: true, stream_options: true, quota: None }
+    Provider { port: Some(port), ..Provider::usual(name, base) }
 }
 
 /// The name of a server that only the environment knows (`KAIZEN_MODEL_URL`).
@@ -47,10 +78,19 @@ pub const OWN: &str = "own";
 
 /// Every provider there is.
 pub const PROVIDERS: &[Provider] = &[
-    Provider { quota: Some("/key"), ..cloud("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY") },
+    Provider {
+        quota: Some("/key"),
+        effort: Effort::Object,
+        ..cloud("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY")
+    },
     cloud("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     Provider { schema: false, ..cloud("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY") },
-    cloud("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    // models of the class of GPT-5 refuse `max_tokens`; older ones take the new name as well
+    Provider {
+        limit: "max_completion_tokens",
+        effort: Effort::FieldAlone,
+        ..cloud("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+    },
     Provider {
         dialect: Dialect::Anthropic,
         schema: false,

@@ -55,6 +55,15 @@ impl Minute {
     }
 }
 
+impl Minute {
+    /// The place that was taken at `at` is not needed: nothing was sent.
+    pub fn give_back(&mut self, at: Instant) {
+        if let Some(place) = self.sent.iter().rposition(|sent| *sent == at) {
+            self.sent.remove(place);
+        }
+    }
+}
+
 /// The day of `now` in UTC, and when the next one begins.
 pub fn day(now: jiff::Timestamp) -> (String, String) {
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -92,6 +101,16 @@ mod tests {
             assert!(window[20] - window[0] >= MINUTE);
         }
         assert_eq!(sent[99], MINUTE * 4, "and no time is lost");
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_can_be_taken_again() {
+        let (now, mut minute) = (Instant::now(), Minute::default());
+        minute.take(now, 1).unwrap();
+        assert!(minute.take(now, 1).is_err());
+        minute.give_back(now);
+        minute.give_back(now);
+        minute.take(now, 1).unwrap();
     }
 
     #[test]

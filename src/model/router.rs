@@ -1,6 +1,7 @@
 //! The router: who is asked. The cheapest adequate model that is available; one with a price only with evidence in hand.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::catalog::{Price, Tier};
 use super::money::Money;
@@ -21,8 +22,19 @@ pub struct Offer {
     pub context: u64,
     /// 1 to 10.
     pub strength: u8,
-    /// Why it is left alone for the rest of the run.
+    /// Tokens that it may think on top of its answer.
+    pub thinking: u64,
+    /// Why it is left alone.
     pub left: Option<String>,
+    /// When it is left alone for a while only: how long still.
+    pub back: Option<Duration>,
+}
+
+impl Offer {
+    /// The most that asking it for `need` can cost.
+    pub fn worst_case(&self, need: &Need) -> Money {
+        worst_case(self.price, need.prompt_most, need.answer_tokens.saturating_add(self.thinking))
+    }
 }
 
 /// Why a larger or paid model may be asked.
@@ -61,8 +73,10 @@ impl Evidence {
 pub struct Need {
     /// What for.
     pub role: Role,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, estimated.
     pub prompt_tokens: u64,
+    /// The prompt has no more tokens than this, whoever counts them.
+    pub prompt_most: u64,
     /// Most tokens of the answer.
     pub answer_tokens: u64,
     /// What was seen so far.
@@ -89,11 +103,7 @@ pub fn worst_case(price: Option<Price>, prompt: u64, answer: u64) -> Money {
 
 /// Decides. `offers` are in the user's order of preference, which breaks ties.
 pub fn route(need: &Need, offers: &[Offer]) -> Decision {
-    let stalled: &[String] = match &need.evidence {
-        Some(Evidence::Stall { models }) => models,
-        Some(Evidence::Progress { .. } | Evidence::ModelFreeDone | Evidence::Named) | None => &[],
-    };
-    let stalled_strength = offers.iter().filter(|o| stalled.contains(&o.name)).map(|o| o.strength).max().unwrap_or(0);
+    let (stalled, stalled_strength) = stalled(need, offers);
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut best: Option<(usize, (Tier, Money, usize))> = None;
     for (i, offer) in offers.iter().enumerate() {
@@ -101,7 +111,7 @@ pub fn route(need: &Need, offers: &[Offer]) -> Decision {
             refused.entry(why).or_default().push(&offer.name);
             continue;
         }
-        let cost = worst_case(offer.price, need.prompt_tokens, need.answer_tokens);
+        let cost = offer.worst_case(need);
         let rank = (offer.tier, cost, i);
         if best.as_ref().is_none_or(|(_, b)| rank < *b) {
             best = Some((i, rank));
@@ -123,9 +133,32 @@ pub fn route(need: &Need, offers: &[Offer]) -> Decision {
     Decision { chosen: best.map(|(i, _)| i), line }
 }
 
+/// The models that got nowhere, and the strength of the best of them.
+fn stalled<'a>(need: &'a Need, offers: &[Offer]) -> (&'a [String], u8) {
+    let stalled: &[String] = match &need.evidence {
+        Some(Evidence::Stall { models }) => models,
+        Some(Evidence::Progress { .. } | Evidence::ModelFreeDone | Evidence::Named) | None => &[],
+    };
+    let strength = offers.iter().filter(|o| stalled.contains(&o.name)).map(|o| o.strength).max().unwrap_or(0);
+    (stalled, strength)
+}
+
+/// When nobody may be asked now: how long until the first of those who would be fit is back. None when somebody can be
+/// asked, and when waiting brings nobody.
+pub fn back(need: &Need, offers: &[Offer]) -> Option<Duration> {
+    let (stalled, strength) = stalled(need, offers);
+    let fit = |offer: &Offer| unfit(need, offer, stalled, strength).is_none();
+    if offers.iter().any(fit) {
+        return None;
+    }
+    let returning = offers.iter().filter(|o| fit(&Offer { left: None, ..(*o).clone() }));
+    returning.filter_map(|o| o.back).min()
+}
+
 fn unfit(need: &Need, offer: &Offer, stalled: &[String], stalled_strength: u8) -> Option<String> {
     if let Some(why) = &offer.left {
-        return Some(why.clone());
+        let back = offer.back.map(|b| format!(" (again in {} s)", b.as_secs_f64().ceil())).unwrap_or_default();
+        return Some(format!("{why}{back}"));
     }
     if !need.models.is_empty() && !need.models.contains(&offer.name) {
         return Some("not named for this turn".into());
@@ -133,7 +166,7 @@ fn unfit(need: &Need, offer: &Offer, stalled: &[String], stalled_strength: u8) -
     if need.not_families.contains(&offer.family) {
         return Some(format!("of the family {}, which may not answer here", offer.family));
     }
-    if offer.context < need.prompt_tokens + need.answer_tokens {
+    if offer.context < need.prompt_tokens + need.answer_tokens + offer.thinking {
         return Some(format!("context of {} tokens is too small", offer.context));
     }
     if stalled.contains(&offer.name) {
@@ -153,7 +186,8 @@ fn unfit(need: &Need, offer: &Offer, stalled: &[String], stalled_strength: u8) -
 
 /// Tokens that a prompt for the smallest fitting offer may have, when the answer may have `answer` tokens.
 pub fn room(offers: &[Offer], answer: u64) -> u64 {
-    let usable = offers.iter().filter(|o| o.left.is_none()).map(|o| o.context).min().unwrap_or(0);
+    let usable =
+        offers.iter().filter(|o| o.left.is_none()).map(|o| o.context.saturating_sub(o.thinking)).min().unwrap_or(0);
     // a tenth for what our estimate gets wrong
     usable.saturating_sub(answer) * 9 / 10
 }
@@ -171,12 +205,14 @@ mod tests {
     fn offer(name: &str, tier: Tier, cents: u64, strength: u8) -> Offer {
         let price = (cents > 0).then(|| Price { prompt: Money::cents(cents), answer: Money::cents(cents * 4) });
         let family = name.trim_end_matches(":free").rsplit('/').next().unwrap_or(name).to_owned();
-        Offer { name: name.into(), family, tier, price, context: 8192, strength, left: None }
+        let (name, left, back) = (name.to_owned(), None, None);
+        Offer { name, family, tier, price, context: 8192, strength, thinking: 0, left, back }
     }
 
     fn need(evidence: Option<Evidence>) -> Need {
         let (models, not_families) = (Vec::new(), Vec::new());
-        Need { role: Role::Fix, prompt_tokens: 2000, answer_tokens: 500, evidence, models, not_families }
+        let (prompt_tokens, prompt_most, answer_tokens) = (2000, 2000, 500);
+        Need { role: Role::Fix, prompt_tokens, prompt_most, answer_tokens, evidence, models, not_families }
     }
 
     fn offers() -> Vec<Offer> {
@@ -240,6 +276,33 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part}: {line}");
         }
+    }
+
+    #[test]
+    fn who_is_left_for_a_while_is_waited_for_only_when_nobody_else_is_fit_and_it_is() {
+        let mut all = offers();
+        let soon = Some(Duration::from_millis(2500));
+        (all[3].left, all[3].back) = (Some("rate-limited".into()), soon);
+        assert_eq!(back(&need(None), &all), None, "the free one can be asked now");
+        (all[2].left, all[2].back) = (Some("server-failed".into()), Some(Duration::from_secs(9)));
+        assert_eq!(back(&need(None), &all), soon);
+        assert!(route(&need(None), &all).line.contains("rate-limited (again in 3 s)"));
+        let large = Need { prompt_tokens: 9000, ..need(None) };
+        assert_eq!(back(&large, &all), None, "waiting does not make room");
+        let named = Need { models: vec!["openrouter/gift:free".into()], ..need(None) };
+        assert_eq!(back(&named, &all), Some(Duration::from_secs(9)));
+        all[2].back = None;
+        assert_eq!(back(&named, &all), None, "left for the run");
+    }
+
+    #[test]
+    fn what_a_model_may_think_is_in_its_worst_case_and_has_to_fit_its_context() {
+        let mut thinker = offer("openai/big", Tier::Paid, 125, 10);
+        thinker.thinking = 4000;
+        let plain = offer("openai/big", Tier::Paid, 125, 10).worst_case(&need(None));
+        assert_eq!(thinker.worst_case(&need(None)), plain.plus(Money::of_tokens(4000, Money::cents(500))));
+        thinker.context = 2500;
+        assert_eq!(chosen(&need(Some(Evidence::Named)), &[thinker]), None);
     }
 
     proptest! {

@@ -1,19 +1,21 @@
-//! One model is asked one turn: a slot, the reservation of the worst case, the client, the settlement, the event.
+//! One model is asked one turn: a slot, for each request the reservation of the worst case and the settlement, the event.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
 use super::budget::Reservation;
 use super::catalog::Tier;
+use super::client::{End, Toll, Whom};
 use super::discover::Usable;
 use super::models::{Asker, Models, locked};
 use super::money::Money;
-use super::quota::{self, Quota};
+use super::quota::{self, Minute, Quota};
 use super::router::{self, Need};
 use super::slots::{Cap, Seen, Slots};
 use super::trouble::Trouble;
+use super::wire::Manner;
 use super::{Reply, Turn, Usage, tokens, wire};
 use crate::cache::DayAsk;
 use crate::trajectory::Event;
@@ -21,26 +23,38 @@ use crate::trajectory::Event;
 /// The key endpoint is one small document; without it the smaller quota counts.
 const QUOTA_LOOK: Duration = Duration::from_secs(5);
 
-/// A turn on its way: whatever happens to it, there is an event. Dropped on its way, it was cancelled.
+/// What a turn took so far; requests on their way with their worst case.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken {
+    requests: u32,
+    cost: Money,
+}
+
+/// A turn on its way: when anything was sent for it, there is an event. Dropped on its way, it was cancelled.
 pub(super) struct OnItsWay<'a> {
     asker: Asker<'a>,
     model: &'a str,
     began: Instant,
     said: bool,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl<'a> OnItsWay<'a> {
     pub(super) fn since(asker: Asker<'a>, model: &'a str, began: Instant) -> Self {
-        Self { asker, model, began, said: false }
+        Self { asker, model, began, said: false, taken: Arc::default() }
     }
 
-    /// It ended with `result`, after `requests`; `cached` where it was served without asking.
-    pub(super) fn ended(mut self, result: &Result<Reply, Trouble>, requests: u32, cached: Option<&str>) {
-        self.record(result.as_ref(), requests, cached);
+    /// It ended with `result`; `cached` where it was served without asking.
+    pub(super) fn ended(mut self, result: &Result<Reply, Trouble>, cached: Option<&str>) {
+        self.record(result.as_ref(), cached);
     }
 
-    fn record(&mut self, result: Result<&Reply, &Trouble>, requests: u32, cached: Option<&str>) {
+    fn record(&mut self, result: Result<&Reply, &Trouble>, cached: Option<&str>) {
         self.said = true;
+        let taken = *locked(&self.taken);
+        if taken.requests == 0 && cached.is_none() {
+            return;
+        }
         let reply = result.ok();
         let spent = reply.filter(|_| cached.is_none());
         self.asker.recorder.record(Event::ModelAnswered {
@@ -50,8 +64,8 @@ impl<'a> OnItsWay<'a> {
             outcome: result.err().map_or("answered", Trouble::name).to_owned(),
             prompt_tokens: spent.map_or(0, |r| r.usage.prompt),
             answer_tokens: spent.map_or(0, |r| r.usage.answer),
-            nano_dollars: spent.map_or(0, |r| r.cost.0),
-            requests,
+            nano_dollars: taken.cost.0,
+            requests: taken.requests,
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             cached: cached.map(str::to_owned),
             answer_hash: reply.map(|r| hash(&r.content)).unwrap_or_default(),
@@ -62,7 +76,7 @@ impl<'a> OnItsWay<'a> {
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         if !self.said {
-            self.record(Err(&Trouble::Cancelled), 1, None);
+            self.record(Err(&Trouble::Cancelled), None);
         }
     }
 }
@@ -73,8 +87,98 @@ fn hash(content: &str) -> String {
     hex::encode(&Sha256::digest(words.join(" "))[..8])
 }
 
+/// What one request holds while it is on its way.
+pub(super) struct Ticket {
+    reservation: Reservation,
+    /// The day whose budget it was taken out of, where there is one.
+    day: Option<String>,
+}
+
+/// Reserves the worst case for every request of one turn, and settles each for itself: what was asked again may have been
+/// billed the first time.
+struct Till<'a> {
+    models: &'a Models,
+    usable: &'a Usable,
+    slots: &'a Slots,
+    worst: Money,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Toll for Till<'_> {
+    type Ticket = Ticket;
+
+    /// What waits comes first and holds nothing that is not given back when it is dropped; what the store counts comes last.
+    async fn ticket(&self, left: Duration) -> Result<Ticket, Trouble> {
+        let Self { models, usable, .. } = self;
+        self.slots.wait_out(usable.offer.tier, left).await?;
+        let mut reservation = models.budget.reserve(&usable.offer.name, self.worst)?;
+        let place = models.place_in_minute(usable, left).await?;
+        let day = models.reserve_day(self.worst).await?;
+        if let Err(spent) = models.place_in_day(usable).await {
+            models.settle_day(day, self.worst, 1).await;
+            return Err(spent);
+        }
+        if let Some(place) = place {
+            place.keep();
+        }
+        reservation.sent();
+        let mut taken = locked(&self.taken);
+        *taken = Taken { requests: taken.requests + 1, cost: taken.cost.plus(self.worst) };
+        Ok(Ticket { reservation, day })
+    }
+
+    async fn settle(&self, ticket: Ticket, end: End<'_>) {
+        let cost = match &end {
+            End::Answered(answer) => cost(self.usable, answer, self.worst),
+            End::Refused(_) => Money::ZERO,
+            // it may have been answered, and billed
+            End::Unknown(_) => self.worst,
+        };
+        ticket.reservation.settle(cost);
+        {
+            let mut taken = locked(&self.taken);
+            taken.cost = taken.cost.minus(self.worst).plus(cost);
+        }
+        if let End::Refused(trouble) | End::Unknown(trouble) = end
+            && let Some(after) = trouble.after()
+        {
+            self.slots.hold(self.usable.offer.tier, after);
+        }
+        self.models.settle_day(ticket.day, self.worst.minus(cost), 0).await;
+    }
+}
+
+/// What an answer cost, as far as anybody knows: what the server counted at our price, or what it says that it bills, should
+/// that be more. What nobody counted (a stream that was cut) may have gone on: its worst case.
+fn cost(usable: &Usable, answer: &wire::Answer, worst: Money) -> Money {
+    let price = usable.offer.price;
+    let counted = answer.usage.map(|usage| router::worst_case(price, usage.prompt, usage.answer));
+    let priced = counted.unwrap_or(if price.is_some() { worst } else { Money::ZERO });
+    answer.cost.map_or(priced, |billed| billed.max(priced))
+}
+
+/// A place in the minute of an account, given back unless it is kept.
+struct Place<'a> {
+    minute: &'a Mutex<Minute>,
+    at: Option<Instant>,
+}
+
+impl Place<'_> {
+    fn keep(mut self) {
+        self.at = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(at) = self.at {
+            locked(self.minute).give_back(at);
+        }
+    }
+}
+
 impl Models {
-    /// Asks `usable`: waits for a slot, reserves, asks, settles.
+    /// Asks `usable`: waits for a slot, then asks with a reservation for each request.
     pub(super) async fn send(
         &self,
         usable: &Usable,
@@ -82,23 +186,28 @@ impl Models {
         need: &Need,
         asker: Asker<'_>,
     ) -> Result<Reply, Trouble> {
-        let slots = self.slots_of(usable);
+        let (client, slots) = (self.client()?, self.slots_of(usable));
         let slot = slots.enter().await;
-        self.within_quota(usable, turn.deadline).await?;
-        let worst = router::worst_case(usable.offer.price, need.prompt_tokens, need.answer_tokens);
-        let reservation = self.budget.reserve(&usable.offer.name, worst)?;
-        let day = self.reserve_day(worst).await?;
         let on_its_way = OnItsWay::since(asker, &usable.offer.name, Instant::now());
-        let asked = self.client()?.ask(&usable.at, &usable.id, turn, asker.cancel).await;
-        let result = asked.result.map(|answer| self.reply(usable, need, answer, asked.sent));
-        let seen = seen(&result, asked.sent, on_its_way.began.elapsed());
+        let taken = Arc::clone(&on_its_way.taken);
+        let till = Till { models: self, usable, slots: &slots, worst: usable.offer.worst_case(need), taken };
+        let plain = locked(&self.plain).contains(&usable.offer.name);
+        let manner = Manner { reasoning: usable.offer.thinking > 0, plain };
+        let whom = Whom { at: &usable.at, model: &usable.id, manner };
+        let asked = client.ask(whom, turn, asker.cancel, &till).await;
+        if asked.plain {
+            locked(&self.plain).insert(usable.offer.name.clone());
+        }
+        let taken = *locked(&till.taken);
+        let result = asked.result.map(|answer| self.reply(usable, need, answer, taken));
+        // a schema that was refused says nothing of how full the server is
+        let again = asked.sent > 1 + u32::from(asked.plain);
+        let seen = if asked.sent == 0 { Seen::Nothing } else { seen(&result, again, asked.took) };
         if let Some(now) = slots.learn(&slot, seen) {
             let server = format!("{} ({})", usable.at.provider.name, usable.offer.tier.name());
             asker.recorder.record(Event::SlotsChanged { server, slots: now });
         }
-        let cost = settle(reservation, &result);
-        self.settle_day(day, worst.minus(cost)).await;
-        on_its_way.ended(&result, asked.sent, None);
+        on_its_way.ended(&result, None);
         result
     }
 
@@ -117,9 +226,9 @@ impl Models {
         }
     }
 
-    async fn settle_day(&self, day: Option<String>, not_needed: Money) {
-        let Some(day) = day.filter(|_| not_needed > Money::ZERO) else { return };
-        if let Err(error) = self.cache().await.settle_day(day, not_needed.0).await {
+    async fn settle_day(&self, day: Option<String>, not_needed: Money, not_sent: u64) {
+        let Some(day) = day.filter(|_| not_needed > Money::ZERO || not_sent > 0) else { return };
+        if let Err(error) = self.cache().await.settle_day(day, not_needed.0, not_sent).await {
             tracing::warn!("the day's budget counts more than was spent: {error}");
         }
     }
@@ -132,10 +241,9 @@ impl Models {
         Arc::clone(slots.entry(usable.at.base.clone()).or_insert_with(new))
     }
 
-    /// Free models of OpenRouter: the account's quota is looked up once and planned for. Waits for a place in the minute;
-    /// a day that is spent is no error of the server's.
-    async fn within_quota(&self, usable: &Usable, patience: Duration) -> Result<(), Trouble> {
-        let Some(path) = usable.at.provider.quota.filter(|_| usable.offer.tier == Tier::Free) else { return Ok(()) };
+    /// Free models of OpenRouter: the account's quota, looked up once.
+    async fn quota_of(&self, usable: &Usable) -> Option<Quota> {
+        let path = usable.at.provider.quota.filter(|_| usable.offer.tier == Tier::Free)?;
         let look = || async {
             let answer = match self.client() {
                 Ok(client) => client.look(&usable.at, path, QUOTA_LOOK).await.unwrap_or_default(),
@@ -143,20 +251,33 @@ impl Models {
             };
             Quota::of_key(&answer)
         };
-        let quota = *self.quota.get_or_init(look).await;
-        let (today, back) = quota::day(jiff::Timestamp::now());
-        let day = format!("{} free {today}", usable.at.provider.name);
-        if !self.one_more_today(day, quota.per_day).await {
-            return Err(Trouble::QuotaSpent { per_day: quota.per_day, back });
-        }
+        Some(*self.quota.get_or_init(look).await)
+    }
+
+    /// Waits for a place in the minute of the account's quota, where there is one.
+    async fn place_in_minute(&self, usable: &Usable, patience: Duration) -> Result<Option<Place<'_>>, Trouble> {
         let until = Instant::now() + patience;
+        let Some(quota) = self.quota_of(usable).await else { return Ok(None) };
         loop {
-            let taken = locked(&self.minute).take(Instant::now(), quota.per_minute);
+            let now = Instant::now();
+            let taken = locked(&self.minute).take(now, quota.per_minute);
             match taken {
-                Ok(()) => return Ok(()),
-                Err(wait) if Instant::now() + wait > until => return Err(Trouble::RateLimited { after: Some(wait) }),
+                Ok(()) => return Ok(Some(Place { minute: &self.minute, at: Some(now) })),
+                Err(wait) if now + wait > until => return Err(Trouble::RateLimited { after: Some(wait) }),
                 Err(wait) => tokio::time::sleep(wait).await,
             }
+        }
+    }
+
+    /// Takes a place in the day of the account's quota, where there is one. A day that is spent is no error of the server's.
+    async fn place_in_day(&self, usable: &Usable) -> Result<(), Trouble> {
+        let Some(quota) = self.quota_of(usable).await else { return Ok(()) };
+        let (today, back) = quota::day(jiff::Timestamp::now());
+        let day = format!("{} free {today}", usable.at.provider.name);
+        if self.one_more_today(day, quota.per_day).await {
+            Ok(())
+        } else {
+            Err(Trouble::QuotaSpent { per_day: quota.per_day, back })
         }
     }
 
@@ -174,17 +295,14 @@ impl Models {
         }
     }
 
-    /// What the server said, without secrets that it may have been told, and what it cost.
-    fn reply(&self, usable: &Usable, need: &Need, answer: wire::Answer, requests: u32) -> Reply {
+    /// What the server said, without secrets that it may have been told, and what the whole turn took.
+    fn reply(&self, usable: &Usable, need: &Need, answer: wire::Answer, taken: Taken) -> Reply {
         let estimate = || Usage { prompt: need.prompt_tokens, answer: tokens::count(&answer.content), estimated: true };
         let usage = answer.usage.unwrap_or_else(estimate);
-        let priced = router::worst_case(usable.offer.price, usage.prompt, usage.answer);
-        // what the server bills is what it costs, should it be more than we know of
-        let cost = answer.cost.map_or(priced, |billed| billed.max(priced));
         let named = answer.model.filter(|m| !m.trim().is_empty()).unwrap_or_else(|| usable.id.clone());
         let model = named.chars().filter(|c| !c.is_control()).take(200).collect();
         let content = self.settings.mask.cover(&answer.content).into_owned();
-        Reply { content, calls: answer.calls, model, usage, cost, requests }
+        Reply { content, calls: answer.calls, model, usage, cost: taken.cost, requests: taken.requests }
     }
 
     /// The time that one turn may take: a small model on a busy machine needs minutes, nobody needs more.
@@ -194,23 +312,11 @@ impl Models {
     }
 }
 
-/// Settles, and says what it cost as far as anybody knows.
-fn settle(reservation: Reservation, result: &Result<Reply, Trouble>) -> Money {
-    let cost = match result {
-        Ok(reply) => reply.cost,
-        Err(trouble) if is_free_of_charge(trouble) => Money::ZERO,
-        // it may have been answered, and billed
-        Err(_) => reservation.worst(),
-    };
-    reservation.settle(cost);
-    cost
-}
-
 /// What a turn says about how full the server is.
-fn seen(result: &Result<Reply, Trouble>, sent: u32, took: Duration) -> Seen {
+fn seen(result: &Result<Reply, Trouble>, again: bool, took: Duration) -> Seen {
     match result {
         // whatever was asked again was limited, reset, or failed before
-        _ if sent > 1 => Seen::TooMuch,
+        _ if again => Seen::TooMuch,
         Ok(reply) => {
             // a token of the prompt takes about a tenth of one of the answer
             let tokens = reply.usage.answer as f64 + reply.usage.prompt as f64 / 10.0;
@@ -219,21 +325,6 @@ fn seen(result: &Result<Reply, Trouble>, sent: u32, took: Duration) -> Seen {
         Err(Trouble::RateLimited { .. } | Trouble::ServerFailed { .. }) => Seen::TooMuch,
         Err(_) => Seen::Nothing,
     }
-}
-
-/// The server said no before any model was asked, or it was never reached.
-fn is_free_of_charge(trouble: &Trouble) -> bool {
-    matches!(
-        trouble,
-        Trouble::RateLimited { .. }
-            | Trouble::OutOfCredit
-            | Trouble::Unauthorised { .. }
-            | Trouble::Gone
-            | Trouble::BadRequest { .. }
-            | Trouble::Redirected
-            | Trouble::Unreachable
-            | Trouble::NotFree { .. }
-    )
 }
 
 #[cfg(test)]
@@ -263,11 +354,23 @@ mod tests {
             price: None,
             context: 9000,
             strength: 5,
+            thinking: 0,
             left: None,
+            back: None,
         };
         let at = Endpoint { provider: *providers::find("openrouter").unwrap(), base, key: None };
         let (id, family) = ("x:free".into(), "x".into());
         Usable { offer, id, family, at, slots: 4, slots_known: true, remark: None, answered: false, digest: None }
+    }
+
+    /// As for a request that is sent.
+    async fn within_quota(models: &Models, usable: &Usable) -> Result<(), Trouble> {
+        let place = models.place_in_minute(usable, Duration::from_secs(1)).await?;
+        models.place_in_day(usable).await?;
+        if let Some(place) = place {
+            place.keep();
+        }
+        Ok(())
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -282,17 +385,17 @@ mod tests {
             let models = run();
             // of the minute's twenty
             for _ in 0..16 {
-                models.within_quota(&usable, Duration::from_secs(1)).await.unwrap();
+                within_quota(&models, &usable).await.unwrap();
             }
         }
         let models = run();
-        models.within_quota(&usable, Duration::from_secs(1)).await.unwrap();
-        models.within_quota(&usable, Duration::from_secs(1)).await.unwrap();
-        let error = models.within_quota(&usable, Duration::from_secs(1)).await.unwrap_err();
+        within_quota(&models, &usable).await.unwrap();
+        within_quota(&models, &usable).await.unwrap();
+        let error = within_quota(&models, &usable).await.unwrap_err();
         assert_eq!(error.name(), "quota-spent");
         assert!(error.to_string().contains("50 free requests") && error.to_string().contains("T00:00:00Z"), "{error}");
         let local = Usable { offer: Offer { tier: Tier::Local, ..usable.offer.clone() }, ..usable.clone() };
-        models.within_quota(&local, Duration::from_secs(1)).await.unwrap();
+        within_quota(&models, &local).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -300,10 +403,67 @@ mod tests {
         let usable = free_model("{\"data\":{\"is_free_tier\":false}}");
         let models = Models::new(Settings::default());
         for _ in 0..20 {
-            models.within_quota(&usable, Duration::from_secs(1)).await.unwrap();
+            within_quota(&models, &usable).await.unwrap();
         }
-        let error = models.within_quota(&usable, Duration::from_secs(1)).await.unwrap_err();
+        let error = within_quota(&models, &usable).await.unwrap_err();
         assert!(matches!(error, Trouble::RateLimited { after: Some(_) }), "{error}");
         assert_eq!(models.quota.get().unwrap().per_day, 1000);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_place_in_the_minute_that_was_not_needed_is_given_back() {
+        let usable = free_model("{}");
+        let models = Models::new(Settings::default());
+        for _ in 0..40 {
+            drop(models.place_in_minute(&usable, Duration::from_millis(1)).await.unwrap());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_budget_refuses_takes_no_place_of_the_quota() {
+        let usable = free_model("{}");
+        let slots = Slots::new(Cap::new(1, false));
+        for (requests, day_requests) in [(0, None), (9, Some(9))] {
+            // the second one has no store that could count a day
+            let models = Models::new(Settings { requests, day_requests, ..Settings::default() });
+            let taken = Arc::default();
+            let till = Till { models: &models, usable: &usable, slots: &slots, worst: Money::ZERO, taken };
+            let error = till.ticket(Duration::from_secs(1)).await.err().unwrap();
+            assert_eq!(error.name(), "out-of-budget");
+            assert!(locked(&models.used).is_empty(), "no place of the day is taken");
+            for _ in 0..20 {
+                locked(&models.minute).take(Instant::now(), 20).expect("no place of the minute is taken");
+            }
+            assert_eq!(models.spent(), crate::model::budget::Spent::default());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_quota_refuses_takes_nothing_of_the_days_budget() {
+        let (usable, folder) = (free_model("{}"), tempfile::tempdir().unwrap());
+        let cache = Some(CachePlace { state_dir: folder.path().to_owned(), url: None });
+        let models = Models::new(Settings { cache, requests: 9, day_requests: Some(1), ..Settings::default() });
+        for _ in 0..50 {
+            models.place_in_day(&usable).await.unwrap();
+        }
+        let slots = Slots::new(Cap::new(1, false));
+        let till = Till { models: &models, usable: &usable, slots: &slots, worst: Money::ZERO, taken: Arc::default() };
+        for _ in 0..2 {
+            let error = till.ticket(Duration::from_secs(1)).await.err().unwrap();
+            assert_eq!(error.name(), "quota-spent", "the one request of the day is still there");
+        }
+    }
+
+    #[test]
+    fn what_nobody_counted_costs_the_worst_case_where_there_is_a_price() {
+        let mut usable = free_model("{}");
+        let counted = Usage { prompt: 1000, answer: 0, estimated: false };
+        let answer = |usage, billed| wire::Answer { usage, cost: billed, ..wire::Answer::default() };
+        assert_eq!(cost(&usable, &answer(None, None), Money(9)), Money::ZERO);
+        usable.offer.price = Some(super::super::catalog::Price { prompt: Money(1000), answer: Money(1000) });
+        assert_eq!(cost(&usable, &answer(Some(counted), None), Money(9)), Money(1));
+        assert_eq!(cost(&usable, &answer(None, None), Money(9)), Money(9));
+        assert_eq!(cost(&usable, &answer(Some(counted), Some(Money(3))), Money(9)), Money(3), "it bills more");
+        assert_eq!(cost(&usable, &answer(Some(counted), Some(Money::ZERO)), Money(9)), Money(1), "or says so");
     }
 }

@@ -1,9 +1,15 @@
 //! How many turns run at the same time at one server or account: additive increase while it answers well, multiplicative
 //! decrease when it says that it is too much, or when more at once brings nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::catalog::Tier;
+use super::trouble::Trouble;
 
 /// The most for one account of a cloud, however well it answers.
 const MOST_CLOUD: f64 = 32.0;
@@ -114,6 +120,8 @@ impl Cap {
 pub struct Slots {
     state: Mutex<(Cap, usize)>,
     freed: Notify,
+    /// Until then the server wants nothing to be sent for models of that tier: what is given away has limits of its own.
+    held: Mutex<BTreeMap<Tier, Instant>>,
 }
 
 /// The right to run one turn. Given back when dropped.
@@ -127,7 +135,7 @@ pub struct Slot<'a> {
 impl Slots {
     /// All free.
     pub fn new(cap: Cap) -> Self {
-        Self { state: Mutex::new((cap, 0)), freed: Notify::new() }
+        Self { state: Mutex::new((cap, 0)), freed: Notify::new(), held: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, (Cap, usize)> {
@@ -151,6 +159,30 @@ impl Slots {
                 return slot;
             }
             freed.await;
+        }
+    }
+
+    /// The server said to somebody that it wants to be left alone for so long: nobody sends before that.
+    pub fn hold(&self, tier: Tier, after: Duration) {
+        let Some(until) = Instant::now().checked_add(after) else { return };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = held.entry(tier).or_insert(until);
+        *now = (*now).max(until);
+    }
+
+    /// Waits until something may be sent for models of `tier`. Dropping the future is cancelling it.
+    ///
+    /// # Errors
+    /// When that is not within `patience`, at once.
+    pub async fn wait_out(&self, tier: Tier, patience: Duration) -> Result<(), Trouble> {
+        let last = Instant::now() + patience;
+        loop {
+            let until = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&tier).copied();
+            let Some(until) = until.filter(|until| *until > Instant::now()) else { return Ok(()) };
+            if until >= last {
+                return Err(Trouble::RateLimited { after: Some(until - Instant::now()) });
+            }
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -263,6 +295,20 @@ mod tests {
         };
         futures::future::join_all((0..40).map(|_| one())).await;
         assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_said_to_one_holds_all_of_that_tier_until_the_latest_time_it_named() {
+        let slots = Slots::new(Cap::new(3, false));
+        let began = Instant::now();
+        slots.hold(Tier::Free, Duration::from_millis(600));
+        slots.hold(Tier::Free, Duration::from_millis(200));
+        slots.wait_out(Tier::Paid, Duration::from_millis(1)).await.unwrap();
+        let error = slots.wait_out(Tier::Free, Duration::from_millis(100)).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_millis(500), "said at once: {:?}", began.elapsed());
+        assert!(error.after().unwrap() > Duration::from_millis(100), "{error:?}");
+        slots.wait_out(Tier::Free, Duration::from_secs(9)).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(600), "{:?}", began.elapsed());
     }
 
     proptest! {

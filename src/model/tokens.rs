@@ -1,6 +1,6 @@
 //! How many tokens a text has, estimated on the safe side: a budget is planned with it, the server's own count settles.
 
-use super::Message;
+use super::{Message, Turn};
 
 /// A message costs this many tokens on top of its text (role, separators).
 const PER_MESSAGE: u64 = 4;
@@ -64,10 +64,31 @@ pub fn of_messages(messages: &[Message]) -> u64 {
     messages.iter().map(|m| count(&m.content) + PER_MESSAGE).sum()
 }
 
+/// Tokens of everything that a turn sends: the prompt, what was called in it, and the tools that may be called.
+pub fn of_turn(turn: &Turn) -> u64 {
+    let calls = turn.messages.iter().flat_map(|m| &m.calls).map(|c| count(&c.name) + count(&c.arguments) + PER_MESSAGE);
+    let tools =
+        turn.tools.iter().map(|t| count(t.name) + count(t.about) + count(&t.parameters.to_string()) + PER_MESSAGE);
+    of_messages(&turn.messages) + calls.sum::<u64>() + tools.sum::<u64>()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::{Call, Role, Tool};
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_may_be_called_and_what_was_is_part_of_a_prompt() {
+        let mut turn = Turn::new(Role::Fix, vec![Message::user("why?")]);
+        assert_eq!(of_turn(&turn), of_messages(&turn.messages));
+        turn.tools = vec![Tool { name: "t", about: "reads", parameters: serde_json::json!({"type": "object"}) }];
+        let with_tools = of_turn(&turn);
+        assert!(with_tools > of_messages(&turn.messages) + 10);
+        let call = Call { id: "c".into(), name: "t".into(), arguments: "word ".repeat(50) };
+        turn.messages.push(Message { calls: vec![call], ..Message::assistant("") });
+        assert!(of_turn(&turn) >= with_tools + 50);
+    }
 
     #[test]
     fn code_and_prose_are_estimated_at_about_four_letters_a_token() {

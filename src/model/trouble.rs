@@ -34,10 +34,12 @@ pub enum Trouble {
         what: String,
     },
     /// 5xx.
-    #[error("the server failed with {status}")]
+    #[error("the server failed with {status}{}", after.map(|a| format!(", up again in {} s", a.as_secs())).unwrap_or_default())]
     ServerFailed {
         /// HTTP status.
         status: u16,
+        /// What `Retry-After` says.
+        after: Option<Duration>,
     },
     /// 3xx: where it leads was not checked, so nothing is sent there.
     #[error("the server redirects, which is not followed")]
@@ -125,7 +127,7 @@ pub enum Consequence {
     Again,
     /// This answer is worth nothing; the next may be better.
     BadAnswer,
-    /// Leave this model alone for the rest of the run and ask another.
+    /// Leave this model alone, for a while or for the rest of the run, and ask another.
     LeaveModel,
     /// Asking anybody is over.
     Over,
@@ -185,6 +187,28 @@ impl Trouble {
         }
     }
 
+    /// How long the server wants to be left alone.
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Trouble::RateLimited { after } | Trouble::ServerFailed { after, .. } => *after,
+            _ => None,
+        }
+    }
+
+    /// As the answer to a request: did the server say no before any model was asked, or was it never reached?
+    pub fn is_free_of_charge(&self) -> bool {
+        matches!(
+            self,
+            Trouble::RateLimited { .. }
+                | Trouble::OutOfCredit
+                | Trouble::Unauthorised { .. }
+                | Trouble::Gone
+                | Trouble::BadRequest { .. }
+                | Trouble::Redirected
+                | Trouble::Unreachable
+        )
+    }
+
     /// The trouble that an HTTP status is; `None` for success. `what` are the server's words, secrets covered.
     pub fn of_status(status: u16, after: Option<Duration>, what: &str) -> Option<Self> {
         let what = || what.to_owned();
@@ -196,7 +220,7 @@ impl Trouble {
             404 | 410 => Trouble::Gone,
             429 => Trouble::RateLimited { after },
             400..=499 => Trouble::BadRequest { status, what: what() },
-            _ => Trouble::ServerFailed { status },
+            _ => Trouble::ServerFailed { status, after },
         })
     }
 }

@@ -1,11 +1,15 @@
 //! The wire: requests and answers of the two dialects as pure functions over JSON and lines of a stream.
 
+mod anthropic;
+
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::money::Money;
-use super::providers::{Dialect, Provider};
+use super::providers::{Dialect, Effort, Provider};
 use super::trouble::Trouble;
-use super::{Call, Message, Speaker, Tool, Turn, Usage};
+use super::{Call, Message, Tool, Turn, Usage};
 
 /// What was read of an answer so far, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,53 +36,74 @@ pub fn path(dialect: Dialect) -> &'static str {
     }
 }
 
+/// How a model likes to be asked, beside what its provider says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// It thinks before it answers, within the limit of its answer.
+    pub reasoning: bool,
+    /// It refused a schema: the prompt alone says it.
+    pub plain: bool,
+}
+
+/// Tokens that a model which thinks gets for that, on top of its answer.
+pub const THINKING: u32 = 4000;
+
+/// No prompt of `turn` has more tokens than this, whoever counts them: one for every two bytes of what is sent, or as many as
+/// we count, should that be more.
+pub fn most_tokens(turn: &Turn) -> u64 {
+    // a name stands for all: the names of providers and models differ by a few letters
+    let body = body(&Provider::usual("", ""), &"m".repeat(60), turn, Manner::default(), true);
+    let bytes = u64::try_from(body.to_string().len()).unwrap_or(u64::MAX);
+    bytes.div_ceil(2).max(super::tokens::of_turn(turn))
+}
+
 /// The body that asks `turn` of `model`. Only ever one model is named: no list of fallbacks, no routing by the server.
-pub fn body(provider: &Provider, model: &str, turn: &Turn, stream: bool) -> Value {
-    let temperature = f64::from(turn.temperature_milli) / 1000.0;
-    match provider.dialect {
-        Dialect::OpenAi => {
-            let mut body = json!({
-                "model": model,
-                "messages": turn.messages.iter().map(message).collect::<Vec<_>>(),
-                "max_tokens": turn.answer_tokens,
-                "temperature": temperature,
-                "stream": stream,
-            });
-            // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
-            if provider.key.is_none() && turn.temperature_milli > 0 {
-                body["seed"] = json!(turn.sample % (1 << 31));
-            }
-            if !turn.tools.is_empty() {
-                let tool = |t: &Tool| {
-                    let function = json!({"name": t.name, "description": t.about, "parameters": t.parameters});
-                    json!({"type": "function", "function": function})
-                };
-                body["tools"] = turn.tools.iter().map(tool).collect();
-            }
-            if stream && provider.stream_options {
-                body["stream_options"] = json!({"include_usage": true});
-            }
-            if let Some(schema) = turn.schema.as_ref().filter(|_| provider.schema) {
-                // servers on this machine follow a schema to the letter, and a small model may never end a text by itself
-                let schema = if provider.key.is_none() { bounded(schema, turn.answer_tokens) } else { schema.clone() };
-                let named = json!({"name": "answer", "strict": true, "schema": schema});
-                body["response_format"] = json!({"type": "json_schema", "json_schema": named});
-            }
-            body
-        }
-        Dialect::Anthropic => {
-            let of = |system: bool| turn.messages.iter().filter(move |m| (m.role == Speaker::System) == system);
-            let rules: Vec<&str> = of(true).map(|m| m.content.as_str()).collect();
-            let messages: Vec<_> = of(false).collect();
-            json!({
-                "model": model,
-                "system": rules.join("\n\n"),
-                "messages": messages,
-                "max_tokens": turn.answer_tokens,
-                "temperature": temperature.min(1.0),
-            })
+pub fn body(provider: &Provider, model: &str, turn: &Turn, manner: Manner, stream: bool) -> Value {
+    let mut body = match provider.dialect {
+        Dialect::OpenAi => openai(provider, turn, manner, stream),
+        Dialect::Anthropic => anthropic::body(turn, stream),
+    };
+    body["model"] = json!(model);
+    body
+}
+
+fn openai(provider: &Provider, turn: &Turn, manner: Manner, stream: bool) -> Value {
+    let mut body = json!({"messages": turn.messages.iter().map(message).collect::<Vec<_>>(), "stream": stream});
+    body[provider.limit] = json!(turn.answer_tokens + if manner.reasoning { THINKING } else { 0 });
+    if manner.reasoning {
+        match provider.effort {
+            Effort::Field | Effort::FieldAlone => body["reasoning_effort"] = json!("low"),
+            Effort::Object => body["reasoning"] = json!({"effort": "low"}),
         }
     }
+    if !(manner.reasoning && provider.effort == Effort::FieldAlone) {
+        body["temperature"] = json!(temperature(turn));
+    }
+    // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
+    if provider.key.is_none() && turn.temperature_milli > 0 {
+        body["seed"] = json!(turn.sample % (1 << 31));
+    }
+    if !turn.tools.is_empty() {
+        let tool = |t: &Tool| {
+            let function = json!({"name": t.name, "description": t.about, "parameters": t.parameters});
+            json!({"type": "function", "function": function})
+        };
+        body["tools"] = turn.tools.iter().map(tool).collect();
+    }
+    if stream && provider.stream_options {
+        body["stream_options"] = json!({"include_usage": true});
+    }
+    if let Some(schema) = turn.schema.as_ref().filter(|_| provider.schema && !manner.plain) {
+        // servers on this machine follow a schema to the letter, and a small model may never end a text by itself
+        let schema = if provider.key.is_none() { bounded(schema, turn.answer_tokens) } else { schema.clone() };
+        let named = json!({"name": "answer", "strict": true, "schema": schema});
+        body["response_format"] = json!({"type": "json_schema", "json_schema": named});
+    }
+    body
+}
+
+fn temperature(turn: &Turn) -> f64 {
+    f64::from(turn.temperature_milli) / 1000.0
 }
 
 /// `schema` with lengths for its texts and lists, so that an answer of `tokens` has room for all of it: about three
@@ -148,36 +173,45 @@ fn take_calls(value: &Value, into: &mut Vec<Call>) {
 pub fn read(dialect: Dialect, body: &[u8]) -> Result<Answer, Trouble> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|e| if e.is_eof() { Trouble::Truncated } else { Trouble::Malformed { what: "not JSON".into() } })?;
+    if let Some(trouble) = error_in(&value) {
+        return Err(trouble);
+    }
+    if dialect == Dialect::Anthropic {
+        return anthropic::read(&value);
+    }
     let text = |v: &Value| v.as_str().map(str::to_owned);
-    let answer = match dialect {
-        Dialect::OpenAi => {
-            let choice = value["choices"].get(0).ok_or_else(|| malformed("no `choices`"))?;
-            let message = choice.get("message").filter(|m| m.is_object()).ok_or_else(|| malformed("no `message`"))?;
-            let mut calls = Vec::new();
-            take_calls(&message["tool_calls"], &mut calls);
-            Answer {
-                content: content(&message["content"])?,
-                calls,
-                model: text(&value["model"]),
-                usage: usage(&value["usage"], "prompt_tokens", "completion_tokens"),
-                finish: text(&choice["finish_reason"]),
-                cost: billed(&value["usage"]),
-            }
-        }
-        Dialect::Anthropic => {
-            let parts = value["content"].as_array().ok_or_else(|| malformed("no `content`"))?;
-            let texts: Vec<&str> = parts.iter().filter_map(|p| p["text"].as_str()).collect();
-            Answer {
-                content: texts.concat(),
-                calls: Vec::new(),
-                model: text(&value["model"]),
-                usage: usage(&value["usage"], "input_tokens", "output_tokens"),
-                finish: text(&value["stop_reason"]),
-                cost: None,
-            }
-        }
+    let choice = value["choices"].get(0).ok_or_else(|| malformed("no `choices`"))?;
+    let message = choice.get("message").filter(|m| m.is_object()).ok_or_else(|| malformed("no `message`"))?;
+    let mut calls = Vec::new();
+    take_calls(&message["tool_calls"], &mut calls);
+    Ok(Answer {
+        content: content(&message["content"])?,
+        calls,
+        model: text(&value["model"]),
+        usage: usage(&value["usage"], "prompt_tokens", "completion_tokens"),
+        finish: text(&choice["finish_reason"]),
+        cost: billed(&value["usage"]),
+    })
+}
+
+/// An error that stands where an answer was promised: a status of its own, by number or by name; else the server's failure.
+fn error_in(value: &Value) -> Option<Trouble> {
+    let in_choice = || value["choices"].get(0).and_then(|choice| choice.get("error"));
+    let error = value.get("error").filter(|e| !e.is_null()).or_else(|| in_choice().filter(|e| !e.is_null()))?;
+    let number = |v: &Value| v.as_u64().or_else(|| v.as_str()?.parse().ok()).and_then(|n| u16::try_from(n).ok());
+    let name = |v: &Value| match v.as_str()? {
+        "rate_limit_error" | "rate_limit_exceeded" => Some(429),
+        "overloaded_error" => Some(529),
+        "authentication_error" | "permission_error" => Some(401),
+        "insufficient_quota" | "billing_error" => Some(402),
+        "not_found_error" => Some(404),
+        "invalid_request_error" => Some(400),
+        _ => None,
     };
-    Ok(answer)
+    let [code, kind] = [&error["code"], &error["type"]];
+    let status = number(code).or_else(|| name(code)).or_else(|| name(kind)).unwrap_or(500);
+    let failed = Trouble::ServerFailed { status, after: None };
+    Some(Trouble::of_status(status, None, "said in the answer itself").unwrap_or(failed))
 }
 
 /// `content` is a text, nothing at all, or a list of parts.
@@ -205,27 +239,47 @@ fn malformed(what: &str) -> Trouble {
 }
 
 /// Reads a stream of server-sent events as its bytes come in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stream {
+    dialect: Dialect,
     rest: Vec<u8>,
+    /// By the number of a block of Anthropic's: which call it is.
+    blocks: BTreeMap<u64, usize>,
+    /// Tokens of the prompt, which Anthropic says at the beginning.
+    prompt: Option<u64>,
     /// What came so far.
     pub answer: Answer,
     /// `[DONE]` was seen.
     pub done: bool,
 }
 
+/// One line of a stream is never longer than this.
+const LINE_CAP_BYTES: usize = 2 * 1024 * 1024;
+
 impl Stream {
+    /// Nothing came yet.
+    pub fn new(dialect: Dialect) -> Self {
+        let (rest, blocks, prompt, answer, done) = Default::default();
+        Self { dialect, rest, blocks, prompt, answer, done }
+    }
+
+    /// Bytes of the answer so far: what is written and what is called.
+    pub fn size(&self) -> usize {
+        let calls = self.answer.calls.iter().map(|c| c.id.len() + c.name.len() + c.arguments.len());
+        self.answer.content.len() + calls.sum::<usize>()
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`Trouble::Malformed`], or [`Trouble::ServerFailed`] for an error in mid-stream.
+    /// [`Trouble::Malformed`], [`Trouble::TooLarge`] for a line without end, or [`Trouble::ServerFailed`] for an error in mid-stream.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         self.rest.extend_from_slice(bytes);
         while let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             self.line(&String::from_utf8_lossy(&line))?;
         }
-        Ok(())
+        if self.rest.len() > LINE_CAP_BYTES { Err(Trouble::TooLarge) } else { Ok(()) }
     }
 
     fn line(&mut self, line: &str) -> Result<(), Trouble> {
@@ -240,10 +294,17 @@ impl Stream {
             return Ok(());
         }
         let value: Value = serde_json::from_str(data).map_err(|_| malformed("a part of the stream is not JSON"))?;
-        if value.get("error").is_some_and(|e| !e.is_null()) {
-            let status = value["error"]["code"].as_u64().and_then(|c| u16::try_from(c).ok()).unwrap_or(500);
-            return Err(Trouble::of_status(status, None, "in mid-stream").unwrap_or(Trouble::ServerFailed { status }));
+        if let Some(trouble) = error_in(&value) {
+            return Err(trouble);
         }
+        match self.dialect {
+            Dialect::OpenAi => self.openai_part(&value),
+            Dialect::Anthropic => self.anthropic_part(&value),
+        }
+        Ok(())
+    }
+
+    fn openai_part(&mut self, value: &Value) {
         let answer = &mut self.answer;
         if let Some(model) = value["model"].as_str() {
             answer.model = Some(model.to_owned());
@@ -259,7 +320,6 @@ impl Stream {
                 answer.finish = Some(finish.to_owned());
             }
         }
-        Ok(())
     }
 
     /// What came is all that is wanted.
@@ -278,20 +338,31 @@ impl Stream {
             let text = String::from_utf8_lossy(&rest).into_owned();
             self.line(&text).map_err(|_| Trouble::Truncated)?;
         }
+        for call in self.answer.calls.iter_mut().filter(|call| call.arguments.is_empty()) {
+            // a call without arguments comes without a part for them
+            call.arguments.push_str("{}");
+        }
         if self.done || self.answer.finish.is_some() { Ok(self.answer) } else { Err(Trouble::Truncated) }
     }
 }
 
-/// Is a whole answer worth something?
+/// Is a whole answer worth something? Only one that ended as answers end: what a filter, a refusal or a failure broke off may
+/// look whole, and is not.
 ///
 /// # Errors
-/// [`Trouble::Truncated`] and [`Trouble::Empty`].
+/// [`Trouble::Truncated`], [`Trouble::Malformed`] with the reason, and [`Trouble::Empty`].
 pub fn usable(answer: &Answer) -> Result<(), Trouble> {
-    match answer.finish.as_deref() {
-        Some("length" | "max_tokens" | "model_length") => Err(Trouble::Truncated),
-        _ if answer.content.trim().is_empty() && answer.calls.is_empty() => Err(Trouble::Empty),
-        _ => Ok(()),
+    let finish = answer.finish.as_deref().unwrap_or_default().to_ascii_lowercase();
+    match finish.as_str() {
+        "length" | "max_tokens" | "model_length" | "max_output_tokens" => return Err(Trouble::Truncated),
+        "" | "stop" | "end_turn" | "stop_sequence" | "eos" | "eos_token" => {}
+        "tool_calls" | "tool_use" | "function_call" => {}
+        other => {
+            let reason: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+            return Err(malformed(&format!("it ended with `{reason}`")));
+        }
     }
+    if answer.content.trim().is_empty() && answer.calls.is_empty() { Err(Trouble::Empty) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -317,7 +388,7 @@ mod tests {
         let of = |name: &str| {
             let provider = providers::find(name).unwrap();
             let turn = Turn { schema: Some(schema.clone()), answer_tokens: 900, ..turn() };
-            body(provider, "m", &turn, false)["response_format"]["json_schema"]["schema"].clone()
+            body(provider, "m", &turn, Manner::default(), false)["response_format"]["json_schema"]["schema"].clone()
         };
         let here = of("llama.cpp");
         assert_eq!(here["properties"]["answer"]["maxLength"], 400);
@@ -330,7 +401,7 @@ mod tests {
     #[test]
     fn a_request_names_one_model_and_no_fallback() {
         for provider in providers::PROVIDERS {
-            let body = body(provider, "m", &turn(), true);
+            let body = body(provider, "m", &turn(), Manner::default(), true);
             assert_eq!(body["model"], "m");
             for fallback in ["models", "route", "fallbacks", "provider", "transforms", "plugins"] {
                 assert!(body.get(fallback).is_none(), "{fallback}");
@@ -340,8 +411,57 @@ mod tests {
     }
 
     #[test]
+    fn each_provider_gets_its_own_limit_and_what_thinks_is_told_to_think_little() {
+        let thinks = Manner { reasoning: true, plain: false };
+        for (name, manner, limit, tokens, effort, temperature) in [
+            ("openai", Manner::default(), "max_completion_tokens", 100, None, true),
+            ("openai", thinks, "max_completion_tokens", 4100, Some("low"), false),
+            ("gemini", thinks, "max_tokens", 4100, Some("low"), true),
+            ("groq", thinks, "max_tokens", 4100, Some("low"), true),
+            ("mistral", Manner::default(), "max_tokens", 100, None, true),
+            ("llama.cpp", Manner::default(), "max_tokens", 100, None, true),
+        ] {
+            let body = body(providers::find(name).unwrap(), "m", &turn(), manner, true);
+            assert_eq!(body[limit], tokens, "{name} {manner:?}");
+            let limits = ["max_tokens", "max_completion_tokens"].iter().filter(|l| body.get(**l).is_some()).count();
+            assert_eq!((limits, body["reasoning_effort"].as_str()), (1, effort), "{name} {manner:?}");
+            assert_eq!(body.get("temperature").is_some(), temperature, "{name} {manner:?}");
+        }
+        let body = body(providers::find("openrouter").unwrap(), "m", &turn(), thinks, true);
+        assert_eq!((&body["reasoning"], body.get("reasoning_effort")), (&json!({"effort": "low"}), None));
+    }
+
+    #[test]
+    fn who_refused_a_schema_is_asked_without_one() {
+        let plain = Manner { plain: true, reasoning: false };
+        for provider in providers::PROVIDERS {
+            assert!(body(provider, "m", &turn(), plain, true).get("response_format").is_none(), "{}", provider.name);
+        }
+    }
+
+    #[test]
+    fn no_prompt_has_more_tokens_than_what_is_reserved_for_it() {
+        let base64 = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo".repeat(40);
+        let mut turn = Turn::new(Role::Fix, vec![Message::user(base64.clone())]);
+        assert!(super::super::tokens::of_messages(&turn.messages) < base64.len() as u64 / 2, "our estimate is lower");
+        let bare = most_tokens(&turn);
+        assert!(bare > base64.len() as u64 / 2);
+        turn.tools = vec![Tool { name: "t", about: "x", parameters: json!({"type": "y".repeat(1000)}) }];
+        assert!(most_tokens(&turn) > bare + 500, "tools are sent with every request");
+        let with_tools = most_tokens(&turn);
+        let call = Call { id: "c".into(), name: "t".into(), arguments: "z".repeat(1000) };
+        turn.messages.push(Message { calls: vec![call], ..Message::assistant("") });
+        assert!(most_tokens(&turn) > with_tools + 500, "so is what was called");
+        let before = most_tokens(&turn);
+        turn.schema = Some(json!({"title": "s".repeat(1000)}));
+        assert!(most_tokens(&turn) > before + 500, "and the schema");
+        let symbols = Turn::new(Role::Fix, vec![Message::user("(".repeat(9000))]);
+        assert!(most_tokens(&symbols) >= 9000, "never less than we count ourselves");
+    }
+
+    #[test]
     fn anthropic_gets_its_rules_apart_and_a_temperature_that_it_takes() {
-        let body = body(providers::find("anthropic").unwrap(), "m", &turn(), false);
+        let body = body(providers::find("anthropic").unwrap(), "m", &turn(), Manner::default(), false);
         assert_eq!(body["system"], "rules");
         assert_eq!(body["messages"], json!([{"role": "user", "content": "question"}]));
         assert_eq!(body["temperature"], 1.0);
@@ -354,7 +474,7 @@ mod tests {
     fn a_stream_is_put_together_wherever_its_bytes_are_cut() {
         let text = ": hello\n\ndata: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"grü\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"n\"},\"finish_reason\":\"stop\"}]}\r\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\ndata: [DONE]\n";
         for size in 1..text.len() {
-            let mut stream = Stream::default();
+            let mut stream = Stream::new(Dialect::OpenAi);
             text.as_bytes().chunks(size).for_each(|c| stream.take(c).unwrap());
             let answer = stream.finish().unwrap();
             assert_eq!(answer.content, "grün");
@@ -365,7 +485,7 @@ mod tests {
     #[test]
     fn calls_of_tools_are_put_together_from_a_stream_and_sent_back_with_what_came_of_them() {
         let part = |delta: Value| format!("data: {}\n\n", json!({"choices": [{"delta": {"tool_calls": [delta]}}]}));
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Dialect::OpenAi);
         for delta in [
             json!({"index": 0, "id": "c1", "function": {"name": "read_", "arguments": ""}}),
             json!({"index": 0, "function": {"name": "file", "arguments": "{\"path\":"}}),
@@ -387,7 +507,7 @@ mod tests {
         turn.tools = vec![Tool { name: "read_file", about: "reads", parameters: json!({"type": "object"}) }];
         let said = Message { calls: answer.calls.clone(), ..Message::assistant("") };
         turn.messages.extend([said, Message::tool(&first, "x = 1")]);
-        let body = body(providers::find("ollama").unwrap(), "m", &turn, false);
+        let body = body(providers::find("ollama").unwrap(), "m", &turn, Manner::default(), false);
         assert_eq!(body["tools"][0]["function"]["name"], "read_file");
         assert_eq!(body["messages"][2]["tool_calls"][0]["function"]["arguments"], "{\"path\":\"a.py\"}");
         assert_eq!(body["messages"][3], json!({"role": "tool", "content": "x = 1", "tool_call_id": "c1"}));
@@ -404,13 +524,14 @@ mod tests {
 
     #[test]
     fn a_stream_that_ends_early_is_truncated_and_one_with_an_error_failed() {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Dialect::OpenAi);
         stream.take(b"data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n").unwrap();
         assert_eq!(stream.finish(), Err(Trouble::Truncated));
-        let error =
-            Stream::default().take(b"data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n").unwrap_err();
+        let error = Stream::new(Dialect::OpenAi)
+            .take(b"data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n")
+            .unwrap_err();
         assert_eq!(error.name(), "rate-limited");
-        assert_eq!(Stream::default().take(b"data: {{{\n").unwrap_err().name(), "malformed");
+        assert_eq!(Stream::new(Dialect::OpenAi).take(b"data: {{{\n").unwrap_err().name(), "malformed");
     }
 
     #[test]
@@ -420,6 +541,12 @@ mod tests {
             ("<html>", "malformed"),
             ("{\"choices\":[]}", "malformed"),
             ("{\"choices\":[{\"message\":{\"content\":7}}]}", "malformed"),
+            ("{\"error\":{\"code\":429}}", "rate-limited"),
+            ("{\"error\":{\"code\":\"402\",\"message\":\"pay\"}}", "out-of-credit"),
+            ("{\"error\":{\"type\":\"overloaded_error\"}}", "server-failed"),
+            ("{\"error\":\"no\"}", "server-failed"),
+            ("{\"error\":{\"code\":200}}", "server-failed"),
+            ("{\"error\":null,\"choices\":[]}", "malformed"),
         ] {
             assert_eq!(read(Dialect::OpenAi, body.as_bytes()).unwrap_err().name(), name, "{body}");
         }
@@ -430,6 +557,12 @@ mod tests {
         };
         assert_eq!(usable(&answer("x", "length")), Err(Trouble::Truncated));
         assert_eq!(usable(&answer(" \n", "stop")), Err(Trouble::Empty));
-        assert_eq!(usable(&answer("x", "stop")), Ok(()));
+        for whole in ["stop", "STOP", "end_turn", "stop_sequence", "eos", "tool_calls", ""] {
+            assert_eq!(usable(&answer("x", whole)), Ok(()), "{whole}");
+        }
+        for broken in ["content_filter", "refusal", "pause_turn", "error", "abort", "insufficient_system_resource"] {
+            let error = usable(&answer("x", broken)).unwrap_err();
+            assert!(error.name() == "malformed" && error.to_string().contains(broken), "{error}");
+        }
     }
 }

@@ -33,6 +33,18 @@ pub enum Step {
     CutOff,
     Reset,
     Huge,
+    /// It stops for this reason, with something written.
+    Finish(&'static str),
+    /// A whole answer that is no stream, as it is.
+    Json(String),
+    /// A stream, as it is.
+    Events(String),
+    /// A stream, as it is; then nothing for a long time.
+    EventsAndStall(String),
+    /// So many parts of one token, each in an event of some 300 bytes.
+    Tokens(usize),
+    /// It says that these are the tokens of prompt and answer.
+    Count(u64, u64),
 }
 
 type Rule = Arc<dyn Fn(usize, &Value) -> Step + Send + Sync>;
@@ -81,7 +93,13 @@ impl Server {
     }
 
     pub fn questions(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().iter().filter(|a| a.path.ends_with("/chat/completions")).cloned().collect()
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|a| a.path.ends_with("/chat/completions") || a.path.ends_with("/messages"))
+            .cloned()
+            .collect()
     }
 
     pub fn endpoint(&self) -> Endpoint {
@@ -153,6 +171,24 @@ fn serve(mut stream: TcpStream, model: &str, rule: &Rule, log: &Mutex<Vec<Asked>
             let head =
                 format!("HTTP/1.1 {status} X\r\n{after}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = stream.write_all((head + body).as_bytes());
+        }
+        Step::Finish(reason) => events(&mut stream, &(chunk("half") + &end(model, reason))),
+        Step::Json(body) => reply(&mut stream, &body),
+        Step::Events(body) => events(&mut stream, &body),
+        Step::EventsAndStall(body) => {
+            events(&mut stream, &body);
+            std::thread::sleep(Duration::from_secs(20));
+        }
+        Step::Tokens(n) => {
+            let noise = "x".repeat(200);
+            let delta = json!({"content": "ab"});
+            let part = json!({"model": model, "system_fingerprint": noise, "choices": [{"delta": delta}]});
+            events(&mut stream, &(format!("data: {part}\n\n").repeat(n) + &end(model, "stop")));
+        }
+        Step::Count(prompt, answer) => {
+            let usage = json!({"prompt_tokens": prompt, "completion_tokens": answer});
+            let last = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": usage});
+            events(&mut stream, &(chunk("counted") + &format!("data: {last}\n\ndata: [DONE]\n\n")));
         }
         Step::Redirect(to) => {
             let head = format!("HTTP/1.1 307 X\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

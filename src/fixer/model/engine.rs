@@ -35,6 +35,8 @@ const LEAST_PACK_TOKENS: u64 = 300;
 const ANSWER_TOKENS: u32 = 900;
 /// Results of tools stand in the conversation: below this context there is no room for them.
 const TOOL_ROOM: u64 = 24_000;
+/// A turn that has less time than this is not begun.
+const LEAST_TIME: Duration = Duration::from_secs(2);
 /// Of the suspicious lines this many are asked about.
 const MOST_SPOTS: usize = 12;
 /// A green candidate is with the judge, which runs the suite about so many times; asking on meanwhile would take the
@@ -126,20 +128,55 @@ impl<'a> Engine<'a> {
         Wish { evidence: self.evidence.clone(), models: self.tuning.models.clone(), ..Wish::default() }
     }
 
-    /// Who would be asked now.
-    async fn outlook(&self, evidence: Option<Evidence>) -> Option<Outlook> {
-        let offers = self.case.models.offers().await;
-        let need = Need {
+    /// What is looked for at least.
+    fn need(&self, evidence: Option<Evidence>) -> Need {
+        Need {
             role: Role::Fix,
             prompt_tokens: LEAST_PACK_TOKENS,
+            prompt_most: LEAST_PACK_TOKENS,
             answer_tokens: u64::from(ANSWER_TOKENS),
             evidence,
             models: self.tuning.models.clone(),
             not_families: Vec::new(),
-        };
-        let chosen = &offers[router::route(&need, &offers).chosen?];
+        }
+    }
+
+    /// Everybody fit is left alone, and the first one is back after so long, within the time.
+    async fn rest(&self) -> Option<Duration> {
+        let wait = self.case.models.back(&self.need(self.evidence.clone())).await?;
+        (Instant::now() + wait + LEAST_TIME <= self.deadline).then_some(wait)
+    }
+
+    /// Nobody else answered instead, the budget holds, and somebody is back within the time.
+    async fn is_resting(&self, trouble: &Trouble) -> bool {
+        !matches!(trouble, Trouble::OutOfBudget { .. }) && self.rest().await.is_some()
+    }
+
+    /// Everybody fit may be left alone for a while only (another fixer asked too much): waits for the first to be back, when
+    /// that is within the time.
+    async fn wait_for_somebody(&self) -> Result<()> {
+        while let Some(wait) = self.rest().await {
+            self.progress(format!("every model needs a rest, {} s", wait.as_secs_f64().ceil()), None);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.desk.cancel.cancelled() => return Err(Error::interrupted()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Who would be asked now; nobody: the router's line, which says why.
+    async fn outlook(&self, evidence: Option<Evidence>) -> std::result::Result<Outlook, String> {
+        let offers = self.case.models.offers().await;
+        let need = self.need(evidence);
+        let decision = router::route(&need, &offers);
+        let Some(chosen) = decision.chosen.map(|i| &offers[i]) else { return Err(decision.line) };
         // a tenth for what our estimate of tokens gets wrong
-        Some(Outlook { tier: chosen.tier, strength: chosen.strength, room: chosen.context * 9 / 10 })
+        Ok(Outlook {
+            tier: chosen.tier,
+            strength: chosen.strength,
+            room: chosen.context.saturating_sub(chosen.thinking) * 9 / 10,
+        })
     }
 
     /// Those who cost nothing can't be asked (any more), and one with a price could be, once there is evidence: then the
@@ -151,8 +188,8 @@ impl<'a> Engine<'a> {
         };
         somebody_else
             && self.evidence.is_none()
-            && self.outlook(None).await.is_none()
-            && self.outlook(Some(Evidence::ModelFreeDone)).await.is_some()
+            && self.outlook(None).await.is_err()
+            && self.outlook(Some(Evidence::ModelFreeDone)).await.is_ok()
     }
 
     async fn plan(&self) -> VecDeque<Step> {
@@ -165,7 +202,7 @@ impl<'a> Engine<'a> {
 
     /// What is planned for now; none when nobody can be asked.
     async fn purpose(&self) -> Option<Purpose> {
-        let outlook = self.outlook(self.evidence.clone()).await?;
+        let outlook = self.outlook(self.evidence.clone()).await.ok()?;
         Some(Purpose {
             way: self.strategy.way,
             temperature_milli: self.tuning.temperature_milli.unwrap_or(self.strategy.temperature_milli),
@@ -192,10 +229,12 @@ impl<'a> Engine<'a> {
 
     async fn run(&mut self) -> Result<Ended> {
         let first_red = self.case.red.red();
+        self.wait_for_somebody().await?;
         let mut steps = self.plan().await;
         let mut pace = Pace::of(steps.len());
         while let Some(step) = self.next(&mut steps, &mut pace).await {
-            if Instant::now() + Duration::from_secs(2) > self.deadline {
+            self.wait_for_somebody().await?;
+            if Instant::now() + LEAST_TIME > self.deadline {
                 return Ok(Ended::OutOfTime);
             }
             self.progress(format!("asking, attempt {}", self.findings.tried + 1), None);
@@ -206,6 +245,11 @@ impl<'a> Engine<'a> {
                     self.findings.tried += 1;
                     pace.asked(false);
                     self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
+                    continue;
+                }
+                // whoever is left for a while only is asked again when it is back
+                Err(trouble) if self.is_resting(&trouble).await => {
+                    steps.push_front(step);
                     continue;
                 }
                 Err(trouble) if self.is_for_the_paid(&trouble).await => {
@@ -244,7 +288,7 @@ impl<'a> Engine<'a> {
             self.findings.notes.push(format!("{} stalled", answered.model));
         }
         let evidence = Evidence::Stall { models: stalled.clone() };
-        let stronger = self.outlook(Some(evidence.clone())).await.is_some();
+        let stronger = self.outlook(Some(evidence.clone())).await.is_ok();
         self.history.start_afresh();
         if stronger {
             (self.stalled, self.evidence) = (stalled, Some(evidence));
@@ -258,11 +302,7 @@ impl<'a> Engine<'a> {
     }
 
     async fn ask(&self, step: Step) -> std::result::Result<Answered, Trouble> {
-        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
-            // nobody: the router's own line says why
-            let turn = Turn::new(Role::Fix, vec![Message::user(self.strategy.prompt)]);
-            return self.send(&turn).await;
-        };
+        let outlook = self.outlook(self.evidence.clone()).await.map_err(|why| Trouble::NoModel { why })?;
         let size = if outlook.strength >= plan::LARGE { Size::Large } else { Size::Small };
         let spot = spot(step, &self.spots);
         let unit = self.material.unit_name();

@@ -93,7 +93,9 @@ mod tests {
             price: None,
             context: 8192,
             strength: 3,
+            thinking: 0,
             left: None,
+            back: None,
         };
         vec![offer("own/a"), offer("own/b")]
     }
