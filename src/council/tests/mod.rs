@@ -1,5 +1,6 @@
 //! Tests of the council: a debate and its ways to end; fuzzed and planned ones beside it.
 
+mod changes;
 mod fuzz;
 mod planned;
 
