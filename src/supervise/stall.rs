@@ -57,8 +57,9 @@ const PLATEAU_RANGE: f64 = 0.012;
 const GAIN: f64 = 0.02;
 /// Turns with a cost since the last progress: three rounds of a council whose objections are all rebutted are eight of them.
 const COSTLY_TURNS: usize = 9;
-/// So many of them are of one actor: many who are asked once, as the reviewers of a long document, are one round and no more.
-const COSTLY_ROUNDS: usize = 3;
+/// So many of them are of one actor: many who are asked once, as the reviewers of a long document, are one round and no more; and
+/// in the first round there was nothing yet that could get better.
+const COSTLY_ROUNDS: usize = 4;
 /// Texts that share so many of their words say the same.
 const SAME: f64 = 0.85;
 /// The same for objections, which are short.
