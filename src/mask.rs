@@ -33,11 +33,22 @@ const SHAPES: &str = concat!(
     r"|\bnpm_[A-Za-z0-9]{36}",
     r"|\bpypi-[A-Za-z0-9_-]{50,}",
     r"|\bcio[A-Za-z0-9]{32}\b",
+    // Groq, xAI, NVIDIA, Perplexity, Replicate, Fireworks, Cerebras
+    r"|\bgsk_[A-Za-z0-9]{20,}",
+    r"|\bxai-[A-Za-z0-9]{20,}",
+    r"|\bnvapi-[A-Za-z0-9_-]{20,}",
+    r"|\bpplx-[A-Za-z0-9]{20,}",
+    r"|\br8_[A-Za-z0-9]{20,}",
+    r"|\bfw_[A-Za-z0-9]{20,}",
+    r"|\bcsk-[A-Za-z0-9]{20,}",
     r"|\bhf_[A-Za-z0-9]{30,}",
     r"|\bdckr_pat_[A-Za-z0-9_-]{20,}",
     r"|\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]+-----END [A-Z ]*PRIVATE KEY-----)?",
+    // whole, with whatever stands at the head of it and of its lines in a log; or cut off: then lines of it as long as there
+    // are any, and the piece of one at the end
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:[^-]|-[^-])+-----END [A-Z ]*PRIVATE KEY-----",
+    r#"|(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]{32,}={0,2})*(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]+={0,2}$)?)"#,
 );
 
 #[expect(clippy::expect_used, reason = "a constant, compiled by every test of this file")]
@@ -130,10 +141,35 @@ mod tests {
             format!("glpat-{}", x(20)),
             format!("eyJ{}.eyJ{}.{}", x(20), x(20), x(20)),
             format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", x(60)),
+            format!(
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{}\n-----END RSA PRIVATE KEY-----",
+                x(60)
+            ),
+            format!("gsk_{}", x(52)),
+            format!("xai-{}", x(80)),
+            format!("nvapi-{}", x(64)),
+            format!("pplx-{}", x(48)),
+            format!("r8_{}", x(37)),
         ] {
             let text = format!("url=https://x:{token}@host/ and more");
             assert!(holds_token(&text), "{token}");
             assert_eq!(Mask::default().cover(&text), "url=https://x:***@host/ and more");
+        }
+    }
+
+    #[test]
+    fn a_private_key_that_is_cut_off_is_covered_as_far_as_it_goes() {
+        let line = "aB3/+9".repeat(11)[..64].to_owned();
+        let begin = "-----BEGIN PRIVATE KEY-----";
+        for (text, covered) in [
+            (format!("key: {begin}\n{line}\n{line}\n"), "key: ***\n"),
+            (format!("key: {begin}\n{line}\n{}", &line[..20]), "key: ***"),
+            (format!("E   {begin}\nE   {line}\nE   {line}\nE   assert False"), "E   ***\nE   assert False"),
+            (format!("'{begin}\\n{line}\\n{line}\\n' is wrong"), "'***\\n' is wrong"),
+            (format!("{begin} is how it begins"), "*** is how it begins"),
+            (format!("{begin}\n{line}\n-----BEGIN CERTIFICATE-----\nx"), "***\n-----BEGIN CERTIFICATE-----\nx"),
+        ] {
+            assert_eq!(Mask::default().cover(&text), covered, "{text}");
         }
     }
 

@@ -147,6 +147,19 @@ pub enum Ended {
     Done,
     /// Its time ran out.
     OutOfTime,
+    /// The budget does not hold another question to a model.
+    OutOfBudget {
+        /// What is spent.
+        what: String,
+    },
+    /// No model answers it (any more).
+    NoModelNow {
+        /// Why.
+        why: String,
+        /// When one does again, RFC 3339, where somebody says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back: Option<String>,
+    },
     /// Another fixer won.
     Cancelled,
     /// It failed itself.

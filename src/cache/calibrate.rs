@@ -93,14 +93,21 @@ pub fn read(text: &str) -> Result<Vec<Pair>> {
 }
 
 /// Fits the lowest threshold that keeps wrong answers at [`WRONG_MOST`] or less on the one half, and scores it on both.
+/// `in_use`: the threshold of today, where it is not the embedder's own.
 ///
 /// # Errors
 /// When a half lacks one of the labels, or the embedder fails.
-pub fn calibrate(pairs: &[Pair], embedder: &dyn Embedder) -> Result<Calibration> {
+pub fn calibrate(pairs: &[Pair], embedder: &dyn Embedder, in_use: Option<f32>) -> Result<Calibration> {
     let seen = pairs
         .iter()
         .map(|p| {
-            let cosine = cosine(&embedder.embed(&p.a)?, &embedder.embed(&p.b)?);
+            let (a, b) = (embedder.embed(&p.a)?, embedder.embed(&p.b)?);
+            if a.is_empty() || a.len() != b.len() {
+                return Err(Error::environment(format!("{} makes no vectors", embedder.id())).hint(
+                    "check that its server runs and has this model: kaizen-ci models, `embedder` in .kaizen.yml",
+                ));
+            }
+            let cosine = cosine(&a, &b);
             let allowed = guard::check(&p.a, &p.b).is_ok();
             Ok(Seen { cosine, allowed, same: p.same_answer, fit: Sha256::digest(&p.id)[0] % 2 == 0 })
         })
@@ -111,7 +118,7 @@ pub fn calibrate(pairs: &[Pair], embedder: &dyn Embedder) -> Result<Calibration>
         }
     }
     let threshold = fit(&seen);
-    let in_use = embedder.threshold();
+    let in_use = in_use.unwrap_or_else(|| embedder.threshold());
     Ok(Calibration {
         embedder: embedder.id().to_owned(),
         threshold: round(threshold),

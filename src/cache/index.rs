@@ -53,7 +53,14 @@ impl Scopes {
             held.add(&near.vector, (near.exact, near.question, near.until_ms));
         }
         held.mark = mark;
-        Ok(held.nearest(vector, threshold, now_ms))
+        let mut found = held.nearest(vector, threshold, now_ms);
+        if let Some(near) = store.nearest(scope, vector, CANDIDATES, now_ms)? {
+            let near = near.into_iter().filter(|n| n.cosine >= threshold);
+            found.extend(near.map(|n| Candidate { exact: n.exact, question: n.question, cosine: n.cosine }));
+            found.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
+            found.truncate(CANDIDATES);
+        }
+        Ok(found)
     }
 
     fn scope(&self, name: &str) -> Arc<Mutex<Scope>> {

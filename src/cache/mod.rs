@@ -13,6 +13,7 @@ pub mod key;
 mod postgres;
 mod sqlite;
 pub mod store;
+pub mod thresholds;
 
 use std::future::Future;
 use std::path::Path;
@@ -92,12 +93,13 @@ pub fn open_store(state_dir: &Path, url: Option<&str>) -> Result<Box<dyn Store>>
 impl Cache {
     /// A cache over `store`, with the embedder's own threshold.
     pub fn new(store: Box<dyn Store>, embedder: Box<dyn Embedder>) -> Self {
-        Self::over(Some(store), embedder)
+        let threshold = embedder.threshold();
+        Self::over(Some(store), embedder, threshold)
     }
 
     /// No cache: identical calls in flight are still one request.
     pub fn off() -> Self {
-        Self::over(None, Box::new(BuiltIn))
+        Self::over(None, Box::new(BuiltIn), 1.0)
     }
 
     /// The cache of `state_dir`, or of the team's server at `url`; off, with the reason, when its store can't be used.
@@ -105,20 +107,23 @@ impl Cache {
         Self::open_with(state_dir, url, Box::new(BuiltIn))
     }
 
-    /// The same with another embedder.
+    /// The same with another embedder. Its threshold is the one that was fitted to it here, else its own.
     pub fn open_with(
         state_dir: &Path,
         url: Option<&str>,
         embedder: Box<dyn Embedder>,
     ) -> (Self, Option<crate::error::Error>) {
         match open_store(state_dir, url) {
-            Ok(store) => (Self::new(store, embedder), None),
+            Ok(store) => {
+                let threshold = thresholds::of(state_dir, embedder.id()).unwrap_or_else(|| embedder.threshold());
+                (Self::over(Some(store), embedder, threshold), None)
+            }
             Err(error) => (Self::off(), Some(error)),
         }
     }
 
-    fn over(store: Option<Box<dyn Store>>, embedder: Box<dyn Embedder>) -> Self {
-        let (threshold, broken) = (embedder.threshold(), AtomicBool::new(false));
+    fn over(store: Option<Box<dyn Store>>, embedder: Box<dyn Embedder>, threshold: f32) -> Self {
+        let broken = AtomicBool::new(false);
         let (index, flights) = (index::Scopes::default(), flight::Flights::default());
         Self { inner: Arc::new(Inner { store, embedder, threshold, index, flights, broken }) }
     }

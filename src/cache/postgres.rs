@@ -1,15 +1,18 @@
-//! The store of a team: PostgreSQL behind `KAIZEN_CACHE_URL`. Vectors lie as bytea; the cosine is taken in the client.
+//! The store of a team: PostgreSQL behind `KAIZEN_CACHE_URL`. Where the server has the extension pgvector, vectors of the
+//! built-in embedder's size are found by its index; others lie as bytea, and the cosine is taken in the client.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
 
 use crate::cache::entry::{Cost, Counters, Entry, Event, of_bytes, to_bytes};
 use crate::cache::sqlite::{add, name};
-use crate::cache::store::{DayAsk, Near, Store};
+use crate::cache::store::{DayAsk, Near, Neighbour, Store};
 use crate::error::{Context as _, Error, Result};
 
 /// How long we wait for the server, for a connection and for each answer: a heal must not hang on a cache.
@@ -28,9 +31,21 @@ create table if not exists kaizen_cache_day (day text primary key, nanos bigint 
 commit;";
 const COLUMNS: &str = "exact, scope, model, question, answer, tokens, micro_dollars, written_ms, until_ms";
 
+/// Dimensions of the column with an index; what has others lies as bytea.
+const DIMENSIONS: usize = 384;
+/// May fail where we have no right to it: then there is no index, and nothing else changes.
+const EXTENSION: &str = "
+begin; select pg_advisory_xact_lock(7235781);
+create extension if not exists vector;
+alter table kaizen_cache_entry add column if not exists embedding vector(384);
+create index if not exists kaizen_cache_entry_embedding on kaizen_cache_entry using hnsw (embedding vector_cosine_ops);
+commit;";
+
 /// Answers on a PostgreSQL server.
 pub struct Postgres {
     client: Client,
+    /// There is a column with an index for vectors.
+    indexed: bool,
     /// Drives the connection; one thread. Taken out when dropped, so that it ends in the background wherever that happens.
     runtime: Mutex<Option<Runtime>>,
 }
@@ -47,6 +62,13 @@ impl Postgres {
             )
         };
         let mut config: tokio_postgres::Config = url.parse().map_err(trouble)?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(Error::environment(
+                "the cache on the PostgreSQL server can't be used: KAIZEN_CACHE_URL asks for TLS",
+            )
+            .why("sslmode=require: kaizen-ci speaks no TLS with PostgreSQL, and did not connect in clear text")
+            .hint("reach the server through a socket or a tunnel (ssh -L), with sslmode=disable"));
+        }
         config.connect_timeout(PATIENCE).application_name("kaizen-ci");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -59,10 +81,15 @@ impl Postgres {
             // ends when the client is dropped; its errors come back from the calls
             tokio::spawn(connection);
             client.batch_execute(TABLES).await?;
-            Ok::<_, tokio_postgres::Error>(client)
+            let indexed = indexed(&client).await?;
+            Ok::<_, tokio_postgres::Error>((client, indexed))
         };
-        let client = wait(runtime.handle(), connect).map_err(|e| e.map_or_else(late, trouble))?;
-        Ok(Self { client, runtime: Mutex::new(Some(runtime)) })
+        let (client, indexed) = wait(runtime.handle(), connect).map_err(|e| e.map_or_else(late, trouble))?;
+        Ok(Self { client, indexed, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    fn is_indexed(&self, vector: &[f32]) -> bool {
+        self.indexed && vector.len() == DIMENSIONS
     }
 
     fn run<T: Send>(
@@ -80,6 +107,43 @@ impl Postgres {
         };
         wait(&handle.ok_or_else(late)?, work).map_err(|e| e.map_or_else(late, trouble))
     }
+}
+
+/// Is there a column with an index for vectors, now or after we have made it?
+async fn indexed(client: &Client) -> std::result::Result<bool, tokio_postgres::Error> {
+    const THERE: &str = "select 1 from information_schema.columns where table_schema = any (current_schemas(false))
+                         and table_name = 'kaizen_cache_entry' and column_name = 'embedding'";
+    const CAN_BE: &str = "select 1 from pg_available_extensions where name = 'vector'";
+    if client.query_opt(THERE, &[]).await?.is_none() {
+        if client.query_opt(CAN_BE, &[]).await?.is_none() {
+            return Ok(false);
+        }
+        if let Err(error) = client.batch_execute(EXTENSION).await {
+            tracing::debug!("no index for vectors on the PostgreSQL server: {}", words(&error));
+            client.batch_execute("rollback").await?;
+            return Ok(false);
+        }
+    }
+    // the index is asked for the nearest of all scopes: it has to go on until enough of ours are found
+    let version = client.query_opt("select extversion from pg_extension where extname = 'vector'", &[]).await?;
+    let version: String = version.map_or(Ok(String::new()), |row| row.try_get(0))?;
+    client.batch_execute(if goes_on(&version) { GO_ON } else { LOOK_WIDE }).await?;
+    Ok(true)
+}
+
+const GO_ON: &str = "set hnsw.iterative_scan = strict_order";
+const LOOK_WIDE: &str = "set hnsw.ef_search = 400";
+
+/// pgvector goes on looking since 0.8.
+fn goes_on(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (0, 8)
+}
+
+/// As pgvector reads it.
+fn literal(vector: &[f32]) -> String {
+    let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 /// Waits for `work`, [`PATIENCE`] at most; no error is: too late. On a thread of its own, because callers may stand on a
@@ -157,43 +221,67 @@ impl Store for Postgres {
     }
 
     fn put(&self, e: &Entry) -> Result<()> {
-        // a new number on every write, so that other runners which read by number see it
-        let sql = "insert into kaizen_cache_entry (exact, scope, model, question, vector, answer, tokens, micro_dollars, written_ms, until_ms)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (exact) do update set n = excluded.n,
-                   scope = excluded.scope, model = excluded.model, question = excluded.question, vector = excluded.vector,
-                   answer = excluded.answer, tokens = excluded.tokens, micro_dollars = excluded.micro_dollars,
-                   written_ms = excluded.written_ms, until_ms = excluded.until_ms";
         let vector = (!e.vector.is_empty()).then(|| to_bytes(&e.vector));
+        let embedding = self.is_indexed(&e.vector).then(|| literal(&e.vector));
+        let (column, value, update) = match embedding {
+            Some(_) => (", embedding", ", $11::text::vector", ", embedding = excluded.embedding"),
+            None => ("", "", ""),
+        };
+        // a new number on every write, so that other runners which read by number see it
+        let sql = format!(
+            "insert into kaizen_cache_entry (exact, scope, model, question, vector, answer, tokens, micro_dollars, written_ms, until_ms{column})
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10{value}) on conflict (exact) do update set n = excluded.n,
+             scope = excluded.scope, model = excluded.model, question = excluded.question, vector = excluded.vector,
+             answer = excluded.answer, tokens = excluded.tokens, micro_dollars = excluded.micro_dollars,
+             written_ms = excluded.written_ms, until_ms = excluded.until_ms{update}"
+        );
         let (tokens, money) = (signed(e.cost.tokens), signed(e.cost.micro_dollars));
         let (question, answer) = (e.question.as_deref().map(plain), plain(&e.answer));
-        self.run(async {
-            self.client
-                .execute(
-                    sql,
-                    &[
-                        &e.exact,
-                        &e.scope,
-                        &e.model,
-                        &question,
-                        &vector,
-                        &answer,
-                        &tokens,
-                        &money,
-                        &e.written_ms,
-                        &e.until_ms,
-                    ],
-                )
-                .await?;
-            Ok(())
-        })
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![
+            &e.exact,
+            &e.scope,
+            &e.model,
+            &question,
+            &vector,
+            &answer,
+            &tokens,
+            &money,
+            &e.written_ms,
+            &e.until_ms,
+        ];
+        values.extend(embedding.as_ref().map(|text| text as &(dyn ToSql + Sync)));
+        self.run(async { self.client.execute(&sql, &values).await.map(|_| ()) })
+    }
+
+    fn nearest(&self, scope: &str, vector: &[f32], most: usize, now_ms: i64) -> Result<Option<Vec<Neighbour>>> {
+        if !self.is_indexed(vector) {
+            return Ok(None);
+        }
+        let sql = "select exact, question, 1 - (embedding <=> $1::text::vector) from kaizen_cache_entry
+                   where scope = $2 and until_ms > $3 and question is not null and embedding is not null
+                   order by embedding <=> $1::text::vector limit $4";
+        let (asked, most) = (literal(vector), i64::try_from(most).unwrap_or(i64::MAX));
+        let found = self.run(async {
+            let rows = self.client.query(sql, &[&asked, &scope, &now_ms, &most]).await?;
+            let one = |row: Row| {
+                let cosine: f64 = row.try_get(2)?;
+                Ok(Neighbour { exact: row.try_get(0)?, question: row.try_get(1)?, cosine: cosine as f32 })
+            };
+            rows.into_iter().map(one).collect::<std::result::Result<Vec<_>, tokio_postgres::Error>>()
+        })?;
+        // of a vector of nothing there is no cosine
+        Ok(Some(found.into_iter().filter(|n| n.cosine.is_finite()).collect()))
     }
 
     fn questions(&self, scope: &str, after: i64, now_ms: i64) -> Result<(Vec<Near>, i64)> {
-        let sql = "select n, exact, question, vector, until_ms from kaizen_cache_entry
-                   where scope = $1 and n > $2 and until_ms > $3 and question is not null and vector is not null order by n";
+        let rest = if self.indexed { "and embedding is null" } else { "" };
+        let sql = format!(
+            "select n, exact, question, vector, until_ms from kaizen_cache_entry where scope = $1 and n > $2 and until_ms > $3
+             and question is not null and vector is not null {rest} order by n"
+        );
         self.run(async {
             let (mut found, mut mark) = (Vec::new(), after);
-            for row in self.client.query(sql, &[&scope, &after, &now_ms]).await? {
+            for row in self.client.query(&sql, &[&scope, &after, &now_ms]).await? {
                 mark = row.try_get(0)?;
                 let bytes: Vec<u8> = row.try_get(3)?;
                 if let Some(vector) = of_bytes(&bytes) {
@@ -284,5 +372,20 @@ impl Store for Postgres {
             self.client.execute("delete from kaizen_cache_counter", &[]).await?;
             Ok(removed)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_goes_on_is_told_by_its_version() {
+        for (version, on) in
+            [("0.8.0", true), ("0.8.5", true), ("1.0", true), ("0.7.4", false), ("0.5.1", false), ("", false)]
+        {
+            assert_eq!(goes_on(version), on, "{version}");
+        }
+        assert_eq!(literal(&[0.5, -1.0]), "[0.5,-1]");
     }
 }

@@ -16,6 +16,17 @@ pub struct Near {
     pub until_ms: i64,
 }
 
+/// A question that the store itself found to be near.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbour {
+    /// Names the entry.
+    pub exact: String,
+    /// The question.
+    pub question: String,
+    /// To the question asked.
+    pub cosine: f32,
+}
+
 /// One request that wants to be in the day's budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayAsk {
@@ -59,6 +70,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the store can't be read.
     fn questions(&self, scope: &str, after: i64, now_ms: i64) -> Result<(Vec<Near>, i64)>;
+    /// The `most` nearest questions of `scope` to `vector` that may be served at `now_ms`, where the store has an index for
+    /// vectors of this size; what it returns here is not among [`Store::questions`]. None: it has none.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn nearest(&self, scope: &str, vector: &[f32], most: usize, now_ms: i64) -> Result<Option<Vec<Neighbour>>> {
+        let _ = (scope, vector, most, now_ms);
+        Ok(None)
+    }
     /// Counts what happened to a look-up.
     ///
     /// # Errors

@@ -199,7 +199,7 @@ fn several_processes_worth_of_writers_lose_nothing() {
 fn on_the_labelled_pairs_few_traps_and_many_paraphrases_are_served() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cache/pairs.dev.jsonl")).unwrap();
-    let found = calibrate(&read(&text).unwrap(), &BuiltIn).unwrap();
+    let found = calibrate(&read(&text).unwrap(), &BuiltIn, None).unwrap();
     for score in [found.now, found.held_out] {
         assert!(score.wrong.rate <= 0.05, "{score:?}");
     }

@@ -1,14 +1,17 @@
 //! `kaizen-ci cache`: what the cache holds and saved, and how far its likeness can be trusted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cache::calibrate::{self, Calibration, Rate, Score};
-use crate::cache::{self, BuiltIn, Counters, Store, entry};
+use crate::cache::{self, Counters, Store, entry, thresholds};
 use crate::cli::context::Context;
+use crate::cli::models;
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::model::client::Client;
+use crate::model::embedder;
 use crate::report::escape::one_line;
 use crate::report::numbers::count;
 
@@ -91,14 +94,40 @@ fn fit(context: &Context, args: &Calibrate) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(|e| {
         Error::usage(format!("can't read the pairs in {}", path.display())).source(e).hint("check the path")
     })?;
-    let found = calibrate::calibrate(&calibrate::read(&text)?, &BuiltIn)?;
+    let pairs = calibrate::read(&text)?;
+    let state = context.repository().and_then(|repository| repository.state_dir()).ok();
+    let found = fitted(context, pairs, state.as_deref())?;
+    if let Some(state) = &state {
+        thresholds::keep(state, &found.embedder, found.threshold as f32)?;
+    }
     if !args.json {
-        context.terminal.out(&calibration(&found));
+        context.terminal.out(&calibration(&found, state.is_some()));
         return Ok(());
     }
     let mut document = serde_json::to_value(&found).context(|| "can't write the document".into())?;
     document["schema"] = json!("kaizen-ci/cache-calibration/v1");
     document_out(context, &document)
+}
+
+/// With the embedder that the configuration names: what another one's vectors say means nothing for it.
+fn fitted(context: &Context, pairs: Vec<calibrate::Pair>, state: Option<&Path>) -> Result<Calibration> {
+    let config = match context.repository() {
+        Ok(repository) => context.config(&repository, &[])?.config,
+        Err(_) => context.config_at(&context.dir, &[])?.config,
+    };
+    let settings = models::settings(&config)?;
+    context.wait(|_| async move {
+        let embedder = embedder::of(&settings, || Client::new(settings.free_only));
+        if settings.embedder.contains('/') && embedder.id() != settings.embedder {
+            return Err(Error::environment(format!("{} can't be asked for nothing", settings.embedder)).hint(
+                "check `embedder`, KAIZEN_MODEL_URL and that its server runs on this machine; kaizen-ci models",
+            ));
+        }
+        let in_use = state.and_then(|state| thresholds::of(state, embedder.id()));
+        // it asks a server, and waits for it
+        let fit = tokio::task::spawn_blocking(move || calibrate::calibrate(&pairs, embedder.as_ref(), in_use));
+        fit.await.map_err(|e| Error::internal("calibrating panicked").source(e))?
+    })
 }
 
 fn store(context: &Context) -> Result<Box<dyn Store>> {
@@ -161,6 +190,7 @@ fn stats_json(c: &Counters, bound: Rate) -> serde_json::Value {
         "exact_hit_rate": share(c.exact, all),
         "semantic_hit_rate": share(c.semantic, all),
         "wrong_serve": bound,
+        "wrong_serve_measured_on": "development pairs, built-in embedder",
         "tokens_saved": c.saved.tokens,
         "micro_dollars_saved": c.saved.micro_dollars,
     })
@@ -171,7 +201,7 @@ fn stats_text(c: &Counters, bound: Rate) -> String {
     let percent = |n: u64| format!("{:.1} %", 100.0 * share(n, all));
     format!(
         "answers   {} ({} more are too old: kaizen-ci cache gc)\nlook-ups  {all}\nexact     {} ({})\nsemantic  {} ({}); the \
-         guard refused {}\nwrong     at most {:.1} % of look-alikes are served wrongly (95 % bound: {} of {} traps)\nsaved     {} \
+         guard refused {}\nwrong     at most {:.1} % of look-alikes are served wrongly (95 % bound: {} of {} traps of the development pairs, built-in embedder)\nsaved     {} \
          tokens, ${:.4}\n",
         c.entries,
         c.expired,
@@ -188,7 +218,7 @@ fn stats_text(c: &Counters, bound: Rate) -> String {
     )
 }
 
-fn calibration(found: &Calibration) -> String {
+fn calibration(found: &Calibration, kept: bool) -> String {
     let rate = |r: &Rate| {
         format!(
             "{:>3} of {:<3} = {:>5.1} % ({:.1} to {:.1})",
@@ -201,11 +231,13 @@ fn calibration(found: &Calibration) -> String {
     };
     let row = |name: &str, s: &Score| format!("{name:<34} {:<36} {}\n", rate(&s.hit), rate(&s.wrong));
     let mut out = format!("embedder   {}\n", one_line(&found.embedder, 80));
-    out.push_str(&format!("threshold  {:.2} fitted, {:.2} in use\n\n", found.threshold, found.in_use));
+    let kept =
+        if kept { "; the fitted one is kept, and used from here on" } else { "; not kept: this is no repository" };
+    out.push_str(&format!("threshold  {:.2} fitted, {:.2} in use until now{kept}\n\n", found.threshold, found.in_use));
     out.push_str(&format!("{:<34} {:<36} {}\n", "", "paraphrases served (95 % bounds)", "traps served (95 % bounds)"));
     out.push_str(&row("fitted, on the half it was fitted on", &found.fit));
     out.push_str(&row("fitted, on the half held out", &found.held_out));
-    out.push_str(&row("in use, all pairs", &found.now));
+    out.push_str(&row("in use until now, all pairs", &found.now));
     out.push_str(&row("0.92 with the guard, all pairs", &found.strict));
     out.push_str(&row("0.92 without the guard, all pairs", &found.cosine_alone));
     out

@@ -144,6 +144,8 @@ impl Diagnosers<'_> {
             round: 1,
             role: Role::Diagnose,
             messages: vec![Message::user(prompt)],
+            // all of it: other numbers or words in what happened, and the guard refuses
+            asks: Some(prompt.to_owned()),
             schema: None,
             answer_tokens: ANSWER_TOKENS,
             temperature_milli: 0,
@@ -191,4 +193,18 @@ pub fn write_new(path: &Path, text: &str) -> Result<()> {
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(cannot)?;
     file.write_all(text.as_bytes()).map_err(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_supervisor_s_question_stands_in_its_conversation_once_so_that_another_wording_may_be_served() {
+        let member =
+            Member { name: "own/a".into(), lineage: "a".into(), tier: ModelTier::Local, context: 8192, strength: 3 };
+        let question = Diagnosers::question(&member, Tier::Free, "event 1: progress", None);
+        assert_eq!(question.asks.as_deref(), Some("event 1: progress"));
+        assert!(question.role.answers_questions() && question.messages[0].content == "event 1: progress");
+    }
 }

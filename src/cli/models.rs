@@ -12,8 +12,8 @@ use crate::console::style::Style;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::mask::Mask;
 use crate::model::catalog::{Price, Tier};
-use crate::model::discover::Usable;
-use crate::model::settings::WORDS;
+use crate::model::discover::{self, Usable};
+use crate::model::settings::{COST_VARIABLE, WORDS};
 use crate::model::{CachePlace, Job, Models, Secret, Settings, profiles, providers};
 use crate::process::environment;
 use crate::report::escape::one_line;
@@ -70,7 +70,8 @@ pub fn run(context: &Context, args: &ModelsOptions) -> Result<Exit> {
         Ok(repository) => context.config(&repository, &overrides)?.config,
         Err(_) => context.config_at(&context.dir, &overrides)?.config,
     };
-    let models = Models::new(settings(&config)?);
+    let settings = settings(&config)?;
+    let models = Models::new(settings.clone());
     let (usable, jobs) = context.wait(|_| async move {
         let mut jobs = Vec::new();
         for job in Job::ALL {
@@ -78,32 +79,73 @@ pub fn run(context: &Context, args: &ModelsOptions) -> Result<Exit> {
         }
         Ok((models.usable().await.to_vec(), jobs))
     })?;
+    let missing = discover::missing(&settings, &usable);
     if args.json {
         let list: Vec<_> = usable.iter().map(as_json).collect();
         let roles: serde_json::Map<_, _> = jobs.into_iter().map(|(job, who)| (job.to_owned(), who.into())).collect();
-        let document = serde_json::json!({"schema": "kaizen-ci/models/v1", "models": list, "roles": roles});
+        let missing: Vec<_> = missing.iter().map(|(name, why)| serde_json::json!({"name": name, "why": why})).collect();
+        let document =
+            serde_json::json!({"schema": "kaizen-ci/models/v1", "models": list, "roles": roles, "missing": missing});
         let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
         context.terminal.out(&format!("{text}\n"));
         return Ok(Exit::Ok);
     }
+    let style = context.terminal.out_style();
     if usable.is_empty() {
         context.terminal.out(NOTHING);
+        context.terminal.out(&not_there(&missing, style));
         return Ok(Exit::Ok);
     }
-    let style = context.terminal.out_style();
-    let width = usable.iter().map(|u| one_line(&u.offer.name, 60).chars().count()).max().unwrap_or(0);
-    for model in &usable {
-        context.terminal.out(&format!("{}\n", line(model, width, style)));
-    }
-    let profile = profiles::of(&config.models);
-    context
-        .terminal
-        .out(&format!("\n{}\n", style.dim(&format!("who does what (profile {profile}, `roles` in .kaizen.yml)"))));
+    context.terminal.out(&table(&usable, style));
+    context.terminal.out(&not_there(&missing, style));
+    context.terminal.out(&unpriced(&usable));
+    context.terminal.out(&who_does_what(&jobs, profiles::of(&config.models), style));
+    Ok(Exit::Ok)
+}
+
+fn who_does_what(jobs: &[(&str, Vec<String>)], profile: &str, style: Style) -> String {
+    let title = style.dim(&format!("who does what (profile {profile}, `roles` in .kaizen.yml)"));
+    let mut out = format!("\n{title}\n");
     for (job, who) in jobs {
         let who = if who.is_empty() { "whoever is adequate".to_owned() } else { who.join(", ") };
-        context.terminal.out(&format!("{job:<16} {}\n", one_line(&who, 160)));
+        out.push_str(&format!("{job:<16} {}\n", one_line(&who, 160)));
     }
-    Ok(Exit::Ok)
+    out
+}
+
+fn table(usable: &[Usable], style: Style) -> String {
+    let widest = |of: &dyn Fn(&Usable) -> String| usable.iter().map(|u| of(u).chars().count()).max().unwrap_or(0);
+    let name = widest(&|u| one_line(&u.offer.name, 60));
+    let family = widest(&|u| one_line(&u.family, 30));
+    usable.iter().map(|model| format!("{}\n", line(model, (name, family), style))).collect()
+}
+
+/// What the configuration names and nobody can ask.
+fn not_there(missing: &[(String, String)], style: Style) -> String {
+    let row = |(name, why): &(String, String)| {
+        format!("{}  {}: {}\n", style.yellow("not there"), one_line(name, 60), one_line(why, 160))
+    };
+    missing.iter().map(row).collect()
+}
+
+/// What to do about models that are never asked because nobody knows what they cost.
+fn unpriced(usable: &[Usable]) -> String {
+    let Some(model) = usable.iter().find(|u| u.offer.tier == Tier::Paid && u.offer.price.is_none()) else {
+        return String::new();
+    };
+    let name = one_line(&model.offer.name, 60);
+    let why = model.remark.map(|why| format!(" ({why})")).unwrap_or_default();
+    let (provider, id) = name.split_once('/').unwrap_or((name.as_str(), ""));
+    let example = format!("catalog: [{{provider: {provider}, id: \"{id}\", prompt: 0.20, answer: 0.80}}]");
+    let free = match provider {
+        providers::OWN => {
+            format!("; or, when it costs nothing, {COST_VARIABLE}=0 in the environment (not in free mode)")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "\n{name} is never asked{why}: give it its price in dollars per million tokens in .kaizen.yml, {example}{free}\n"
+    )
 }
 
 const NOTHING: &str = "\
@@ -121,16 +163,18 @@ fn price(price: Option<Price>, tier: Tier) -> String {
     }
 }
 
-fn line(model: &Usable, width: usize, style: Style) -> String {
+/// `widths`: of names and of families.
+fn line(model: &Usable, widths: (usize, usize), style: Style) -> String {
     let tier = format!("{:<5}", model.offer.tier.name());
     let tier = match model.offer.tier {
         Tier::Local | Tier::Free => style.green(&tier),
         Tier::Paid => style.yellow(&tier),
     };
-    let name = one_line(&model.offer.name, 60);
+    let (name, family) = (one_line(&model.offer.name, 60), one_line(&model.family, 30));
+    let (width, family_width) = widths;
     let answered = if model.answered { "answered" } else { "not asked yet" };
     let rest = format!(
-        "{:>7} tokens  {} at a time  {}  {answered}",
+        "{family:<family_width$}  {:>7} tokens  {} at a time  {}  {answered}",
         model.offer.context,
         model.slots,
         price(model.offer.price, model.offer.tier)
@@ -143,6 +187,7 @@ fn as_json(model: &Usable) -> serde_json::Value {
         "name": model.offer.name,
         "tier": model.offer.tier.name(),
         "family": model.family,
+        "remark": model.remark,
         "context_tokens": model.offer.context,
         "strength": model.offer.strength,
         "slots": model.slots,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Terminal;
 use crate::report::escape::one_line;
 use crate::report::numbers::{count, seconds};
-use crate::report::{timeline, verdict_name, verdict_words};
+use crate::report::{no_model_words, timeline, verdict_name, verdict_words};
 use crate::trajectory::{Entry, Event, Purpose, Sink};
 use crate::words::Ended;
 
@@ -64,7 +64,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!("failure {}: {} red{first}", text(fingerprint), count(red.len(), "test"))
         }
         Event::TierStarted { tier } => format!("tier {tier}"),
-        Event::SlotsChanged { server, slots } => format!("{}: {slots} turns at a time", text(server)),
+        Event::SlotsChanged { server, slots } => format!("{}: {} at a time", text(server), count(*slots, "turn")),
         Event::ModelRouted { fixer, line, .. } => format!("{} asks a model: {}", text(fixer), text(line)),
         Event::FixerEnded { fixer, findings, ms } => {
             let how = match &findings.ended {
@@ -72,6 +72,10 @@ pub fn line(event: &Event) -> Option<String> {
                 Ended::Exhausted => "tried all it knows".into(),
                 Ended::Done => "done".into(),
                 Ended::OutOfTime => "out of time".into(),
+                Ended::OutOfBudget { what } => format!("out of budget: {}", text(what)),
+                Ended::NoModelNow { why, back } => {
+                    format!("no model answers now: {}", text(&no_model_words(why, back.as_deref())))
+                }
                 Ended::Cancelled => "stopped".into(),
                 Ended::Failed { why } => format!("failed: {}", text(why)),
             };

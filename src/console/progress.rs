@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::style::Style;
 use crate::report::escape::one_line;
+use crate::report::no_model_words;
 use crate::report::numbers::seconds;
 use crate::trajectory::{Entry, Event, Purpose};
 use crate::words::{Ended, Verdict};
@@ -261,6 +262,13 @@ fn ended(ended: &Ended, ms: u64, tried: u64) -> (State, String) {
         Ended::Done => (State::Good { ms }, String::new()),
         Ended::Exhausted => (State::Nothing { ms }, format!("{tried} tried, that is all it knows")),
         Ended::OutOfTime => (State::Nothing { ms }, format!("{tried} tried, out of time")),
+        Ended::OutOfBudget { what } => {
+            (State::Nothing { ms }, format!("{tried} tried, out of budget: {}", one_line(what, 80)))
+        }
+        Ended::NoModelNow { why, back } => {
+            let why = no_model_words(why, back.as_deref());
+            (State::Nothing { ms }, format!("{tried} tried, no model answers now: {}", one_line(&why, 80)))
+        }
         Ended::Cancelled => (State::Nothing { ms }, "stopped: another one won".into()),
         Ended::Failed { why } => (State::Bad { ms }, one_line(why, 80)),
     }

@@ -49,6 +49,7 @@ fn question(brief: &Brief, actor: String, round: u32, role: Role, messages: Vec<
         round,
         role,
         messages,
+        asks: Some(brief.question.trim().to_owned()),
         schema: None,
         answer_tokens: brief.rules.answer_tokens,
         temperature_milli: 0,
@@ -157,6 +158,8 @@ pub fn unfounded(question: &Question, letters: &Letters, raised: &[Raised]) -> Q
          object alone; when nothing is wrong with the answers, with an empty list.",
     );
     again.messages.push(Message::user(text));
+    // a kept answer to another wording is none to this
+    again.asks = None;
     again
 }
 

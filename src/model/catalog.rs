@@ -147,14 +147,101 @@ pub fn not_local(id: &str) -> Option<&'static str> {
     if lower.contains("-cloud") || lower.contains(":cloud") {
         return Some("its name says that it runs in somebody's cloud");
     }
-    // Open weights have a price somewhere and run here all the same; closed ones only answer here through a gateway.
-    const CLOSED: &[&str] = &["gpt-3", "gpt-4", "gpt-5", "chatgpt", "claude", "gemini", "grok"];
+    // `.` stands before a maker's model (`amazon.nova-pro`), and inside of a version (`qwen2.5-max`)
+    let is_sold = lower.split(['/', ':', '.']).chain(lower.split(['/', ':'])).any(is_closed);
+    let passed_on = is_passed_on(&lower) || is_sold;
+    passed_on.then_some("it is a model with a price behind a gateway on this machine")
+}
+
+/// Who sells answers, as gateways write them before the first slash.
+const RESELLERS: &[&str] = &[
+    "anthropic",
+    "azure",
+    "azure_ai",
+    "bedrock",
+    "cerebras",
+    "cohere",
+    "cohere_chat",
+    "dashscope",
+    "databricks",
+    "deepinfra",
+    "fireworks_ai",
+    "gemini",
+    "groq",
+    "mistral",
+    "moonshot",
+    "nvidia_nim",
+    "openrouter",
+    "perplexity",
+    "replicate",
+    "sagemaker",
+    "sambanova",
+    "together_ai",
+    "vertex_ai",
+    "vertex_ai_beta",
+    "vercel_ai_gateway",
+    "watsonx",
+];
+/// The same for makers who also give weights away under their own name: those say their size.
+const MAKERS_WHO_SELL: &[&str] = &["openai", "deepseek", "xai"];
+/// Words of a name that say who is behind it, wherever they stand: `azure-prod`, `my-bedrock`.
+const BEHIND: &[&str] = &["azure", "bedrock", "vertex", "vertexai", "openrouter", "anthropic", "litellm"];
+
+/// Does the name say that somebody else is asked?
+fn is_passed_on(lower: &str) -> bool {
+    let first = lower.split_once('/');
+    let by_first = first
+        .is_some_and(|(first, rest)| RESELLERS.contains(&first) || MAKERS_WHO_SELL.contains(&first) && !is_open(rest));
+    by_first || lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| BEHIND.contains(&word))
+}
+
+/// Weights that anybody may run: OpenAI's by their name, others' where it says how many billions they are.
+fn is_open(rest: &str) -> bool {
+    let size = |part: &str| part.strip_suffix('b').is_some_and(|n| !n.is_empty() && n.parse::<f64>().is_ok());
+    rest.starts_with("gpt-oss") || rest.split(['-', ':', '_', '/']).any(size)
+}
+
+/// Open weights have a price somewhere and run here all the same; closed ones only answer here through a gateway.
+fn is_closed(part: &str) -> bool {
+    const CLOSED: &[&str] = &[
+        "gpt-3",
+        "gpt-4",
+        "gpt-5",
+        "chatgpt",
+        "claude",
+        "gemini",
+        "grok",
+        "command-r",
+        "command-a",
+        "command-light",
+        "command-nightly",
+        "sonar",
+        "nova-",
+        "moonshot-",
+        "qwen-max",
+        "qwen-plus",
+        "qwen-turbo",
+        "qwen-flash",
+        "qwen-long",
+        "text-embedding-3",
+        "text-embedding-ada",
+        "text-davinci",
+        "voyage-",
+        "deepseek-reasoner",
+    ];
     const CLOSED_SHORT: &[&str] = &["o1", "o3", "o4"];
-    let closed = lower.split(['/', ':', '.']).any(|part| {
-        CLOSED.iter().any(|c| part.starts_with(c))
-            || CLOSED_SHORT.iter().any(|c| part.strip_prefix(c).is_some_and(|r| r.is_empty() || r.starts_with('-')))
-    });
-    closed.then_some("it is a model with a price behind a gateway on this machine")
+    // what a provider moves to another model whenever it likes is a provider's; Ollama's `:latest` is a part of its own
+    const CLOSED_INSIDE: &[&str] = &["-latest", "-versatile", "-instant-"];
+    let sizes = |stem: &str, words: &[&str]| {
+        part.starts_with(stem) && part.split('-').skip(1).any(|p| words.iter().any(|w| p.starts_with(w)))
+    };
+    CLOSED.iter().any(|c| part.starts_with(c))
+        || CLOSED_SHORT.iter().any(|c| part.strip_prefix(c).is_some_and(|r| r.is_empty() || r.starts_with('-')))
+        || CLOSED_INSIDE.iter().any(|c| part.contains(c))
+        || part.ends_with("-instant")
+        || part.starts_with("deepseek-chat") && !is_open(part)
+        || sizes("qwen", &["max", "plus", "turbo", "flash"])
+        || sizes("qwq", &["plus"])
 }
 
 /// The family of `id`: the catalog's, else the name without provider, tag and quantisation. `x` and `x:free` are one.
@@ -246,10 +333,69 @@ mod tests {
 
     #[test]
     fn a_gateway_on_this_machine_is_not_this_machine() {
-        for id in ["gpt-4o", "openai/gpt-4.1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-oss:120b-cloud", "o3"] {
+        for id in [
+            "gpt-4o",
+            "openai/gpt-4.1",
+            "claude-sonnet-4-5",
+            "gemini-2.5-pro",
+            "gpt-oss:120b-cloud",
+            "o3",
+            "deepseek-chat",
+            "deepseek-reasoner",
+            "deepseek/deepseek-v3.1",
+            "mistral-large-latest",
+            "mistral-small-latest",
+            "codestral-latest",
+            "qwen-max",
+            "qwen-plus-2025-09-11",
+            "qwen3-coder-plus",
+            "qwen3-max",
+            "qwen2.5-max",
+            "llama-3.3-70b-versatile",
+            "llama-3.1-8b-instant",
+            "command-r-plus",
+            "sonar-pro",
+            "nova-lite",
+            "amazon.nova-pro-v1:0",
+            "us.anthropic.claude-x",
+            "kimi-latest",
+            "azure-prod",
+            "azure/our-deployment",
+            "bedrock/meta.llama3-8b-instruct",
+            "vertex_ai/llama-3.1-8b",
+            "openrouter/qwen/qwen3-8b",
+            "groq/openai/gpt-oss-20b",
+            "xai/whatever",
+            "openai/whatever",
+            "text-embedding-3-small",
+        ] {
             assert!(not_local(id).is_some(), "{id}");
         }
-        for id in ["coder-1.5b", "qwen2.5-coder:7b", "gpt-oss:20b", "llama3.2", "gemma3:4b", "deepseek-r1"] {
+        for id in [
+            "coder-1.5b",
+            "qwen2.5-coder:7b",
+            "qwen2.5-coder:latest",
+            "Qwen/Qwen2.5-Coder-7B-Instruct",
+            "qwen3-30b-a3b",
+            "gpt-oss:20b",
+            "openai/gpt-oss-20b",
+            "openai/gpt-oss:120b",
+            "llama3.2",
+            "llama3.2:latest",
+            "gemma3:4b",
+            "deepseek-r1",
+            "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B",
+            "deepseek/deepseek-r1-0528-qwen3-8b",
+            "deepseek-coder:6.7b",
+            "mistral:7b-instruct",
+            "mistralai/Mistral-7B-Instruct-v0.3",
+            "codestral:22b",
+            "codestral-22b-v0.1",
+            "mlx-community/Qwen2.5-Coder-7B-Instruct-4bit",
+            "smol-135m",
+            "kimi-k2-instruct",
+            "model.gguf",
+        ] {
             assert!(not_local(id).is_none(), "{id}");
         }
     }

@@ -1,12 +1,16 @@
 //! The client: the only place where a request to a model leaves the process. The gate is asked for every one of them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{self, Next};
+use super::catalog::Tier;
 use super::gate::{self, Passage};
+use super::money::Money;
+use super::nature::{self, Nature, Natures};
 use super::providers::{Dialect, Provider};
 use super::trouble::Trouble;
 use super::wire::{self, Answer, Stream};
@@ -41,10 +45,19 @@ pub struct Client {
     here: reqwest::Client,
     free_only: bool,
     stall: Duration,
+    /// What is known of servers on this machine.
+    natures: Natures,
 }
 
 /// A server on this machine may be silent so many times longer.
 const STALL_HERE: u32 = 4;
+
+/// What `localhost` means; the port is the address's own.
+const LOCALHOST: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
+
+/// A server on this machine says what it is at once, unless it has a lot to do.
+const NATURE_LIMIT: Duration = Duration::from_secs(4);
 
 /// What came of asking.
 #[derive(Debug)]
@@ -68,7 +81,9 @@ impl Client {
                 .connect_timeout(CONNECT)
                 .user_agent(concat!("kaizen-ci/", env!("CARGO_PKG_VERSION")))
         };
-        Ok(Self { world: built(plain())?, here: built(plain().no_proxy())?, free_only, stall: STALL })
+        // this name is trusted, so no file or name server has a say in what it means
+        let here = plain().no_proxy().resolve_to_addrs("localhost", &LOCALHOST);
+        Ok(Self { world: built(plain())?, here: built(here)?, free_only, stall: STALL, natures: Natures::default() })
     }
 
     fn http(&self, url: &str) -> &reqwest::Client {
@@ -115,8 +130,13 @@ impl Client {
         let body = serde_json::to_vec(&wire::body(&at.provider, model, turn, stream))
             .map_err(|_| Trouble::Malformed { what: "our own request".into() })?;
         let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
+        self.permit_here(at, &url, model).await?;
         let response = self.send(at, &url, Some(model), request, sent).await?;
         let answer = self.read(at, response, turn.enough).await?;
+        if self.free_only && answer.cost.is_some_and(|cost| cost > Money::ZERO) {
+            // once was a mistake of the catalog's; asking it again would be ours
+            self.natures.billed(&at.base, model);
+        }
         wire::usable(&answer)?;
         if let Some(answered) = answer.model.as_ref().filter(|_| self.free_only) {
             // a server that lets another model answer may bill it: once is a mistake, asking it again would be ours
@@ -129,6 +149,51 @@ impl Client {
             }
         }
         Ok(answer)
+    }
+
+    /// In free mode the server on this machine that is to be asked is looked at first: what it lists may run elsewhere.
+    async fn permit_here(&self, at: &Endpoint, url: &str, model: &str) -> Result<(), Trouble> {
+        if !self.free_only {
+            return Ok(());
+        }
+        if gate::tier(&Passage { url, model: Some(model) }) == Tier::Local && !self.nature(at, NATURE_LIMIT).await {
+            let why = format!("{model} is not sent anything: the server does not say in time what it is");
+            return Err(Trouble::NotFree { why });
+        }
+        match self.natures.costs(&at.base, model) {
+            Some(why) => Err(Trouble::NotFree { why: format!("{model} is not sent anything: {why}") }),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks once at what the server is, beside a list of models; asks no model anything. False: it did not say it in time.
+    pub async fn nature(&self, at: &Endpoint, limit: Duration) -> bool {
+        if self.natures.is_known(&at.base) {
+            return true;
+        }
+        let root = Endpoint { base: at.base.trim_end_matches("/v1").to_owned(), ..at.clone() };
+        let (alive, tags) =
+            tokio::join!(self.text_of(&root, "/health/liveliness", limit), self.look(&root, "/api/tags", limit));
+        if alive == Err(Trouble::TimedOut) || tags == Err(Trouble::TimedOut) {
+            return false;
+        }
+        self.natures.learn(&at.base, Nature::of(alive.ok().as_deref(), tags.ok().as_ref()));
+        true
+    }
+
+    /// Why asking `model` at `at` may cost something although the server is on this machine, as far as is known by now.
+    pub fn costs(&self, at: &Endpoint, model: &str) -> Option<&'static str> {
+        self.natures.costs(&at.base, model)
+    }
+
+    async fn text_of(&self, at: &Endpoint, path: &str, limit: Duration) -> Result<String, Trouble> {
+        let url = format!("{}{path}", at.base);
+        let request = self.http(&url).get(&url);
+        let asked = async {
+            let response = self.send(at, &url, None, request, &mut 0).await?;
+            Ok(self.words(at, response).await)
+        };
+        tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
     }
 
     /// The gate, then the wire: nothing else in this crate's model room sends anything.
@@ -152,6 +217,9 @@ impl Client {
         };
         *sent += 1;
         let response = request.send().await.map_err(|error| trouble_of(&error))?;
+        if response.headers().keys().any(|name| nature::is_gateway_header(name.as_str())) {
+            self.natures.is_gateway(&at.base);
+        }
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(response);
@@ -229,7 +297,10 @@ impl Client {
         let url = format!("{}/embeddings", at.base);
         let body = serde_json::json!({"model": model, "input": text}).to_string();
         let request = self.http(&url).post(&url).header("content-type", "application/json").body(body);
-        let asked = async { self.document(self.send(at, &url, Some(model), request, &mut 0).await?).await };
+        let asked = async {
+            self.permit_here(at, &url, model).await?;
+            self.document(self.send(at, &url, Some(model), request, &mut 0).await?).await
+        };
         let answer = tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))?;
         let numbers = answer["data"][0]["embedding"].as_array();
         let vector: Option<Vec<f32>> = numbers.and_then(|n| n.iter().map(|x| Some(x.as_f64()? as f32)).collect());

@@ -36,6 +36,10 @@ pub struct Usable {
     pub family: String,
     /// Turns at the same time.
     pub slots: usize,
+    /// The server says how many: else as many are tried as throughput shows to be worth it.
+    pub slots_known: bool,
+    /// Why it has a price, or none that is known, although one may take it for free.
+    pub remark: Option<&'static str>,
     /// The server listed it just now; a cloud's model is not asked for before it is needed.
     pub answered: bool,
     /// What tells these weights from others of the same name, where the server says so.
@@ -144,7 +148,8 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let strength = catalog::strength(provider, id);
     let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
     let offer = Offer { name, family: family.clone(), tier, price: None, context, strength, left: None };
-    Usable { offer, id: id.to_owned(), family, at, slots, answered, digest: None }
+    let (slots_known, remark) = (true, gate::why_elsewhere(&at.base));
+    Usable { offer, id: id.to_owned(), family, at, slots, slots_known, remark, answered, digest: None }
 }
 
 /// The addresses that `KAIZEN_MODEL_URL` names, without the slash at the end.
@@ -157,7 +162,68 @@ async fn own_server(settings: &Settings, client: &impl Fn() -> Result<Client, Tr
     let (Some(first), Ok(client)) = (endpoint(settings, OWN), client()) else { return Vec::new() };
     // several, separated by commas: a council needs more than one model
     let lists = own_addresses(settings).map(|base| listed(&client, Endpoint { base, ..first.clone() }));
-    join_all(lists).await.into_iter().flatten().collect()
+    let mut found: Vec<Usable> = join_all(lists).await.into_iter().flatten().collect();
+    // in free mode what somebody says is not enough
+    if settings.own_costs_nothing && !settings.free_only {
+        for usable in found.iter_mut().filter(|u| u.offer.tier == Tier::Paid) {
+            (usable.offer.tier, usable.remark) = (Tier::Free, None);
+        }
+    }
+    found
+}
+
+/// Addresses of the environment's own server where no model was found, without what may be a password in them.
+pub fn silent(settings: &Settings, found: &[Usable]) -> Vec<String> {
+    if settings.models.iter().any(|m| m == "off") {
+        return Vec::new();
+    }
+    let is_silent = |base: &String| !found.iter().any(|u| u.at.provider.name == OWN && u.at.base == *base);
+    own_addresses(settings).filter(is_silent).map(|base| gate::without_login(&base)).collect()
+}
+
+/// How it is said that nobody is there: in free mode somebody may be, whom nobody may ask.
+pub fn nobody(settings: &Settings) -> &'static str {
+    if settings.free_only { "free mode: nobody who costs nothing answers at" } else { "nobody answers at" }
+}
+
+/// What the configuration names and nobody can ask, and why: no key is there, or no server answers.
+pub fn missing(settings: &Settings, found: &[Usable]) -> Vec<(String, String)> {
+    if settings.models.iter().any(|m| m == "off") {
+        return Vec::new();
+    }
+    let own = |base| (OWN.to_owned(), format!("{} {base}", nobody(settings)));
+    let mut out: Vec<(String, String)> = silent(settings, found).into_iter().map(own).collect();
+    let roles = settings.roles.values().chain(settings.strategies.values().map(|t| &t.models)).flatten();
+    for named in settings.models.iter().chain(roles) {
+        if let Some(why) = why_missing(settings, named, found)
+            && !out.iter().any(|(name, _)| name == named)
+        {
+            out.push((named.clone(), why));
+        }
+    }
+    out
+}
+
+fn why_missing(settings: &Settings, named: &str, found: &[Usable]) -> Option<String> {
+    let has = |of: &dyn Fn(&Usable) -> bool| found.iter().any(of);
+    let no_key = |p: &Provider| p.key.filter(|_| !settings.keys.contains_key(p.name));
+    match (named, named.split_once('/')) {
+        ("free", _) if !has(&|u| u.offer.tier == Tier::Free) => Some("no key: set OPENROUTER_API_KEY".to_owned()),
+        ("paid", _) if settings.free_only => Some("free mode: nothing with a price is asked".to_owned()),
+        ("paid", _) if !has(&|u| u.offer.tier == Tier::Paid) => {
+            let keys: Vec<&str> = providers::PROVIDERS.iter().filter_map(|p| p.key).collect();
+            Some(format!("no key: set one of {}", keys.join(", ")))
+        }
+        (_, Some((provider, _))) if !has(&|u| u.offer.name == named) => match providers::find(provider) {
+            Some(known) if no_key(known).is_some() => Some(format!("no key: set {}", no_key(known)?)),
+            Some(known) if known.port.is_some() => Some("no server on this machine lists it".to_owned()),
+            Some(_) if settings.free_only => Some("free mode: it has a price, or its price is not known".to_owned()),
+            Some(_) => Some("`models` does not let it in: add it there, or its tier".to_owned()),
+            None if settings.own.is_none() => Some("KAIZEN_MODEL_URL is not set".to_owned()),
+            None => Some("the server at KAIZEN_MODEL_URL does not list it".to_owned()),
+        },
+        _ => None,
+    }
 }
 
 /// The servers that listen on the usual ports, or on those that the environment names.
@@ -185,6 +251,7 @@ async fn local_servers(settings: &Settings, client: &impl Fn() -> Result<Client,
     let mut found: Vec<Usable> = join_all(lists).await.into_iter().flatten().collect();
     for usable in found.iter_mut().filter(|u| u.at.provider.name == "ollama") {
         usable.slots = settings.ollama_slots.unwrap_or(usable.slots);
+        usable.slots_known |= settings.ollama_slots.is_some();
     }
     found
 }
@@ -227,8 +294,10 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
     {
         at.provider = *mlx;
     }
+    client.nature(&at, LOOK).await;
     let number = |v: &serde_json::Value| v.as_u64().filter(|n| *n > 0);
-    let slots = props.as_ref().and_then(|p| number(&p["total_slots"])).unwrap_or(1);
+    let said = props.as_ref().and_then(|p| number(&p["total_slots"]));
+    let slots = said.unwrap_or(1);
     let context = props.as_ref().and_then(|p| number(&p["default_generation_settings"]["n_ctx"]));
     let of = |model: &serde_json::Value| {
         let id =
@@ -240,7 +309,12 @@ async fn listed(client: &Client, mut at: Endpoint) -> Vec<Usable> {
         let context = context.or(number(&model["max_model_len"])).or(number(&model["context_length"]));
         let slots = usize::try_from(slots).unwrap_or(1).clamp(1, 64);
         let digest = digest(model, tags.as_ref(), id);
-        Some(Usable { digest, ..usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true) })
+        let listed = usable(at.clone(), id, context.unwrap_or(UNKNOWN_CONTEXT), slots, true);
+        let mut listed = Usable { digest, slots_known: said.is_some(), ..listed };
+        if let Some(why) = client.costs(&at, id).filter(|_| listed.offer.tier == Tier::Local) {
+            (listed.offer.tier, listed.remark) = (Tier::Paid, Some(why));
+        }
+        Some(listed)
     };
     models.iter().take(100).filter_map(of).collect()
 }
@@ -269,6 +343,14 @@ mod tests {
             "groq/qwen/qwen3-coder:free",
             "deepseek/deepseek-chat",
             "own/gpt-4o",
+            "own/deepseek-chat",
+            "own/azure-prod",
+            "vllm/mistral-large-latest",
+            "ollama/codestral-latest",
+            "lmstudio/qwen-max",
+            "mistral/codestral-latest",
+            "deepseek/deepseek-reasoner",
+            "groq/llama-3.3-70b-versatile",
             "nobody/x",
             "",
         ])

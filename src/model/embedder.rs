@@ -9,6 +9,7 @@ use super::catalog::Tier;
 use super::client::{Client, Endpoint};
 use super::discover;
 use super::gate::{self, Passage};
+use super::providers::OWN;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use crate::cache::embed::normalise;
@@ -27,7 +28,8 @@ pub fn of(settings: &Settings, client: impl FnOnce() -> std::result::Result<Clie
     let remote = || {
         let at = discover::endpoint(settings, provider)?;
         let url = format!("{}/embeddings", at.base);
-        let tier = gate::tier(&Passage { url: &url, model: Some(model) });
+        let said = provider == OWN && settings.own_costs_nothing && !settings.free_only;
+        let tier = if said { Tier::Free } else { gate::tier(&Passage { url: &url, model: Some(model) }) };
         let (client, handle) = (client().ok()?, Handle::try_current().ok()?);
         let id = format!("{provider}/{model}");
         let failed = AtomicBool::new(false);

@@ -41,6 +41,22 @@ pub fn permit(passage: &Passage<'_>) -> Result<(), String> {
     }
 }
 
+/// Why a server that somebody may take for one of this machine's is not: none where nobody would.
+pub fn why_elsewhere(address: &str) -> Option<&'static str> {
+    let url = reqwest::Url::parse(address).ok()?;
+    let mut bare = url.clone();
+    let has_login = bare.set_username("").is_ok() && bare.set_password(None).is_ok() && bare != url;
+    (has_login && is_this_machine(&bare))
+        .then_some("its address holds a user's name: write it without, a key goes into KAIZEN_MODEL_KEY")
+}
+
+/// The address without what stands before its host, which may be a password.
+pub fn without_login(address: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(address) else { return "an address that is none".to_owned() };
+    let removed = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    if removed { url.as_str().trim_end_matches('/').to_owned() } else { url.scheme().to_owned() }
+}
+
 /// The address is one of this machine: a number of the loopback net, or the one name that means it.
 pub fn is_this_machine(url: &reqwest::Url) -> bool {
     if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
@@ -106,10 +122,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_login_in_an_address_is_why_this_machine_is_not_trusted_and_is_never_shown() {
+        assert!(why_elsewhere("http://user:pw@127.0.0.1:8080/v1").unwrap().contains("KAIZEN_MODEL_KEY"));
+        for address in ["http://127.0.0.1:8080/v1", "http://user:pw@10.0.0.1/v1", "nonsense"] {
+            assert_eq!(why_elsewhere(address), None, "{address}");
+        }
+        assert_eq!(without_login("http://user:pw@127.0.0.1:8080/v1"), "http://127.0.0.1:8080/v1");
+    }
+
     /// What is free, said once more and in another way: the test's own list.
     fn costs_nothing(url: &str, model: &str) -> bool {
         let here = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|h| url.starts_with(h));
-        let priced = ["gpt-4", "gpt-5", "claude", "gemini", "-cloud"].iter().any(|p| model.contains(p));
+        let priced = [
+            "gpt-4",
+            "gpt-5",
+            "claude",
+            "gemini",
+            "-cloud",
+            "deepseek-chat",
+            "deepseek-reasoner",
+            "-latest",
+            "-versatile",
+            "qwen-max",
+            "qwen3-coder-plus",
+            "command-r",
+            "sonar",
+            "nova-",
+            "azure",
+            "bedrock/",
+            "groq/",
+            "text-embedding-3",
+        ];
+        let priced = priced.iter().any(|p| model.contains(p));
         let given = [
             "qwen/qwen3-coder:free",
             "deepseek/deepseek-chat-v3.1:free",
@@ -135,6 +180,8 @@ mod tests {
             model in prop::sample::select(vec![
                 "qwen/qwen3-coder:free", "qwen/qwen3-coder", "openai/gpt-oss-20b:free", "gpt-4o", "gpt-5", "claude-sonnet-4-5",
                 "gemini-2.5-pro", "deepseek/deepseek-v4-pro", "deepseek/deepseek-v4-flash:free", "coder-1.5b", "gpt-oss:120b-cloud", "unknown/model:free", "openrouter/auto", "",
+                "deepseek-chat", "deepseek-reasoner", "mistral-large-latest", "codestral-latest", "llama-3.3-70b-versatile", "qwen-max", "qwen3-coder-plus",
+                "command-r-plus", "sonar-pro", "nova-lite", "kimi-latest", "azure-prod", "bedrock/meta.llama3-8b", "groq/openai/gpt-oss-20b", "text-embedding-3-small",
             ]),
             // a backslash is another way to write `/`, which the list below does not know
             noise in "[ -Z^-~]{0,3}",

@@ -128,7 +128,17 @@ mod tests {
             left: None,
         };
         let at = Endpoint { provider, base: provider.base.into(), key: None };
-        Usable { offer, id: "m".into(), family: "m".into(), at, slots: 1, answered: true, digest: None }
+        Usable {
+            offer,
+            id: "m".into(),
+            family: "m".into(),
+            at,
+            slots: 1,
+            slots_known: true,
+            remark: None,
+            answered: true,
+            digest: None,
+        }
     }
 
     fn turn(role: Role, question: &str) -> Turn {

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod keep;
 pub mod models;
 pub mod money;
+pub mod nature;
 pub mod profiles;
 pub mod providers;
 pub mod quota;

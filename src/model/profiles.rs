@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::catalog::Tier;
+use super::providers::OWN;
 use super::router::Offer;
 
 /// What a model is asked to do, as the configuration calls it (`roles.…`).
@@ -69,7 +70,7 @@ pub fn expand(entries: &[String], offers: &[Offer]) -> Vec<String> {
             "local" => offer.tier == Tier::Local,
             "free" => offer.tier == Tier::Free,
             "paid" => offer.tier == Tier::Paid,
-            "own" => offer.name.starts_with("own/"),
+            OWN => offer.name.starts_with("own/"),
             named => offer.name == named,
         };
         for offer in offers.iter().filter(means) {
@@ -91,8 +92,16 @@ pub fn named(job: Job, configured: &[String], models: &[String], offers: &[Offer
     let entries = PROFILES.get(of(models)).and_then(|p| p.get(job.name()));
     let mut entries = entries.cloned().unwrap_or_default();
     // whom the configuration lets in by name may do every job
-    entries.extend(models.iter().filter(|m| m.contains('/')).cloned());
-    expand(&entries, offers)
+    entries.extend(models.iter().filter(|m| m.contains('/') || *m == OWN).cloned());
+    let mut names = expand(&entries, offers);
+    // the environment's own server elsewhere, of which the environment says that it costs nothing, is used by itself
+    let given = offers.iter().filter(|o| o.tier == Tier::Free && o.name.split_once('/').is_some_and(|n| n.0 == OWN));
+    for offer in given {
+        if !names.contains(&offer.name) {
+            names.push(offer.name.clone());
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -137,6 +146,21 @@ mod tests {
         assert_eq!(first(Job::Supervisor, &[], &["local"]), "ollama/a");
         let pro = catalog::find("openrouter", "deepseek/deepseek-v4-pro").unwrap();
         assert!(!pro.free && pro.price.is_none(), "its price is not known: it counts as paid");
+    }
+
+    #[test]
+    fn the_environments_own_server_does_every_job_wherever_it_is() {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let (here, priced, given) =
+            (offer("ollama/a", Tier::Local), offer("own/b", Tier::Paid), offer("own/c", Tier::Free));
+        for job in Job::ALL {
+            let of = |models: &[&str], offers: &[Offer]| named(job, &[], &words(models), offers);
+            assert_eq!(of(&["own"], std::slice::from_ref(&priced)), ["own/b"], "{job:?}");
+            assert_eq!(of(&["local", "own"], &[here.clone(), priced.clone()]), ["ollama/a", "own/b"], "{job:?}");
+            assert_eq!(of(&["local"], &[here.clone(), priced.clone()]), ["ollama/a"], "{job:?}: nobody let it in");
+            let by_itself = of(&["local"], &[here.clone(), given.clone()]);
+            assert_eq!(by_itself, ["ollama/a", "own/c"], "{job:?}: said to cost nothing");
+        }
     }
 
     #[test]

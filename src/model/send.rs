@@ -127,7 +127,8 @@ impl Models {
     fn slots_of(&self, usable: &Usable) -> Arc<Slots> {
         let mut slots = locked(&self.slots);
         let local = usable.offer.tier == Tier::Local;
-        let new = || Arc::new(Slots::new(Cap::new(usable.slots, local)));
+        let cap = if local && !usable.slots_known { Cap::unknown() } else { Cap::new(usable.slots, local) };
+        let new = || Arc::new(Slots::new(cap));
         Arc::clone(slots.entry(usable.at.base.clone()).or_insert_with(new))
     }
 
@@ -266,7 +267,7 @@ mod tests {
         };
         let at = Endpoint { provider: *providers::find("openrouter").unwrap(), base, key: None };
         let (id, family) = ("x:free".into(), "x".into());
-        Usable { offer, id, family, at, slots: 4, answered: false, digest: None }
+        Usable { offer, id, family, at, slots: 4, slots_known: true, remark: None, answered: false, digest: None }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,8 @@ pub struct Settings {
     pub own: Option<String>,
     /// Its key.
     pub own_key: Option<Secret>,
+    /// The environment says that asking it costs nothing, wherever it is.
+    pub own_costs_nothing: bool,
     /// Keys by provider.
     pub keys: BTreeMap<&'static str, Secret>,
     /// Covers secrets in prompts.
@@ -69,6 +71,10 @@ pub struct CachePlace {
 /// A variable that says free mode, beside the configuration key; any value but an empty one, `0` and `false` means yes.
 pub const FREE_VARIABLE: &str = "COST_FREE_ONLY";
 
+/// A variable that says with `0` that asking the server at `KAIZEN_MODEL_URL` costs nothing, wherever it is. Free mode does
+/// not believe it: there a server is on this machine or is not asked.
+pub const COST_VARIABLE: &str = "KAIZEN_MODEL_COST";
+
 /// A variable that says where servers of this machine listen instead of their usual ports.
 pub const PORTS_VARIABLE: &str = "KAIZEN_LOCAL_PORTS";
 
@@ -109,6 +115,7 @@ impl Settings {
             cents: config.budget_cents,
             requests: config.budget_requests,
             own: env("KAIZEN_MODEL_URL").map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()),
+            own_costs_nothing: env(COST_VARIABLE).is_some_and(|cost| cost.trim() == "0"),
             own_key: env("KAIZEN_MODEL_KEY").and_then(|k| Secret::new(&k)),
             keys,
             mask,

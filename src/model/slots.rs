@@ -18,6 +18,10 @@ const LEAST_GAIN: f64 = 1.08;
 
 /// So much of a slot comes back with every turn that went well on this machine.
 const AGAIN: f64 = 0.1;
+/// The same where nobody knows yet what more would bring.
+const FIRST: f64 = 0.5;
+/// The most for a server on this machine that does not say how many it has.
+const MOST_UNKNOWN: f64 = 8.0;
 
 /// How a turn went, as far as the cap is concerned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +83,12 @@ impl Cap {
         }
     }
 
+    /// For a server on this machine that does not say how many turns it runs at the same time: one at first, and as many more
+    /// as throughput shows to be worth it.
+    pub fn unknown() -> Self {
+        Self { most: MOST_UNKNOWN, ..Self::new(1, true) }
+    }
+
     /// On this machine all turns share the same processors: more at once is worth it while all together get faster.
     fn weigh(&mut self, ms_per_token: f64, running: usize) {
         let rate = running as f64 / ms_per_token;
@@ -90,9 +100,11 @@ impl Cap {
         let fewer = self.rate[..running - 1].iter().copied().fold(0.0, f64::max);
         if fewer > 0.0 && self.rate[running - 1] < fewer * LEAST_GAIN {
             self.limit = (running as f64 - 1.0).clamp(1.0, self.most);
-        } else {
-            // one look may have been unlucky: after a while it is tried again
-            self.limit = (self.limit + AGAIN).min(self.most);
+        } else if running >= self.limit() {
+            // only who uses all of it learns that more would do; one look may have been unlucky: after a while it is tried
+            // again
+            let seen = self.rate.get(running).is_some_and(|more| *more > 0.0);
+            self.limit = (self.limit + if seen { AGAIN } else { FIRST }).min(self.most);
         }
     }
 }
@@ -201,6 +213,41 @@ mod tests {
             wide.learn(Seen::Answered { ms_per_token: 100.0 }, running);
         }
         assert_eq!(wide.limit(), 4);
+    }
+
+    #[test]
+    fn a_local_server_that_does_not_say_its_slots_is_asked_more_at_once_while_that_brings_more() {
+        // one token takes as long beside others as alone: every turn more is a gain
+        let mut batching = Cap::unknown();
+        assert_eq!(batching.limit(), 1);
+        let mut turns = 0;
+        while batching.limit() < 4 {
+            let running = batching.limit();
+            batching.learn(Seen::Answered { ms_per_token: 20.0 }, running);
+            turns += 1;
+            assert!(turns <= 12, "{turns} turns");
+        }
+        for _ in 0..100 {
+            let running = batching.limit();
+            batching.learn(Seen::Answered { ms_per_token: 20.0 }, running);
+        }
+        assert_eq!(batching.limit(), 8);
+        // all share one processor: two at once take twice as long, and now and then that is looked at again
+        let mut queueing = Cap::unknown();
+        let mut at_two = 0;
+        for _ in 0..100 {
+            let running = queueing.limit();
+            at_two += usize::from(running == 2);
+            assert!(running <= 2, "{running}");
+            queueing.learn(Seen::Answered { ms_per_token: 20.0 * running as f64 }, running);
+        }
+        assert!(at_two <= 12, "{at_two} of 100 turns");
+        // whoever is asked one by one never learns anything about more
+        let mut idle = Cap::unknown();
+        for _ in 0..100 {
+            idle.learn(Seen::Answered { ms_per_token: 20.0 }, 1);
+        }
+        assert_eq!(idle.limit(), 2);
     }
 
     #[tokio::test]

@@ -433,12 +433,23 @@ fn blame_info(blame: &Blame, evidence: &str) -> BlameInfo {
     info
 }
 
+/// Why no model answers a fixer, and when one does again.
+pub fn no_model_words(why: &str, back: Option<&str>) -> String {
+    match back {
+        // most troubles say it themselves
+        Some(back) if !why.contains(back) => format!("{why}; again at {back}"),
+        _ => why.to_owned(),
+    }
+}
+
 fn fixer_info(fixer: &str, findings: &Findings, ms: u64, tier: u8) -> FixerInfo {
     let (ended, why) = match &findings.ended {
         Ended::NothingToDo { why } => ("nothing_to_do", Some(why.clone())),
         Ended::Exhausted => ("exhausted", None),
         Ended::Done => ("done", None),
         Ended::OutOfTime => ("out_of_time", None),
+        Ended::OutOfBudget { what } => ("out_of_budget", Some(what.clone())),
+        Ended::NoModelNow { why, back } => ("no_model_now", Some(no_model_words(why, back.as_deref()))),
         Ended::Cancelled => ("cancelled", None),
         Ended::Failed { why } => ("failed", Some(why.clone())),
     };

@@ -315,6 +315,8 @@ pub fn ended_words(fixer: &FixerInfo) -> String {
         "exhausted" => "tried all it knows",
         "done" => "proposed what it had",
         "out_of_time" => "out of time",
+        "out_of_budget" => "out of budget",
+        "no_model_now" => "no model answers now",
         "cancelled" => "another one won",
         "failed" => "failed itself",
         other => other,

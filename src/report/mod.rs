@@ -25,5 +25,5 @@ mod write;
 pub(crate) mod tests;
 
 pub use document::{Document, Outcome};
-pub use fold::{end_words, file_deltas, label_name, verdict_name, verdict_words};
+pub use fold::{end_words, file_deltas, label_name, no_model_words, verdict_name, verdict_words};
 pub use write::{Written, write};

@@ -63,7 +63,12 @@ fn ends(event: &Event) -> Option<(String, String, &'static str)> {
             let state = match findings.ended {
                 Ended::Done => "good",
                 Ended::Failed { .. } => "bad",
-                Ended::NothingToDo { .. } | Ended::Exhausted | Ended::OutOfTime | Ended::Cancelled => "neutral",
+                Ended::NothingToDo { .. }
+                | Ended::Exhausted
+                | Ended::OutOfTime
+                | Ended::OutOfBudget { .. }
+                | Ended::NoModelNow { .. }
+                | Ended::Cancelled => "neutral",
             };
             Some((fixer.clone(), fixer.clone(), state))
         }

@@ -61,10 +61,13 @@ fn of_entry(entry: &Entry) -> Made {
         Event::FailureDescribed { fingerprint, .. } => nobody(Kind::Failure { fingerprint: fingerprint.clone() }),
         Event::TierEnded { why, .. } if why == "out of time" => nobody(Kind::Limit),
         Event::FixerEnded { fixer, findings, .. } => match findings.ended {
-            Ended::OutOfTime => vec![(fixer.clone(), Kind::Limit)],
-            Ended::NothingToDo { .. } | Ended::Exhausted | Ended::Done | Ended::Cancelled | Ended::Failed { .. } => {
-                Vec::new()
-            }
+            Ended::OutOfTime | Ended::OutOfBudget { .. } => vec![(fixer.clone(), Kind::Limit)],
+            Ended::NothingToDo { .. }
+            | Ended::Exhausted
+            | Ended::Done
+            | Ended::Cancelled
+            | Ended::NoModelNow { .. }
+            | Ended::Failed { .. } => Vec::new(),
         },
         Event::CandidateProposed { fixer, disagreement: Some(_), .. } => vec![(fixer.clone(), Kind::Disagreement)],
         Event::JudgeEnded { candidate, verdict, output, .. } => {

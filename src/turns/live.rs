@@ -32,6 +32,7 @@ impl Live {
             temperature_milli: question.temperature_milli,
             schema: question.schema.clone(),
             deadline: question.deadline,
+            question: question.asks.clone(),
             ..Turn::new(question.role, question.messages.clone())
         };
         let wish = Wish {

@@ -51,6 +51,9 @@ pub struct Question {
     pub role: Role,
     /// The conversation.
     pub messages: Vec<Message>,
+    /// The part of it that is a question in natural language and stands in it once: with a role that answers questions, the
+    /// kept answer to another wording may be served.
+    pub asks: Option<String>,
     /// JSON schema of the answer, for servers that take one.
     pub schema: Option<serde_json::Value>,
     /// The answer may have this many tokens.
@@ -232,6 +235,7 @@ mod tests {
             round: 1,
             role: Role::Answer,
             messages: vec![Message::user(text)],
+            asks: None,
             schema: Some(serde_json::json!({"b": 1, "a": 2})),
             answer_tokens: 10,
             temperature_milli: 0,

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kaizen_ci::cache::{Answer, BuiltIn, Cache, Cost, DayAsk, Keep, Key, Postgres, Source, Sqlite, Store, entry};
+use kaizen_ci::cache::{
+    Answer, BuiltIn, Cache, Cost, DayAsk, Embedder as _, Keep, Key, Postgres, Source, Sqlite, Store, entry,
+};
 
 fn program(args: &[&str], dir: &Path, url: Option<&str>) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kaizen-ci"));
@@ -85,12 +87,15 @@ fn a_damaged_cache_is_an_error_that_says_what_to_do_and_changes_nothing() {
 
 #[test]
 fn calibrate_prints_both_rates_with_their_bounds_and_names_a_bad_line() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = json(&program(&["cache", "calibrate", "fixtures/cache/pairs.dev.jsonl", "--json"], root, None));
+    let fixture = |name: &str| format!("{}/fixtures/cache/{name}", env!("CARGO_MANIFEST_DIR"));
+    // outside of any repository: nothing is kept
+    let elsewhere = tempfile::tempdir().unwrap();
+    let root = elsewhere.path();
+    let found = json(&program(&["cache", "calibrate", &fixture("pairs.dev.jsonl"), "--json"], root, None));
     assert!(found["held_out"]["wrong"]["rate"].as_f64().unwrap() <= 0.05, "{found}");
     assert!(found["now"]["hit"]["rate"].as_f64().unwrap() >= 0.5, "{found}");
     assert!(found["now"]["wrong"]["high"].as_f64().unwrap() > found["now"]["wrong"]["rate"].as_f64().unwrap());
-    let ci = json(&program(&["cache", "calibrate", "fixtures/cache/ci-pairs.jsonl", "--json"], root, None));
+    let ci = json(&program(&["cache", "calibrate", &fixture("ci-pairs.jsonl"), "--json"], root, None));
     assert!(ci["now"]["wrong"]["rate"].as_f64().unwrap() <= 0.05, "{ci}");
     assert!(ci["now"]["hit"]["rate"].as_f64().unwrap() >= 0.5, "{ci}");
     let dir = tempfile::tempdir().unwrap();
@@ -132,9 +137,18 @@ fn unprivileged(program: &Path) -> Command {
     }
 }
 
+/// A PostgreSQL with the extension pgvector, where `.ci/run` could get one.
+fn binaries_with_vectors() -> Option<PathBuf> {
+    let bin = PathBuf::from(std::env::var_os("KAIZEN_TEST_PGVECTOR")?);
+    bin.join("initdb").is_file().then_some(bin)
+}
+
 impl Server {
     fn start() -> Option<Self> {
-        let bin = binaries()?;
+        Some(Self::start_with(&binaries()?))
+    }
+
+    fn start_with(bin: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
         if nix::unistd::geteuid().is_root() {
             std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
@@ -163,7 +177,7 @@ impl Server {
             assert!(Instant::now() < end, "the server did not start");
             std::thread::sleep(Duration::from_millis(100));
         }
-        Some(server)
+        server
     }
 
     fn url(&self) -> String {
@@ -237,6 +251,62 @@ fn runners_share_one_cache_on_a_postgresql_server() {
     drop(server);
     let served = runtime.block_on(one.answer(&key("Is it down?"), || async { Ok(answer("asked")) })).unwrap();
     assert_eq!((served.text.as_str(), one.is_on()), ("asked", false));
+}
+
+#[test]
+fn a_server_with_pgvector_finds_the_nearest_questions_by_its_index_beside_those_of_other_scopes() {
+    let Some(bin) = binaries_with_vectors() else {
+        eprintln!("skipped: KAIZEN_TEST_PGVECTOR names no PostgreSQL with pgvector");
+        return;
+    };
+    let server = Server::start_with(&bin);
+    let url = server.url();
+    let open = || Cache::new(Box::new(Postgres::open(&url).unwrap()), Box::new(BuiltIn));
+    let one = open();
+    fill(&one);
+    told(tempfile::tempdir().unwrap().path(), Some(&url));
+    // a large scope of others around a small one of ours
+    let key = |model: &str, question: &str| Key::new(model).part("role", "diagnose").question(question);
+    std::thread::scope(|scope| {
+        for part in 0..4 {
+            let cache = open();
+            scope.spawn(move || {
+                for n in 0..250 {
+                    let question = format!("How do I run test number {}?", part * 1000 + n);
+                    cache.keep(&key("other", &question), answer("x"));
+                }
+            });
+        }
+    });
+    one.keep(&key("m", "How do I run one test?"), answer("-k"));
+    let store = Postgres::open(&url).unwrap();
+    let vector = BuiltIn.embed("How can I run one test?").unwrap();
+    let scope = key("m", "").scope(BuiltIn.id());
+    let near = store.nearest(&scope, &vector, 16, entry::now_ms()).unwrap().expect("there is an index");
+    assert_eq!(near.len(), 1, "{near:?}");
+    assert!(near[0].question == "How do I run one test?" && (0.4..1.0).contains(&near[0].cosine), "{near:?}");
+    assert!(store.questions(&scope, 0, entry::now_ms()).unwrap().0.is_empty(), "nothing is compared in the client");
+    let served = open().look_up(&key("m", "How can I run one test?")).unwrap();
+    assert!(matches!(served.source, Source::Semantic { .. }), "{served:?}");
+    assert!(open().look_up(&key("m", "How can I run two tests?")).is_none());
+    // vectors of another size are compared in the client
+    assert_eq!(store.nearest(&scope, &[1.0, 0.0], 16, entry::now_ms()).unwrap(), None);
+}
+
+#[test]
+fn a_server_that_is_to_be_reached_by_tls_alone_is_not_talked_to_in_clear_text() {
+    let server = Server::start();
+    let host = server.as_ref().map_or_else(|| "/nowhere".into(), |s| s.dir.path().display().to_string());
+    for url in [
+        format!("host={host} user=team dbname=postgres sslmode=require"),
+        "postgres://team:hunter2secret@127.0.0.1:1/cache?sslmode=require".to_owned(),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = program(&["cache", "stats"], dir.path(), Some(&url));
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(22), "{err}");
+        assert!(err.contains("asks for TLS") && err.contains("sslmode=disable") && !err.contains("hunter2"), "{err}");
+    }
 }
 
 #[test]

@@ -126,6 +126,26 @@ fn a_council_debates_decides_keeps_dissent_and_leaves_a_record() {
 }
 
 #[test]
+fn another_wording_of_the_question_is_served_from_the_cache_and_another_number_is_not() {
+    let table = debate();
+    let ask = |question: &str| {
+        let out = table.run(&["council", question, "--context", "notes.md", "--critic", "dahlia-7b", "--json"]);
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        (table.asked(), document(&out)["decision"].clone())
+    };
+    let semantic = || document(&table.run(&["cache", "stats", "--json"]))["semantic_hits"].as_u64().unwrap();
+    let (first, decision) = ask("How do I run one test?");
+    assert_eq!(semantic(), 0);
+    let (second, same) = ask("How can I run one test?");
+    assert_eq!((second, &same), (first, &decision), "seats and critic are asked nothing again");
+    let served = semantic();
+    assert!(served as usize >= first, "{served} of {first}");
+    let (third, _) = ask("How do I run two tests?");
+    assert!(third > second, "another number is another question");
+    assert_eq!(semantic(), served);
+}
+
+#[test]
 fn a_killed_council_goes_on_without_paying_again() {
     let table = debate();
     let out = table.run(&["council", "Which store?", "--critic", "dahlia-7b", "--json"]);

@@ -20,6 +20,7 @@ mod mutate;
 mod prd;
 mod process;
 mod project;
+mod purse;
 mod scripted;
 mod state;
 mod suggest;

@@ -97,6 +97,7 @@ impl Server {
 
 fn serve(mut stream: TcpStream, model: &str, rule: &Rule, log: &Mutex<Vec<Asked>>, turn: &Mutex<usize>) {
     let Some((path, head, body)) = request(&mut stream) else { return };
+    let head_is_get = head.starts_with("GET ");
     log.lock().unwrap().push(Asked { path: path.clone(), head, body: body.clone(), at: Instant::now() });
     if path.ends_with("/models") {
         return reply(&mut stream, &json!({"data": [{"id": model}]}).to_string());
@@ -106,6 +107,11 @@ fn serve(mut stream: TcpStream, model: &str, rule: &Rule, log: &Mutex<Vec<Asked>
         let context = if model.contains("70b") { 65_536 } else { 8192 };
         let props = json!({"total_slots": 2, "default_generation_settings": {"n_ctx": context}});
         return reply(&mut stream, &props.to_string());
+    }
+    // it is no gateway, and no Ollama
+    if head_is_get {
+        let _ = stream.write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        return;
     }
     if path.ends_with("/embeddings") {
         // the same direction for every text that ends alike

@@ -9,8 +9,9 @@ use crate::cli::models;
 use crate::config::{Agent, Config};
 use crate::error::Result;
 use crate::fixer::command::{self, ready};
+use crate::model::Models;
 use crate::model::catalog::Tier;
-use crate::model::{Models, discover::Usable};
+use crate::model::discover::{self, Usable};
 use crate::process::End;
 use crate::suite::detect::is_on_path;
 
@@ -24,8 +25,14 @@ pub fn checks(context: &Context, config: &Config) -> Result<Vec<Check>> {
 fn asked(context: &Context, config: &Config) -> Result<Check> {
     let settings = models::settings(config)?;
     let free = if settings.free_only { "; free mode: nothing with a price is asked" } else { "" };
-    let models = Models::new(settings);
+    let models = Models::new(settings.clone());
     let usable = context.wait(|_| async move { Ok(models.usable().await.to_vec()) })?;
+    let silent = discover::silent(&settings, &usable);
+    if let Some(base) = silent.first() {
+        let found = format!("own: {} {base}", discover::nobody(&settings));
+        return Ok(Check::new(Level::Mind, "models", found)
+            .todo("start the server that KAIZEN_MODEL_URL names, or take the variable out of the environment"));
+    }
     if usable.is_empty() {
         return Ok(Check::new(
             Level::Good,
@@ -46,7 +53,7 @@ fn asked(context: &Context, config: &Config) -> Result<Check> {
     let unpriced = usable.iter().find(|u| u.offer.tier == Tier::Paid && u.offer.price.is_none());
     Ok(match unpriced {
         Some(model) => Check::new(Level::Mind, "models", found).todo(format!(
-            "the price of {} is not known, so it is never asked: give it one in `catalog` of .kaizen.yml",
+            "the price of {} is not known, so it is never asked: kaizen-ci models says what to do",
             model.offer.name
         )),
         None => Check::new(Level::Good, "models", found),

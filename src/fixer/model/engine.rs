@@ -9,7 +9,7 @@ use super::edits::Files;
 use super::history::{Attempt, History};
 use super::lines::Spot;
 use super::pack::{Material, Size};
-use super::plan::{self, Form, Purpose, Step};
+use super::plan::{self, Form, Pace, Purpose, Step};
 use super::tools::Said;
 use super::trial::Tried;
 use super::{Strategy, prompt, tools};
@@ -57,6 +57,8 @@ pub struct Engine<'a> {
     deadline: Instant,
     findings: Findings,
     proposed: u32,
+    /// Red tests with the best edit so far.
+    fewest_red: usize,
 }
 
 /// What the router would say now.
@@ -90,6 +92,7 @@ impl<'a> Engine<'a> {
             deadline: Instant::now() + case.time_left,
             findings: Findings::ended(Ended::Exhausted),
             proposed: 0,
+            fewest_red: case.red.red().len(),
         }
     }
 
@@ -98,7 +101,10 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When cancelled, or when our own side fails.
     pub async fn search(mut self, offers: &[Offer]) -> Result<Findings> {
-        if offers.iter().all(|o| o.tier == Tier::Paid) {
+        // whom nobody named for it does not count: that somebody else is listed helps no turn
+        let is_named = |o: &&Offer| self.tuning.models.is_empty() || self.tuning.models.contains(&o.name);
+        let named: Vec<&Offer> = offers.iter().filter(is_named).collect();
+        if !named.is_empty() && named.iter().all(|o| o.tier == Tier::Paid) {
             self.wait_for_model_free().await?;
         }
         let ended = self.run().await?;
@@ -136,12 +142,31 @@ impl<'a> Engine<'a> {
         Some(Outlook { tier: chosen.tier, strength: chosen.strength, room: chosen.context * 9 / 10 })
     }
 
-    async fn plan(&self) -> VecDeque<Step> {
-        let Some(outlook) = self.outlook(self.evidence.clone()).await else {
-            // the router will say why
-            return VecDeque::from([Step { form: Form::Function, temperature_milli: 0, told: false }]);
+    /// Those who cost nothing can't be asked (any more), and one with a price could be, once there is evidence: then the
+    /// fixers without a model are waited for, which is one.
+    async fn is_for_the_paid(&self, trouble: &Trouble) -> bool {
+        let somebody_else = match trouble {
+            Trouble::NoModel { .. } => true,
+            other => matches!(other.consequence(), Consequence::LeaveModel | Consequence::Again),
         };
-        let purpose = Purpose {
+        somebody_else
+            && self.evidence.is_none()
+            && self.outlook(None).await.is_none()
+            && self.outlook(Some(Evidence::ModelFreeDone)).await.is_some()
+    }
+
+    async fn plan(&self) -> VecDeque<Step> {
+        match self.purpose().await {
+            Some(purpose) => self.case.retuned.steps(plan::steps(&purpose)).into(),
+            // the router will say why
+            None => VecDeque::from([Step { form: Form::Function, temperature_milli: 0, told: false }]),
+        }
+    }
+
+    /// What is planned for now; none when nobody can be asked.
+    async fn purpose(&self) -> Option<Purpose> {
+        let outlook = self.outlook(self.evidence.clone()).await?;
+        Some(Purpose {
             way: self.strategy.way,
             temperature_milli: self.tuning.temperature_milli.unwrap_or(self.strategy.temperature_milli),
             attempts: self.tuning.attempts.unwrap_or(self.strategy.attempts),
@@ -149,14 +174,27 @@ impl<'a> Engine<'a> {
             strength: outlook.strength,
             tier: outlook.tier,
             lines: self.spots.len(),
-        };
-        self.case.retuned.steps(plan::steps(&purpose)).into()
+        })
+    }
+
+    /// The next step: where the plan is done, asking costs nothing and one of the last turned a red test green that none
+    /// before did, the plan grows.
+    async fn next(&self, steps: &mut VecDeque<Step>, pace: &mut Pace) -> Option<Step> {
+        if steps.is_empty()
+            && let Some(purpose) = self.purpose().await
+        {
+            let further = self.case.retuned.steps(plan::further(&purpose, pace));
+            pace.grows(further.len());
+            steps.extend(further);
+        }
+        steps.pop_front()
     }
 
     async fn run(&mut self) -> Result<Ended> {
         let first_red = self.case.red.red();
         let mut steps = self.plan().await;
-        while let Some(step) = steps.pop_front() {
+        let mut pace = Pace::of(steps.len());
+        while let Some(step) = self.next(&mut steps, &mut pace).await {
             if Instant::now() + Duration::from_secs(2) > self.deadline {
                 return Ok(Ended::OutOfTime);
             }
@@ -166,16 +204,27 @@ impl<'a> Engine<'a> {
                 Err(Trouble::Cancelled) => return Err(Error::interrupted()),
                 Err(trouble) if trouble.consequence() == Consequence::BadAnswer => {
                     self.findings.tried += 1;
+                    pace.asked(false);
                     self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
+                    continue;
+                }
+                Err(trouble) if self.is_for_the_paid(&trouble).await => {
+                    self.findings.notes.push(format!("{trouble}: waited for the fixers without a model"));
+                    self.wait_for_model_free().await?;
+                    steps = self.plan().await;
+                    pace = Pace::of(steps.len());
                     continue;
                 }
                 Err(trouble) => return Ok(self.stopped(&trouble)),
             };
+            let before = self.fewest_red;
             if self.attempt(step, &answered).await? {
                 self.let_the_judge_work().await?;
             }
+            pace.asked(self.fewest_red < before);
             if self.history.is_stalled(&first_red) && self.stall(&answered).await {
                 steps = self.plan().await;
+                pace = Pace::of(steps.len());
             }
         }
         Ok(if self.proposed > 0 { Ended::Done } else { Ended::Exhausted })
@@ -183,11 +232,7 @@ impl<'a> Engine<'a> {
 
     fn stopped(&mut self, trouble: &Trouble) -> Ended {
         self.findings.notes.push(format!("stopped asking: {trouble}"));
-        match (self.proposed, self.findings.tried) {
-            (0, 0) => Ended::Failed { why: trouble.to_string() },
-            (0, _) => Ended::Exhausted,
-            _ => Ended::Done,
-        }
+        if self.proposed > 0 { Ended::Done } else { ending(trouble) }
     }
 
     /// Two attempts changed nothing: a stronger model is asked where there is one, else the same one goes on. Says whether
@@ -362,6 +407,7 @@ impl<'a> Engine<'a> {
     }
 
     fn learn(&mut self, diff: &str, red: &BTreeSet<TestId>) {
+        self.fewest_red = self.fewest_red.min(red.len());
         let green = self.case.red.red().difference(red).count();
         if green > 0 && self.evidence.is_none() {
             self.evidence = Some(Evidence::Progress { green });
@@ -421,6 +467,21 @@ impl<'a> Engine<'a> {
     fn progress(&self, text: String, best_red: Option<usize>) {
         let (fixer, tried) = (self.desk.fixer.to_owned(), self.findings.tried);
         self.desk.recorder.record(Event::FixerProgress { fixer, text, tried, best_red });
+    }
+}
+
+/// How a search ends that `trouble` ended, with nothing proposed.
+fn ending(trouble: &Trouble) -> Ended {
+    let back = match trouble {
+        Trouble::QuotaSpent { back, .. } => Some(back.clone()),
+        Trouble::RateLimited { after: Some(after) } => {
+            jiff::Timestamp::now().checked_add(*after).ok().map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        }
+        _ => None,
+    };
+    match trouble {
+        Trouble::OutOfBudget { what } | Trouble::ModelSpent { what } => Ended::OutOfBudget { what: what.clone() },
+        other => Ended::NoModelNow { why: other.to_string(), back },
     }
 }
 

@@ -84,6 +84,59 @@ pub fn steps(purpose: &Purpose) -> Vec<Step> {
     steps
 }
 
+/// How far a plan is, and when one of its questions last turned a red test green that none before did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    planned: usize,
+    asked: usize,
+    gained: Option<usize>,
+    grown: usize,
+}
+
+/// Where the last quarter of a plan gained something, it grows by a quarter of what was planned, so many times at most.
+const GROWS_MOST: usize = 6;
+
+impl Pace {
+    /// Of a plan with so many steps.
+    pub fn of(planned: usize) -> Self {
+        Self { planned, asked: 0, gained: None, grown: 0 }
+    }
+
+    /// A question was asked; `gained`: with its answer fewer tests are red than with any before.
+    pub fn asked(&mut self, gained: bool) {
+        self.asked += 1;
+        if gained {
+            self.gained = Some(self.asked);
+        }
+    }
+
+    /// So many steps were appended.
+    pub fn grows(&mut self, steps: usize) {
+        self.grown += usize::from(steps > 0);
+    }
+
+    fn quarter(&self) -> usize {
+        self.planned.div_ceil(4)
+    }
+}
+
+/// Steps beyond the plan: where asking costs nothing, nobody said how many, and the last quarter still gained something.
+pub fn further(purpose: &Purpose, pace: &Pace) -> Vec<Step> {
+    let gained = pace.gained.is_some_and(|at| at + pace.quarter() > pace.asked);
+    if purpose.exactly || purpose.tier == Tier::Paid || !gained || pace.grown >= GROWS_MOST {
+        return Vec::new();
+    }
+    // what gained was told what had been tried, or was lucky: both once more, and never twice in the same way
+    let form = match (purpose.way, purpose.strength >= LARGE) {
+        (Way::Small, true) => Form::Blocks,
+        (Way::Small, false) => Form::Pair,
+        (Way::Whole, _) => Form::Function,
+        (Way::Diagnose, _) => Form::Diagnosed,
+    };
+    let step = |n: usize| Step { form, temperature_milli: warm(pace.asked + n), told: true };
+    (0..pace.quarter()).map(step).collect()
+}
+
 /// Told what was tried, a large model does something else; every fourth question is a fresh, warmer look.
 fn large(purpose: &Purpose, most: usize) -> Vec<Step> {
     let form = match purpose.way {
@@ -181,6 +234,39 @@ mod tests {
         assert_eq!(cold, (0..9).collect::<Vec<_>>());
         let large = super::steps(&purpose(Way::Small, 8, Tier::Local));
         assert!(large.iter().all(|s| s.form == Form::Blocks));
+    }
+
+    #[test]
+    fn where_asking_costs_nothing_a_plan_goes_on_as_long_as_its_last_quarter_gains_something() {
+        let asked = |tier, exactly, gains: &dyn Fn(usize) -> bool| {
+            let purpose = Purpose { exactly, ..purpose(Way::Small, 8, tier) };
+            let planned = steps(&purpose).len();
+            let (mut pace, mut left, mut n) = (Pace::of(planned), planned, 0);
+            while left > 0 {
+                (left, n) = (left - 1, n + 1);
+                pace.asked(gains(n));
+                if left == 0 {
+                    let more = further(&purpose, &pace);
+                    pace.grows(more.len());
+                    left = more.len();
+                }
+            }
+            (planned, n)
+        };
+        for tier in [Tier::Local, Tier::Free] {
+            let (planned, n) = asked(tier, false, &|_| true);
+            assert!(n > planned && n <= planned + GROWS_MOST * planned.div_ceil(4), "{planned} {n}");
+            let (planned, n) = asked(tier, false, &|_| false);
+            assert_eq!(n, planned, "nothing is gained");
+            let (planned, n) = asked(tier, false, &|n| n == 1);
+            assert_eq!(n, planned, "what was gained is long ago");
+            let (planned, n) = asked(tier, false, &move |n| n == planned);
+            assert_eq!(n, planned + planned.div_ceil(4), "once more, and nothing came of it");
+            let (planned, n) = asked(tier, true, &|_| true);
+            assert_eq!(n, planned, "the configuration says how many");
+        }
+        let (planned, n) = asked(Tier::Paid, false, &|_| true);
+        assert_eq!(n, planned, "that would cost something");
     }
 
     #[test]

@@ -128,8 +128,10 @@ impl Desk<'_> {
             of: Loop::Prd,
             actor: format!("reviewer {} of section {}", n + 1, at + 1),
             round: round + 1,
-            role: Role::Score,
+            role: Role::Criticise,
             messages: review::messages(&self.title, self.sections[at].text.trim()),
+            // the same section in other words: what its review quotes is looked for in these words all the same
+            asks: Some(self.sections[at].text.trim().to_owned()),
             schema: Some(review::schema()),
             answer_tokens: self.task.rules.review_tokens,
             // the same model three times is asked with other temperatures
@@ -169,6 +171,7 @@ impl Desk<'_> {
             round: round + 1,
             role: Role::Write,
             messages: writer::messages(&self.title, text.trim(), critique, self.sections[at].refused.as_deref()),
+            asks: None,
             schema: None,
             // as much as the section may grow, and what our estimate gets wrong
             answer_tokens: u32::try_from(tokens * 2 + 200).unwrap_or(u32::MAX),

@@ -87,6 +87,13 @@ async fn what_fails_is_rewritten_until_it_passes_and_what_is_new_is_marked() {
     assert!(outcome.history[1].scores.clarity > outcome.history[0].scores.clarity);
     let writers: Vec<_> = turns.questions().into_iter().filter(|q| q.actor.starts_with("writer")).collect();
     assert_eq!(writers.len(), 1, "only what fails is rewritten");
+    // a review of the same section in other words may be served; what writes is asked exactly
+    assert_eq!(writers[0].asks, None);
+    for question in turns.questions().iter().filter(|q| q.actor.starts_with("reviewer")) {
+        let section = question.asks.as_deref().unwrap();
+        let times: usize = question.messages.iter().map(|m| m.content.matches(section).count()).sum();
+        assert!(times == 1 && question.role.answers_questions(), "{}: {section}", question.actor);
+    }
     assert_eq!(writers[0].model.as_deref(), Some("s/dahlia-1"));
     // unchanged sections are not reviewed again
     let of = |n: usize| turns.questions().iter().filter(|q| q.actor.ends_with(&format!("of section {n}"))).count();
