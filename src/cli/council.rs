@@ -23,7 +23,7 @@ use crate::model::tokens;
 use crate::repo::Repository;
 use crate::report::council as written;
 use crate::supervise::Oversight;
-use crate::trajectory::{Entry, Event, Loop, LoopEvent};
+use crate::trajectory::{Entry, Event, Loop, LoopEvent, Recorder};
 use crate::turns::seats::{self, Table};
 use crate::turns::{Member, Past, Turns as _};
 
@@ -86,6 +86,15 @@ Examples:
 
 Exit code 0: no objection is left; 61: a decision without agreement; 62: too few answered.";
 
+/// What goes with the question beside what its options name.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// What is read for it.
+    pub pieces: Vec<Piece>,
+    /// What is not, and why.
+    pub left: Vec<String>,
+}
+
 /// Everything that decides what is asked, for `--resume`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct AskedWith {
@@ -140,7 +149,7 @@ impl Council {
 pub fn run(context: &Context, args: &Council) -> Result<Exit> {
     let repository = context.repository()?;
     let config = context.config(&repository, &args.overrides())?.config;
-    let (session, record) = held(context, &repository, &config, args, Vec::new())?;
+    let (session, record) = held(context, &repository, &config, args, Extra::default())?;
     let exit = exit_of(record.end);
     show(context, args, &session, record, exit)
 }
@@ -155,7 +164,7 @@ pub fn answer(
     repository: &Repository,
     config: &Config,
     args: &Council,
-    extra: Vec<Piece>,
+    extra: Extra,
 ) -> Result<(String, Exit)> {
     let (_, record) = held(context, repository, config, args, extra)?;
     Ok((written::comment(&record), exit_of(record.end)))
@@ -166,25 +175,17 @@ fn held(
     repository: &Repository,
     config: &Config,
     args: &Council,
-    extra: Vec<Piece>,
+    extra: Extra,
 ) -> Result<(Session, Record)> {
     let earlier = args.resume.as_deref().map(|run| loops::earlier(context, run)).transpose()?.unwrap_or_default();
     let progress = match args.quiet || args.json || args.markdown {
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
-    let session = Session::begin(context, repository, "council", 0, progress)?;
-    let job = Hold { context, args, config, repository, session: &session, earlier: &earlier, extra };
-    match context.wait(|cancel| job.hold(cancel)) {
-        Ok(record) => {
-            session.end(exit_of(record.end));
-            Ok((session, record))
-        }
-        Err(error) => {
-            session.failed(context, &error);
-            Err(error)
-        }
-    }
+    let job = Hold { context, args, config, repository, earlier: &earlier, extra };
+    let (session, record) = context.wait(|cancel| job.hold(progress, cancel))?;
+    session.end(exit_of(record.end));
+    Ok((session, record))
 }
 
 struct Hold<'j> {
@@ -192,17 +193,15 @@ struct Hold<'j> {
     args: &'j Council,
     config: &'j Config,
     repository: &'j Repository,
-    session: &'j Session,
     earlier: &'j [Entry],
-    extra: Vec<Piece>,
+    extra: Extra,
 }
 
 impl Hold<'_> {
-    async fn hold(&self, cancel: CancellationToken) -> Result<Record> {
-        let recorder = &self.session.recorder;
+    /// Everything that can be wrong with what was asked is said before there is a run: a mistake leaves none behind.
+    async fn hold(&self, progress: Progress, cancel: CancellationToken) -> Result<(Session, Record)> {
         let models = loops::models_of(self.config, self.repository)?;
-        let live = loops::live(&models, recorder, &cancel);
-        let members = live.members().await;
+        let members = loops::live(&models, &Recorder::forgetful(), &cancel).members().await;
         let asked: AskedWith = match &self.args.resume {
             Some(run) => loops::asked_with(self.earlier, Loop::Council, run)?,
             None => {
@@ -212,14 +211,18 @@ impl Hold<'_> {
         };
         let brief = brief(&asked, &members)?;
         let asked_with = serde_json::to_value(&asked).context(|| "can't write down what was asked".into())?;
+        let session = Session::begin(self.context, self.repository, "council", 0, progress)?;
+        let recorder = &session.recorder;
+        let live = loops::live(&models, recorder, &cancel);
         let subject = asked.question.clone();
         recorder.record(Event::Loop(LoopEvent::Began { of: Loop::Council, subject, asked_with }));
         let past = Past::resume(&live, recorder.clone(), self.earlier);
-        let kept = self.session.kept();
+        let kept = session.kept();
         let steps = || loops::steps(kept.entries());
         let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
-        Ok(council::hold(&brief, &past, recorder, &cancel, Some(&oversight), loops::same()).await)
+        let record = council::hold(&brief, &past, recorder, &cancel, Some(&oversight), loops::same()).await;
+        Ok((session, record))
     }
 
     /// `roles`: whom the configuration lets sit there, when it names anybody.
@@ -276,8 +279,8 @@ impl Hold<'_> {
 
     fn packed(&self, room: u64) -> Result<(Pack, String)> {
         let (context, args, config, repository) = (self.context, self.args, self.config, self.repository);
-        let mut pieces: Vec<Piece> = self.extra.clone();
-        let mut left = Vec::new();
+        let mut pieces: Vec<Piece> = self.extra.pieces.clone();
+        let mut left = self.extra.left.clone();
         for name in &args.context {
             if name == "pr" {
                 pieces.push(change(repository, config, None)?);

@@ -18,10 +18,10 @@ use crate::trajectory::{Event, LoopEvent, Recorder};
 /// Options of `diagnose`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci diagnose                       the latest run\n  kaizen-ci diagnose 20261122 --json       any run, by the beginning of its name\n  kaizen-ci diagnose ci/events.jsonl       the events of a run of another machine\n  kaizen-ci diagnose --ask free            a model's opinion beside that of the rules"
+    after_help = "Examples:\n  kaizen-ci diagnose                       the latest run\n  kaizen-ci diagnose 20261122 --json       any run, by the beginning of its name\n  kaizen-ci diagnose ci/events.jsonl       the events of a run of another machine\n  kaizen-ci diagnose ci/                   every log in a folder\n  kaizen-ci diagnose --ask free            a model's opinion beside that of the rules"
 )]
 pub struct Diagnose {
-    /// The run: its name, the beginning of it, `latest`, or the path of an events.jsonl
+    /// The run: its name, the beginning of it, `latest`, the path of an events.jsonl, or a folder with some
     #[arg(default_value = state::LATEST)]
     pub run: String,
     /// Ask a model too: `free`, or `paid` when the log shows that a free one's suggestion was tried and did not help
@@ -71,10 +71,48 @@ pub fn schema() -> serde_json::Value {
 /// Diagnoses it.
 ///
 /// # Errors
-/// When there is no such run or file, or it holds no event.
+/// When there is no such run, file or folder, or it holds no event.
 pub fn run(context: &Context, args: &Diagnose) -> Result<Exit> {
-    let (name, path) = place(context, &args.run)?;
-    let reading = log::read(&path)?;
+    let folder = context.dir.join(&args.run);
+    if !folder.is_dir() {
+        let (name, path) = place(context, &args.run)?;
+        return one(context, args, name, &path, true);
+    }
+    let logs = logs(&folder)?;
+    if logs.is_empty() {
+        return Err(Error::usage(format!("there is no log of kaizen-ci in {}", folder.display()))
+            .hint("a folder with events.jsonl, other *.jsonl, or run folders"));
+    }
+    let alone = logs.len() == 1;
+    for inside in logs {
+        let name = Path::new(&args.run).join(&inside).to_string_lossy().into_owned();
+        one(context, args, name, &folder.join(inside), alone)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Logs in `folder`: its own, or else those of run folders in it.
+fn logs(folder: &Path) -> Result<Vec<PathBuf>> {
+    const LOG: &str = "events.jsonl";
+    if folder.join(LOG).is_file() {
+        return Ok(vec![PathBuf::from(LOG)]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).context(|| format!("can't read {}", folder.display()))? {
+        let name = PathBuf::from(entry.context(|| format!("can't read {}", folder.display()))?.file_name());
+        if folder.join(&name).join(LOG).is_file() {
+            found.push(name.join(LOG));
+        } else if name.extension().is_some_and(|end| end == "jsonl") && folder.join(&name).is_file() {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The log at `path`; of several each prints one line of JSON.
+fn one(context: &Context, args: &Diagnose, name: String, path: &Path, alone: bool) -> Result<Exit> {
+    let reading = log::read(path)?;
     if reading.lines.is_empty() {
         return Err(Error::usage(format!("{} holds no event of kaizen-ci", path.display()))
             .why(format!("{} lines could not be read", reading.damaged))
@@ -96,8 +134,8 @@ pub fn run(context: &Context, args: &Diagnose) -> Result<Exit> {
             finding,
             opinion,
         };
-        let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
-        terminal.out(&format!("{text}\n"));
+        let text = if alone { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
+        terminal.out(&format!("{}\n", text.context(|| "can't write the document".into())?));
         return Ok(Exit::Ok);
     }
     terminal.out(&stalls::render(&finding, &name, terminal.out_style()));

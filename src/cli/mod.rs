@@ -22,6 +22,8 @@ pub mod models;
 pub mod options;
 mod panics;
 pub mod prd;
+mod prd_baseline;
+mod prd_lint;
 pub mod prd_review;
 pub mod replay;
 pub mod retro;

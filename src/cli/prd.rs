@@ -8,28 +8,29 @@ use serde::{Deserialize, Serialize};
 use crate::cli::context::Context;
 use crate::cli::loops;
 use crate::cli::options::{HOW, OUTPUT, THEN};
-use crate::cli::prd_review;
+use crate::cli::{prd_baseline, prd_lint, prd_review};
 use crate::config::Override;
-use crate::console::lint as screen;
-use crate::error::{Context as _, Error, Exit, Result};
-use crate::prd::gate::{self, Gate, Passed};
-use crate::prd::{self, Lint};
+use crate::error::{Error, Exit, Result};
+use crate::prd::Lint;
+use crate::prd::gate::Passed;
 use crate::report::prd::Review;
-use crate::report::sarif;
 use crate::trajectory::{Event, Loop, LoopEvent};
 
 /// Larger documents are no PRDs.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Options of `prd`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  kaizen-ci prd docs/prd.md                  review it, rewrite what fails, show the diff\n  kaizen-ci prd docs/prd.md --write\n  kaizen-ci prd --resume latest\n  kaizen-ci prd docs/prd.md --lint-only\n  kaizen-ci prd docs/prd.md --lint-only --sarif > prd.sarif\n  kaizen-ci prd docs/prd.md --lint-only --json --baseline last.json > now.json\n\nExit code 0: the document passes; 60: it has an error, or a score below the threshold."
+    after_help = "Examples:\n  kaizen-ci prd docs/prd.md                  review it, rewrite what fails, show the diff\n  kaizen-ci prd docs/prd.md --write\n  kaizen-ci prd --resume latest\n  kaizen-ci prd docs/prd.md --lint-only\n  kaizen-ci prd docs --lint-only --sarif > prd.sarif     every document below docs\n  kaizen-ci prd docs/prd.md --lint-only --json --baseline last.json > now.json\n  kaizen-ci prd --rules                      what the lint looks for, and how to switch a rule off\n\nExit code 0: the document passes; 60: it has an error, or a score below the threshold."
 )]
 pub struct Prd {
-    /// The document, in Markdown
+    /// The document, in Markdown; with --lint-only also a folder, or `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Further documents or folders, with --lint-only
+    #[arg(value_name = "MORE")]
+    pub more: Vec<PathBuf>,
     /// Rules alone, no model
     #[arg(long, conflicts_with_all = ["write", "resume", "writer"], help_heading = HOW)]
     pub lint_only: bool,
@@ -60,10 +61,16 @@ pub struct Prd {
     /// Write the revised text over the document
     #[arg(long, help_heading = THEN)]
     pub write: bool,
-    /// The document that `--json` printed last time: unchanged text keeps its scores, and what passed fails only clearly
-    /// below the threshold
+    /// What `--json` printed last time for this document: unchanged text keeps its scores, and what passed fails only clearly
+    /// below the threshold (default with models: the newest result for it among the runs here)
     #[arg(long, value_name = "JSON", help_heading = HOW)]
     pub baseline: Option<PathBuf>,
+    /// Let reviewers read everything anew, whatever they said last time
+    #[arg(long, conflicts_with_all = ["baseline", "lint_only", "resume"], help_heading = HOW)]
+    pub no_baseline: bool,
+    /// List the rules of the lint, with or without --json
+    #[arg(long, conflicts_with_all = ["file", "lint_only", "resume", "write", "baseline", "sarif", "markdown"], help_heading = OUTPUT)]
+    pub rules: bool,
     /// Print one JSON document
     #[arg(long, conflicts_with = "sarif", help_heading = OUTPUT)]
     pub json: bool,
@@ -94,6 +101,9 @@ pub struct Document {
     pub schema: String,
     /// The document's path as it was given.
     pub file: String,
+    /// The same as the repository names it, `/`-separated; empty outside of one.
+    #[serde(default)]
+    pub path: String,
     /// Exit code.
     pub exit: u8,
     /// From here on a score passed.
@@ -121,92 +131,68 @@ pub fn schema() -> serde_json::Value {
 /// # Errors
 /// When it can't be read, or the models are not as needed.
 pub fn run(context: &Context, args: &Prd) -> Result<Exit> {
+    if args.rules {
+        return prd_lint::rules(context, args.json);
+    }
     if !(0.0..=1.0).contains(&args.threshold) {
         return Err(Error::usage("--threshold must be a number from 0 to 1").hint("--threshold 0.8"));
     }
     let file = match (&args.file, &args.resume) {
         (Some(file), _) => file.clone(),
-        (None, Some(run)) => resumed(context, run)?,
+        (None, Some(run)) => return resumed(context, args, run),
         (None, None) => return Err(Error::usage("which document?").hint("kaizen-ci prd docs/prd.md")),
     };
+    if args.lint_only {
+        return prd_lint::run(context, args, &file);
+    }
+    if !args.more.is_empty() {
+        return Err(Error::usage("several documents were named, and one is reviewed at a time")
+            .hint("name one, or add --lint-only"));
+    }
     let path = context.dir.join(&file);
     let text = read(&path)?;
-    let before = args.baseline.as_deref().map(|path| baseline(&context.dir.join(path))).transpose()?;
-    if !args.lint_only {
-        return prd_review::run(context, args, &path, &text, before.as_ref());
-    }
-    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let mut lint = prd::lint(&text, &|to| target_exists(&folder, to));
-    if let Some(before) = &before {
-        gate::settle(&mut lint, &before.lint);
-    }
-    let passed = Gate { threshold: args.threshold }.decide(&lint, before.map(|before| before.passed));
-    let exit = if passed.all() { Exit::Ok } else { Exit::BelowThreshold };
-    show(context, args, &file, lint, passed, exit)?;
-    Ok(exit)
+    let before = match &args.baseline {
+        Some(baseline) => Some(prd_baseline::given(context, &context.dir.join(baseline), &path)?),
+        None if args.no_baseline => None,
+        None => prd_baseline::newest(context, &path),
+    };
+    prd_review::run(context, args, &path, &text, before.as_ref())
 }
 
-/// The document of an earlier run.
-fn resumed(context: &Context, run: &str) -> Result<PathBuf> {
+/// Goes on with an earlier run: its text is in its log, the document need not be there any more.
+fn resumed(context: &Context, args: &Prd, run: &str) -> Result<Exit> {
     let subject = loops::earlier(context, run)?.into_iter().find_map(|entry| match entry.event {
         Event::Loop(LoopEvent::Began { of: Loop::Prd, subject, .. }) => Some(subject),
         _ => None,
     });
     let none = || Error::usage(format!("the run {run} is no prd")).hint("kaizen-ci runs");
-    subject.map(PathBuf::from).ok_or_else(none)
-}
-
-fn show(context: &Context, args: &Prd, file: &Path, lint: Lint, passed: Passed, exit: Exit) -> Result<()> {
-    let terminal = &context.terminal;
-    let name = file.to_string_lossy().into_owned();
-    if args.sarif || args.json {
-        let value = if args.sarif {
-            Ok(sarif::render(&lint, &name.replace('\\', "/")))
-        } else {
-            let document = Document {
-                schema: SCHEMA.into(),
-                file: name,
-                exit: exit.code(),
-                threshold: args.threshold,
-                passed,
-                lint,
-                review: None,
-            };
-            serde_json::to_value(&document)
-        };
-        let text = value.and_then(|value| serde_json::to_string_pretty(&value));
-        terminal.out(&format!("{}\n", text.context(|| "can't write the document".into())?));
-        return Ok(());
+    let path = context.dir.join(subject.ok_or_else(none)?);
+    if args.write {
+        // said now, and not when everything is paid for
+        read(&path)?;
     }
-    terminal.out(&screen::render(&lint, passed, args.threshold, &name, terminal.out_style()));
-    Ok(())
+    prd_review::run(context, args, &path, "", None)
 }
 
-fn read(path: &Path) -> Result<String> {
+/// The document's path in SARIF: the repository's, where there is one.
+pub(super) fn sarif_name(path: &str, given: &str) -> String {
+    if path.is_empty() { given.replace('\\', "/") } else { path.to_owned() }
+}
+
+pub(super) fn read(path: &Path) -> Result<String> {
     let cannot = |why: String| {
         Error::usage(format!("can't read the document {}", path.display()))
             .why(why)
             .hint("check the path: a Markdown file in UTF-8")
     };
     let meta = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    if meta.is_dir() {
+        return Err(cannot("it is a folder".into()).hint("--lint-only takes folders; reviewed is one document"));
+    }
     if !meta.is_file() || meta.len() > MOST_BYTES {
         return Err(cannot("it is no file, or larger than 4 MiB".into()));
     }
     std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
-}
-
-fn baseline(path: &Path) -> Result<Document> {
-    let cannot = |why: String| {
-        Error::usage(format!("can't use {} as the baseline", path.display()))
-            .why(why)
-            .hint("give what `kaizen-ci prd FILE --lint-only --json` printed")
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-    let document: Document = serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?;
-    if document.schema != SCHEMA {
-        return Err(cannot(format!("its schema is not {SCHEMA}")));
-    }
-    Ok(document)
 }
 
 /// Is there something at the relative address `to`? Absolute ones are not looked at: they are of a web site.

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::context::Context;
 use crate::cli::loops::{self, Diagnosers};
-use crate::cli::prd::{Document, Prd, SCHEMA, target_exists};
+use crate::cli::prd::{Document, Prd, SCHEMA, sarif_name, target_exists};
+use crate::cli::prd_baseline;
 use crate::cli::session::Session;
 use crate::config::Config;
 use crate::console::prd as screen;
@@ -22,7 +23,7 @@ use crate::repo::Repository;
 use crate::report::prd::{self as written, Review};
 use crate::report::sarif;
 use crate::supervise::Oversight;
-use crate::trajectory::{Entry, Event, Loop, LoopEvent};
+use crate::trajectory::{Entry, Event, Loop, LoopEvent, Recorder};
 use crate::turns::{Member, Past, Turns as _};
 
 /// Everything that decides what is asked, for `--resume`.
@@ -65,8 +66,8 @@ pub fn answer(
     args: &Prd,
     document: (&Path, &str),
 ) -> Result<(String, String, Exit)> {
-    reviewed(context, repository, config, args, (document.0, document.1, None), |work, asked, outcome, exit| {
-        let review = Review::of(&outcome, &work.session.run.id, &asked.file, &asked.text);
+    reviewed(context, repository, config, args, (document.0, document.1, None), |_, session, asked, outcome, exit| {
+        let review = Review::of(&outcome, &session.run.id, &asked.file, &asked.text);
         Ok((written::comment(&review, &asked.file, asked.rules.threshold), outcome.text, exit))
     })
 }
@@ -82,8 +83,8 @@ pub fn run(context: &Context, args: &Prd, path: &Path, text: &str, before: Optio
             .hint("kaizen-ci prd FILE --lint-only works anywhere")
     })?;
     let config = context.config(&repository, &args.overrides())?.config;
-    reviewed(context, &repository, &config, args, (path, text, before), |work, asked, outcome, exit| {
-        work.show(context, asked, outcome, exit)
+    reviewed(context, &repository, &config, args, (path, text, before), |work, session, asked, outcome, exit| {
+        work.show(context, session, asked, outcome, exit)
     })
 }
 
@@ -96,48 +97,39 @@ fn reviewed<T>(
     config: &Config,
     args: &Prd,
     (path, text, before): Given<'_>,
-    then: impl FnOnce(&Work<'_>, &AskedWith, Outcome, Exit) -> Result<T>,
+    then: impl FnOnce(&Work<'_>, &Session, &AskedWith, Outcome, Exit) -> Result<T>,
 ) -> Result<T> {
     let earlier = args.resume.as_deref().map(|run| loops::earlier(context, run)).transpose()?.unwrap_or_default();
     let progress = match args.quiet || args.json || args.markdown || args.sarif {
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
-    let session = Session::begin(context, repository, "prd", 0, progress)?;
-    let work = Work { args, config, repository, session: &session, earlier: &earlier, path };
-    let done = context.wait(|cancel| work.work(text, before, cancel));
-    let (asked, outcome) = match done {
-        Ok(done) => done,
-        Err(error) => {
-            session.failed(context, &error);
-            return Err(error);
-        }
-    };
+    let work = Work { args, config, repository, earlier: &earlier, path };
+    let (session, asked, outcome) = context.wait(|cancel| work.work(context, (text, before), progress, cancel))?;
     let exit = exit_of(outcome.end);
     session.end(exit);
-    then(&work, &asked, outcome, exit)
+    then(&work, &session, &asked, outcome, exit)
 }
 
 struct Work<'j> {
     args: &'j Prd,
     config: &'j Config,
     repository: &'j Repository,
-    session: &'j Session,
     earlier: &'j [Entry],
     path: &'j Path,
 }
 
 impl Work<'_> {
+    /// Everything that can be wrong with what was asked is said before there is a run: a mistake leaves none behind.
     async fn work(
         &self,
-        text: &str,
-        before: Option<&Document>,
+        context: &Context,
+        (text, before): (&str, Option<&Document>),
+        progress: Progress,
         cancel: CancellationToken,
-    ) -> Result<(AskedWith, Outcome)> {
-        let recorder = &self.session.recorder;
+    ) -> Result<(Session, AskedWith, Outcome)> {
         let models = loops::models_of(self.config, self.repository)?;
-        let live = loops::live(&models, recorder, &cancel);
-        let members = live.members().await;
+        let members = loops::live(&models, &Recorder::forgetful(), &cancel).members().await;
         let asked = match &self.args.resume {
             Some(run) => loops::asked_with(self.earlier, Loop::Prd, run)?,
             None => {
@@ -147,10 +139,13 @@ impl Work<'_> {
             }
         };
         let asked_with = serde_json::to_value(&asked).context(|| "can't write down what was asked".into())?;
-        recorder.record(Event::Loop(LoopEvent::Began { of: Loop::Prd, subject: asked.file.clone(), asked_with }));
         let staff = seated(&asked, &members)?;
+        let session = Session::begin(context, self.repository, "prd", 0, progress)?;
+        let recorder = &session.recorder;
+        let live = loops::live(&models, recorder, &cancel);
+        recorder.record(Event::Loop(LoopEvent::Began { of: Loop::Prd, subject: asked.file.clone(), asked_with }));
         let past = Past::resume(&live, recorder.clone(), self.earlier);
-        let kept = self.session.kept();
+        let kept = session.kept();
         let steps = || loops::steps(kept.entries());
         let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
@@ -164,7 +159,7 @@ impl Work<'_> {
             passed: asked.passed,
         };
         let outcome = improve(&task, &past, recorder, &cancel, Some(&oversight)).await;
-        Ok((asked, outcome))
+        Ok((session, asked, outcome))
     }
 
     /// `roles`: whom the configuration lets write and review, where it names anybody.
@@ -174,8 +169,6 @@ impl Work<'_> {
         let local = reviewers.iter().chain(&writers).any(|m| m.tier == Tier::Local);
         let turn_limit_ms = if local { 900_000 } else { 300_000 };
         let time_limit_ms = u64::try_from(self.config.time_limit.as_millis()).unwrap_or(u64::MAX);
-        let review = before.and_then(|b| b.review.as_ref());
-        let known = review.into_iter().flat_map(|r| &r.sections).filter_map(|s| s.reviewed.clone());
         Ok(AskedWith {
             file: args.file.as_deref().unwrap_or(Path::new("")).to_string_lossy().into_owned(),
             text: text.to_owned(),
@@ -190,21 +183,30 @@ impl Work<'_> {
             },
             reviewers: reviewers.iter().map(|m| m.name.clone()).collect(),
             writers: writers.iter().map(|m| m.name.clone()).collect(),
-            known: known.map(|r| (r.hash.clone(), r)).collect(),
-            passed: before.map(|b| b.passed),
+            known: before.map(prd_baseline::known).unwrap_or_default(),
+            passed: before.map(|before| prd_baseline::passed(before, text)),
         })
     }
 
-    fn show(&self, context: &Context, asked: &AskedWith, outcome: Outcome, exit: Exit) -> Result<Exit> {
-        let (args, run) = (self.args, &self.session.run);
+    fn show(
+        &self,
+        context: &Context,
+        session: &Session,
+        asked: &AskedWith,
+        outcome: Outcome,
+        exit: Exit,
+    ) -> Result<Exit> {
+        let (args, run) = (self.args, &session.run);
         let review = Review::of(&outcome, &run.id, &asked.file, &asked.text);
         let comment = written::comment(&review, &asked.file, asked.rules.threshold);
-        let sarif = sarif::render(&outcome.lint, &asked.file.replace('\\', "/"));
+        let path = prd_baseline::repository_path(context, self.path).unwrap_or_default();
+        let sarif = sarif::render(&[(sarif_name(&path, &asked.file), &outcome.lint)]);
         let passed = outcome.history.last().map(|row| row.passed);
         let none = Passed { clarity: false, completeness: false, testability: false, no_errors: false };
         let document = Document {
             schema: SCHEMA.into(),
             file: asked.file.clone(),
+            path,
             exit: exit.code(),
             threshold: asked.rules.threshold,
             passed: passed.unwrap_or(none),

@@ -12,7 +12,7 @@ use crate::console::diff;
 use crate::error::{Context as _, Error, Exit, Result};
 use crate::fixer::registry;
 use crate::learn::patterns::{self, CLEAN_ENOUGH, Heal, Pattern};
-use crate::learn::retro::{self, Proposal};
+use crate::learn::retro::{self, Now, Proposal};
 use crate::report::escape::one_line;
 use crate::report::prd::diff as unified;
 
@@ -36,14 +36,26 @@ pub struct Retro {
     pub json: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Document<'d> {
-    schema: &'static str,
+/// What `--json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Document {
+    /// `kaizen-ci/retro/v1`.
+    schema: String,
+    /// Runs of `heal` that were read.
     runs: usize,
-    patterns: &'d [Pattern],
-    proposals: &'d [Proposal],
-    diff: &'d str,
+    /// Failures that came back.
+    patterns: Vec<Pattern>,
+    /// Changes, each with what replaying it says.
+    proposals: Vec<Proposal>,
+    /// The accepted ones as a diff of `.kaizen.yml`.
+    diff: String,
+    /// They were written.
     applied: bool,
+}
+
+/// The schema of what `--json` prints.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Document).to_value()
 }
 
 /// What was written last, for `--rollback`.
@@ -74,12 +86,20 @@ pub fn run(context: &Context, args: &Retro) -> Result<Exit> {
     } else {
         config.fixers.clone()
     };
-    let limit_ms = u64::try_from(config.time_limit.as_millis()).unwrap_or(u64::MAX);
-    let proposals = retro::propose(&heals, &names, limit_ms);
+    let now = Now {
+        fixers: names,
+        limit_ms: u64::try_from(config.time_limit.as_millis()).unwrap_or(u64::MAX),
+        requests: config.budget_requests,
+        reruns: u64::from(config.reruns),
+    };
+    let mut proposals = retro::propose(&heals, &now);
     let before = read(&file)?;
     let mut after = before.clone().unwrap_or_default();
-    for proposal in proposals.iter().filter(|p| p.accepted) {
-        after = retro::edited(&after, &proposal.change);
+    for proposal in proposals.iter_mut().filter(|p| p.accepted) {
+        match retro::edited(&after, &proposal.change) {
+            Some(text) => after = text,
+            None => proposal.why.push_str("; how the file says it now is not understood: write it by hand"),
+        }
     }
     let change = unified(FILE, before.as_deref().unwrap_or_default(), &after);
     let applies = args.apply && !change.is_empty();
@@ -88,11 +108,11 @@ pub fn run(context: &Context, args: &Retro) -> Result<Exit> {
     }
     if args.json {
         let document = Document {
-            schema: "kaizen-ci/retro/v1",
+            schema: "kaizen-ci/retro/v1".into(),
             runs: heals.len(),
-            patterns: &found,
-            proposals: &proposals,
-            diff: &change,
+            patterns: found,
+            proposals,
+            diff: change,
             applied: applies,
         };
         let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;

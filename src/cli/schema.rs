@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::{council, diagnose, judge, prd, stats};
+use crate::cli::{council, diagnose, judge, prd, retro, stats};
 use crate::config::reference;
 use crate::error::{Context as _, Exit, Result};
 use crate::judge::receipt;
@@ -42,6 +42,8 @@ pub enum Of {
     Diagnose,
     /// What `stats --json` prints
     Stats,
+    /// What `retro --json` prints
+    Retro,
 }
 
 /// The schema.
@@ -55,6 +57,7 @@ pub fn of(of: Of) -> serde_json::Value {
         Of::Prd => prd::schema(),
         Of::Diagnose => diagnose::schema(),
         Of::Stats => stats::schema(),
+        Of::Retro => retro::schema(),
         Of::Events => schemars::schema_for!(Entry).to_value(),
     }
 }

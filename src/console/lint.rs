@@ -3,6 +3,7 @@
 use super::style::Style;
 use crate::prd::finding::{Dimension, Severity};
 use crate::prd::gate::Passed;
+use crate::prd::rules::RULES;
 use crate::prd::{Finding, Lint};
 use crate::report::escape::one_line;
 use crate::report::numbers::count;
@@ -33,6 +34,19 @@ pub fn render(lint: &Lint, passed: Passed, threshold: f64, name: &str, style: St
         }
         out.push_str(&line(finding, style));
     }
+    out
+}
+
+/// The rules with what they look for, and how one is switched off.
+pub fn rules(style: Style) -> String {
+    let mut out = String::new();
+    for rule in RULES {
+        let severity = rule.severity.name();
+        out.push_str(&format!("{:<24} {severity:<8} {:<13} {}\n", rule.id, rule.dimension.name(), rule.about));
+    }
+    out.push_str(&style.dim(
+        "\nIn a document, from a comment on until the next: <!-- kaizen-ci off: vague-word, weak-word --> and <!-- kaizen-ci on: vague-word -->\n",
+    ));
     out
 }
 

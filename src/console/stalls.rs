@@ -21,7 +21,9 @@ pub fn render(finding: &Finding, name: &str, style: Style) -> String {
             style.dim(&format!("({sure} of the points)"))
         ));
         out.push_str(&format!("  try         {}\n", style.bold(diagnosis.change.words())));
-        out.push_str(&format!("  evidence    {}\n", events(&diagnosis.evidence)));
+        if !diagnosis.evidence.is_empty() {
+            out.push_str(&format!("  evidence    {}\n", events(&diagnosis.evidence)));
+        }
     }
     for stall in &finding.stalls {
         out.push_str(&format!(

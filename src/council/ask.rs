@@ -2,7 +2,7 @@
 
 use super::Brief;
 use super::anonymise::Letters;
-use super::ledger::{Objection, Status};
+use super::ledger::{Objection, Outcome, Raised, Status};
 use super::read::{self, Said};
 use crate::model::{Message, Role};
 use crate::trajectory::Loop;
@@ -141,6 +141,26 @@ pub fn critic(
         not: brief.table.seats.iter().map(|seat| seat.lineage.clone()).collect(),
         ..question(brief, "critic".into(), round, Role::Criticise, messages)
     }
+}
+
+/// The same question to a critic of whose objections none holds together: which, and why not.
+pub fn unfounded(question: &Question, letters: &Letters, raised: &[Raised]) -> Question {
+    let mut again = question.clone();
+    let mut text = String::from("None of your objections could be used:\n\n");
+    for one in raised {
+        let Outcome::Drops(why) = &one.outcome else { continue };
+        let of =
+            one.raw.seat.and_then(|seat| letters.letter(seat)).map(|l| format!(", answer {l}")).unwrap_or_default();
+        text.push_str(&format!("- “{}”{of}: {}\n", short(&one.raw.quote, 120), why.words()));
+    }
+    text.push_str(
+        "\nQuote words exactly as they stand in the answer that you name, and say what is wrong with them. Reply with the JSON \
+         object alone; when nothing is wrong with the answers, with an empty list.",
+    );
+    again.messages.push(Message::user(text));
+    // a kept answer to another wording is none to this
+    again.asks = None;
+    again
 }
 
 /// The question to a voter.

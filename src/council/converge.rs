@@ -135,6 +135,11 @@ pub fn is_better(rounds: &[Facts]) -> bool {
     last.has_effect() || lighter || fewer_trifles(last, before)
 }
 
+/// Did it really get better in the last of `rounds`? The first one has nothing to be better than.
+pub fn improved(rounds: &[Facts]) -> bool {
+    rounds.len() > 1 && is_better(rounds)
+}
+
 /// Trifles that are accepted and become fewer.
 fn fewer_trifles(last: &Facts, before: &[Facts]) -> bool {
     let previous = before.last().map_or(usize::MAX, |f| f.new.len());

@@ -212,8 +212,20 @@ pub struct Raised {
     pub severity: Severity,
     /// It is about something that the critic was asked to judge.
     pub on_rubric: bool,
+    /// The quoted words stand in the answer that it is about; where it is about nobody, in any.
+    pub quote_found: bool,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Raised {
+    /// It was dropped because it does not hold together: nobody had to read it for that.
+    pub fn is_unfounded(&self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::Drops(Dropped::NoSuchSeat | Dropped::NoReason | Dropped::NoQuote | Dropped::NotInText)
+        )
+    }
 }
 
 /// A response with what became of it.
@@ -281,7 +293,8 @@ impl Ledger {
                 Ok(seat) => self.take(round, seat, raw, severity, &mut touched),
             };
             taken += usize::from(matches!(outcome, Outcome::Stands { .. }));
-            out.push(Raised { raw: raw.clone(), severity, on_rubric, outcome });
+            let quote_found = is_quoted(raw, texts);
+            out.push(Raised { raw: raw.clone(), severity, on_rubric, quote_found, outcome });
         }
         out
     }
@@ -383,6 +396,15 @@ impl Ledger {
             o.id.clone()
         })
         .collect()
+    }
+}
+
+/// Do the quoted words stand in the text that they are said to be of?
+fn is_quoted(raw: &Raw, texts: &[String]) -> bool {
+    let stands = |text: &String| text::can_be_found(&raw.quote) && text::stands_in(&raw.quote, text);
+    match raw.seat.and_then(|seat| texts.get(seat)) {
+        Some(text) => stands(text),
+        None => texts.iter().any(stands),
     }
 }
 

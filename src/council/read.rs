@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::anonymise::Letters;
 use super::ledger::{Raw, Response, Says};
 use crate::model::{Trouble, repair};
-use crate::turns::text::{clipped, short};
+use crate::turns::text::{clipped, plain, short};
 
 /// An answer is an argument, not a book.
 const ANSWER_CHARS: usize = 6000;
@@ -183,11 +183,23 @@ struct OneObjection {
     evidence: String,
 }
 
+/// What the critic's prompt has in place of a quote.
+const PLACEHOLDER: &str = "the exact words of the answer";
+
 /// Reads the critic's reply.
 ///
 /// # Errors
-/// When it is no list of objections, nor a plain word that there is none.
+/// When it is no list of objections, nor a plain word that there is none, or only gives the prompt's example back.
 pub fn critic(reply: &str, letters: &Letters) -> Result<Vec<Raw>, Trouble> {
+    let raised = objections(reply, letters)?;
+    let is_example = |raw: &Raw| plain(&raw.quote).trim_matches('.') == PLACEHOLDER;
+    if !raised.is_empty() && raised.iter().all(is_example) {
+        return Err(Trouble::WrongSchema { what: "it quotes the example of the prompt, and no answer".into() });
+    }
+    Ok(raised)
+}
+
+fn objections(reply: &str, letters: &Letters) -> Result<Vec<Raw>, Trouble> {
     let value = match repair::json(reply) {
         Ok(value) => value,
         Err(Trouble::Malformed { .. }) if says_none(reply) => return Ok(Vec::new()),
@@ -358,9 +370,12 @@ mod tests {
             ("{\"points\": 3}", "wrong-schema"),
             ("{\"objections\": [{\"answer\": \"A\"", "truncated"),
             ("", "empty"),
+            ("[{\"answer\": \"A\", \"quote\": \"the exact words of the answer\", \"why\": \"x\"}]", "wrong-schema"),
         ] {
             assert_eq!(critic(reply, &letters()).unwrap_err().name(), name, "{reply}");
         }
+        let prompt = include_str!("prompts/critic.md");
+        assert!(prompt.contains(&format!("\"quote\": \"{PLACEHOLDER}\"")), "the example of the prompt is another one");
     }
 
     #[test]

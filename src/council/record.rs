@@ -29,7 +29,7 @@ pub enum End {
     TimeCap,
     /// Too few seats answered.
     QuorumLost,
-    /// No critic of another family answered.
+    /// No critic of another family answered, or none whose objections hold together.
     CriticLost,
     /// The supervisor suggested to let a person look.
     Escalated,
@@ -67,7 +67,7 @@ impl End {
             End::MoneyCap => "the money was over",
             End::TimeCap => "the time was over",
             End::QuorumLost => "too few seats answered",
-            End::CriticLost => "no critic of another family answered",
+            End::CriticLost => "no critic of another family answered in a way that counts",
             End::Escalated => "a person has to decide",
             End::Cancelled => "it was stopped",
         }

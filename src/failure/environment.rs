@@ -303,6 +303,40 @@ pub fn lack(text: &str, suite: &Suite, project: &Project<'_>) -> Option<Lack> {
         })
 }
 
+/// What the machine lacks by a whole log of which nothing else is known (no suite, no project), with the line that says so.
+/// `red`: it names red tests; then a failed assertion clears the machine.
+pub fn in_log(log: &str, red: bool) -> Option<(Lack, String)> {
+    static PROGRAM: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r"(?m)(?:^|[:\s])([\w+.-]+): command not found\s*$",
+            r"|command not found: ([\w+.-]+)\s*$",
+            r"|^(?:/bin/)?(?:ba|da)?sh: (?:line )?\d+: ([\w+.-]+): not found\s*$",
+            r"|spawn ([\w+.-]+) ENOENT",
+            r#"|exec: "([\w+.-]+)": executable file not found in \$PATH"#,
+        ))
+    });
+    let log = plain(log);
+    if red && ASSERTED.is_match(&log) {
+        return None;
+    }
+    let name =
+        |found: &regex::Captures<'_>| found.iter().skip(1).flatten().next().map_or("", |m| m.as_str()).to_owned();
+    let program = PROGRAM.captures(&log).map(|found| {
+        let (at, name) = (found.get(0).map_or(0, |m| m.end()), name(&found));
+        (at, Lack::new(format!("the program `{name}`"), format!("install {name} in the job")))
+    });
+    let ruled = RULES.iter().filter_map(|(rule, what, hint)| {
+        let found = rule.captures(&log)?;
+        let (at, name) = (found.get(0)?.end(), name(&found));
+        Some((at, Lack::new(what.replace("$1", &name), hint.replace("$1", &name))))
+    });
+    // the first reason has the others as its consequence
+    let (at, lack) = program.into_iter().chain(ruled).min_by_key(|(at, _)| *at)?;
+    let end = log[at..].find('\n').map_or(log.len(), |n| at + n);
+    let line = log[..end].trim_end().rsplit('\n').next().unwrap_or_default().trim().to_owned();
+    Some((lack, line))
+}
+
 /// What the way in which the command ended says, whatever it printed.
 pub fn lack_by_end(end: End, suite: &Suite) -> Option<Lack> {
     match end {

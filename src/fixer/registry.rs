@@ -1,5 +1,6 @@
 //! The registry of fixers: the only list of them. A new fixer is one file and one line here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -24,7 +25,8 @@ pub fn all() -> Vec<Arc<dyn Fixer>> {
     ]
 }
 
-/// The fixers of these names, in the order of the registry; all of them for no names.
+/// The fixers of these names, in their order: who stands first is started, and asks models, first. All of them, in the order of
+/// the registry, for no names.
 ///
 /// # Errors
 /// When a name is no fixer's: with the nearest one and the list.
@@ -39,7 +41,9 @@ pub fn by_names(names: &[String]) -> Result<Vec<Arc<dyn Fixer>>> {
             return Err(unknown(name, &known));
         }
     }
-    Ok(all.into_iter().filter(|f| names.iter().any(|n| n == f.name())).collect())
+    let mut seen = BTreeSet::new();
+    let wanted = names.iter().filter(|name| seen.insert(name.as_str()));
+    Ok(wanted.filter_map(|name| all.iter().find(|fixer| fixer.name() == name).cloned()).collect())
 }
 
 /// Does the configuration tune only fixers that ask models?
@@ -67,7 +71,6 @@ fn unknown(name: &str, known: &[&str]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn names_are_unique_and_every_fixer_says_what_it_does() {
@@ -78,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn fixers_are_found_by_name_in_the_order_of_the_registry() {
+    fn fixers_are_found_by_name_in_the_order_of_their_names() {
         let names = |list: &[&str]| -> Vec<&'static str> {
             let list: Vec<String> = list.iter().map(|n| (*n).to_string()).collect();
             by_names(&list).unwrap().iter().map(|f| f.name()).collect()
         };
-        assert_eq!(names(&["undo", "suggest"]), ["suggest", "undo"]);
+        assert_eq!(names(&["undo", "suggest", "undo"]), ["undo", "suggest"]);
         assert_eq!(names(&[]).len(), all().len());
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::clean;
 use super::client::{Client, Trouble};
+use super::likely::{self, Likely};
 use crate::failure::excerpt;
 use crate::mask::Mask;
 use crate::report::escape;
@@ -47,6 +48,10 @@ pub struct Diagnosis {
     pub red: Vec<String>,
     /// The part of the log that matters.
     pub excerpt: String,
+    /// The likely cause; none: no rule knows one.
+    pub likely: Option<Likely>,
+    /// The same for the same failure in other jobs and runs.
+    pub print: String,
     /// There was more of the log than we read.
     pub cut: bool,
 }
@@ -85,7 +90,8 @@ pub fn read(job: FailedJob, log: &str, cut: bool) -> Diagnosis {
     let red = formats::log::failed(&log);
     let mut bytes = log.as_bytes();
     let excerpt = excerpt::excerpt(&mut [("log", &mut bytes)]);
-    Diagnosis { job, red, excerpt, cut }
+    let (likely, print) = (likely::of(&log, &red, &excerpt), likely::print(&red, &excerpt));
+    Diagnosis { job, red, excerpt, likely, print, cut }
 }
 
 /// The log of `job` in the zip of a run's logs. GitHub calls it `0_<job>.txt`, without the slashes of the job's name.
@@ -165,6 +171,7 @@ pub fn markdown(found: &[Diagnosis], mask: &Mask) -> String {
     for one in found {
         let step = one.job.step.as_ref().map(|step| format!(", step {}", escape::code(step))).unwrap_or_default();
         out.push_str(&format!("**{}**{step}\n\n", escape::markdown(&one.job.name)));
+        out.push_str(&likely_words(one, mask));
         match one.red.len() {
             0 => out.push_str("No name of a red test is in its log.\n\n"),
             count => {
@@ -183,6 +190,24 @@ pub fn markdown(found: &[Diagnosis], mask: &Mask) -> String {
         }
         out.push('\n');
     }
+    out
+}
+
+/// What is likely, what to try and what shows it.
+fn likely_words(one: &Diagnosis, mask: &Mask) -> String {
+    let print = escape::code(&one.print);
+    let Some(likely) = &one.likely else {
+        return format!("- likely: no rule knows this failure (fingerprint {print})\n\n");
+    };
+    let said = |text: &str| escape::markdown(&escape::one_line(&clean::seen(text, mask), 300));
+    let mut out = format!("- likely: {} (fingerprint {print})\n", said(&likely.cause));
+    if !likely.next.is_empty() {
+        out.push_str(&format!("- try: {}\n", said(&likely.next)));
+    }
+    for line in &likely.lines {
+        out.push_str(&format!("- evidence: {}\n", escape::code(&escape::one_line(&clean::seen(line, mask), 300))));
+    }
+    out.push('\n');
     out
 }
 
@@ -252,5 +277,14 @@ mod tests {
         assert!(!out.contains("ghp_xz7") && !out.contains('\u{202e}') && !out.contains("<!-- x"), "{out}");
         assert!(out.contains("````"), "the fence of the log ends inside of it:\n{out}");
         assert!(out.contains("100 MB"));
+    }
+
+    #[test]
+    fn the_likely_cause_comes_first_with_what_to_try_and_the_line_that_shows_it() {
+        let log = "2026-01-01T00:00:00.1Z ##[group]Run make\n2026-01-01T00:00:01.0Z /t/1.sh: line 2: ffmpeg: command not found\n";
+        let out = markdown(&[read(job(), log, false)], &Mask::new(Vec::<String>::new()));
+        let place = |words: &str| out.find(words).unwrap_or_else(|| panic!("{words}: {out}"));
+        assert!(place("likely: the environment") < place("try: install ffmpeg"));
+        assert!(place("evidence: `/t/1.sh: line 2: ffmpeg: command not found`") < place("<details>"));
     }
 }

@@ -15,6 +15,7 @@ pub mod download;
 pub mod errand;
 pub mod event;
 pub mod handover;
+mod likely;
 pub mod logs;
 pub mod names;
 pub mod order;

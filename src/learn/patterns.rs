@@ -1,12 +1,12 @@
 //! Failures that come back: grouped by fingerprint and by class, closed after enough clean opportunities, never by time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::learn::Told;
 use crate::trajectory::{Event, LoopEvent};
-use crate::words::{Blame, End, Verdict};
+use crate::words::{Blame, End, Purpose, Verdict};
 
 /// What is known of one `heal`, as far as a replay needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +31,18 @@ pub struct Heal {
     pub tokens: BTreeMap<String, u64>,
     /// Money by fixer, in billionths of a dollar.
     pub nano_dollars: BTreeMap<String, u64>,
+    /// Requests that were sent to models.
+    pub requests: u64,
+    /// How often red tests were run again to find flaky ones.
+    pub reruns: u64,
+    /// The first of these runs in which a red test was green, from 1.
+    pub flaky_at: Option<u64>,
     /// Wall time from the beginning to the end.
     pub ms: u64,
 }
 
 /// How a `heal` ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Nothing was red.
@@ -66,16 +72,32 @@ pub fn heal(told: &Told) -> Option<Heal> {
         fixers: BTreeMap::new(),
         tokens: BTreeMap::new(),
         nano_dollars: BTreeMap::new(),
+        requests: 0,
+        reruns: 0,
+        flaky_at: None,
         ms: 0,
     };
     let mut is_heal = false;
+    let mut first_red: Option<BTreeSet<&str>> = None;
     for entry in &told.entries {
         match &entry.event {
             Event::RunStarted { command, .. } => {
                 is_heal = matches!(command.as_str(), "heal" | "hook" | "action" | "demo")
             }
             Event::SuiteFound { runner, .. } => heal.class.clone_from(runner),
-            Event::SuiteEnded { end: End::Exited(_), .. } => heal.ran = true,
+            Event::SuiteEnded { purpose, red, end: End::Exited(_), .. } => {
+                heal.ran = true;
+                let red: BTreeSet<&str> = red.iter().map(String::as_str).collect();
+                match purpose {
+                    Purpose::Rerun => {
+                        heal.reruns += 1;
+                        let flaked =
+                            first_red.as_ref().is_some_and(|first| first.iter().any(|test| !red.contains(test)));
+                        heal.flaky_at = heal.flaky_at.or(flaked.then_some(heal.reruns));
+                    }
+                    _ => first_red = first_red.or(Some(red)),
+                }
+            }
             Event::Triaged { blame, .. } => match blame {
                 Blame::Flaky { .. } => heal.ended = Ended::Flaky,
                 Blame::Environment { .. } => heal.ended = Ended::Environment,
@@ -85,7 +107,8 @@ pub fn heal(told: &Told) -> Option<Heal> {
             Event::FixerEnded { fixer, findings, .. } => {
                 *heal.fixers.entry(fixer.clone()).or_default() += findings.tried;
             }
-            Event::ModelAnswered { fixer, prompt_tokens, answer_tokens, nano_dollars, .. } => {
+            Event::ModelAnswered { fixer, prompt_tokens, answer_tokens, nano_dollars, requests, .. } => {
+                heal.requests += u64::from(*requests);
                 *heal.tokens.entry(fixer.clone()).or_default() += prompt_tokens + answer_tokens;
                 *heal.nano_dollars.entry(fixer.clone()).or_default() += nano_dollars;
             }
@@ -114,7 +137,7 @@ pub fn heal(told: &Told) -> Option<Heal> {
 }
 
 /// A failure that came at least twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Pattern {
     /// Its fingerprint.
     pub fingerprint: String,
@@ -183,6 +206,9 @@ pub(crate) mod tests {
             fixers: [("undo".to_owned(), 7), ("mutate".to_owned(), 90), ("minimal".to_owned(), 3)].into(),
             tokens: [("minimal".to_owned(), 4000)].into(),
             nano_dollars: BTreeMap::new(),
+            requests: 0,
+            reruns: 0,
+            flaky_at: None,
             ms,
         }
     }

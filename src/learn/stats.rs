@@ -70,9 +70,9 @@ pub struct Turns {
 /// What was stuck.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stalls {
-    /// Diagnoses.
+    /// Stalls, each once, whoever diagnosed it how often.
     pub all: u64,
-    /// By cause.
+    /// By cause, as the last diagnosis of each names it.
     pub by_cause: BTreeMap<String, u64>,
     /// Those after which the loop met its own verifier, by who suggested the change.
     pub resolved_by: BTreeMap<String, u64>,
@@ -246,8 +246,9 @@ fn loops(run: &Told, stats: &mut Stats) {
             LoopEvent::Diagnosed { fingerprint, cause, .. } => {
                 causes.insert(fingerprint, cause);
             }
-            LoopEvent::Resolved { fingerprint, tier, .. } if causes.remove(fingerprint.as_str()).is_some() => {
-                stats.stalls.all += 1;
+            LoopEvent::Resolved { fingerprint, tier, .. } => {
+                let Some(cause) = causes.remove(fingerprint.as_str()) else { continue };
+                stats.stalls.count(cause);
                 *stats.stalls.resolved_by.entry(tier.clone()).or_default() += 1;
             }
             LoopEvent::Began { .. }
@@ -257,14 +258,18 @@ fn loops(run: &Told, stats: &mut Stats) {
             | LoopEvent::RoundEnded { .. }
             | LoopEvent::Scored { .. }
             | LoopEvent::Revised { .. }
-            | LoopEvent::Tried { .. }
-            | LoopEvent::Resolved { .. } => {}
-        }
-        if let LoopEvent::Diagnosed { cause, .. } = event {
-            *stats.stalls.by_cause.entry(cause.clone()).or_default() += 1;
+            | LoopEvent::Tried { .. } => {}
         }
     }
-    stats.stalls.all += causes.len() as u64;
+    causes.into_values().for_each(|cause| stats.stalls.count(cause));
+}
+
+impl Stalls {
+    /// One more stall with this cause.
+    fn count(&mut self, cause: &str) {
+        self.all += 1;
+        *self.by_cause.entry(cause.to_owned()).or_default() += 1;
+    }
 }
 
 #[cfg(test)]
@@ -332,6 +337,7 @@ mod tests {
             told(vec![diagnosed("b", "rules"), resolved("never diagnosed"), ended(false, "round-cap", 3)]),
         ]);
         assert_eq!((found.stalls.all, found.stalls.resolved.n), (2, 1));
+        assert_eq!(found.stalls.by_cause, [("critic_off_rubric".to_owned(), 2)].into(), "two stalls, three diagnoses");
         assert_eq!(found.stalls.resolved_by, [("free".to_owned(), 1)].into());
         assert_eq!((found.council.runs, found.council.good.n, found.council.rounds), (2, 1, 3.5));
         assert_eq!(found.prd.runs, 0);

@@ -4,14 +4,22 @@
 //! quotes, HTML, addresses, markup) is blank there and inline code is underscores. So a place in the mask is a place in
 //! the source, and no rule can find fault with what it may not read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use regex::Regex;
 
 use crate::prd::identifiers::{self, Definition};
 use crate::prd::parts::Part;
-use crate::prd::sentences;
+use crate::prd::sentences::{self, pattern};
+
+/// An address that stands in the text as it is.
+pub static BARE_URL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:https?|ftp)://[^\s)>\]]+"));
+/// Heads of columns that say how a row is checked.
+static CHECKS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:accept\w*|criteri\w+|checks?|tests?|verif\w+|proof|evidence)\b"));
 
 /// The document. Places are offsets in bytes into [`Document::text`].
 #[derive(Debug, Clone)]
@@ -26,10 +34,14 @@ pub struct Document<'t> {
     pub blocks: Vec<Block>,
     /// Cells of tables, in order.
     pub cells: Vec<Cell>,
+    /// What cells say, in order: blocks of the kind [`Kind::Cell`], heads left out.
+    pub entries: Vec<Block>,
     /// Links, in order.
     pub links: Vec<Link>,
     /// Where ids are defined.
     pub definitions: Vec<Definition>,
+    /// HTML comments, in order.
+    pub comments: Vec<Range<usize>>,
     lines: Vec<usize>,
 }
 
@@ -57,6 +69,8 @@ pub enum Kind {
     Paragraph,
     /// The text of a list item.
     Item,
+    /// The text of a table's cell.
+    Cell,
 }
 
 /// A piece of prose.
@@ -74,6 +88,10 @@ pub struct Block {
     pub continues: bool,
     /// States a requirement.
     pub requirement: bool,
+    /// A user story where requirements are: it has to be exact, in a form of its own.
+    pub story: bool,
+    /// Of what cell it is, as an index into [`Document::cells`].
+    pub cell: Option<usize>,
     /// The id that it defines.
     pub id: Option<String>,
     /// Its sentences.
@@ -87,8 +105,10 @@ pub struct Cell {
     pub range: Range<usize>,
     /// From 0.
     pub column: usize,
-    /// Counts tables from 0.
+    /// Counts tables from 1.
     pub table: usize,
+    /// Counts rows of the table, the head is 0.
+    pub row: usize,
     /// Of the head row.
     pub head: bool,
     /// Index into [`Document::sections`].
@@ -102,19 +122,27 @@ pub struct Link {
     pub range: Range<usize>,
     /// Its address.
     pub to: String,
+    /// It is an image's.
+    pub image: bool,
+}
+
+/// The Markdown that documents are written in.
+pub fn options() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
 }
 
 impl<'t> Document<'t> {
     /// Takes `text` apart. Any text is a document.
     pub fn new(text: &'t str) -> Self {
-        let mut reader = Reader::new(text);
-        let options = Options::ENABLE_TABLES
-            | Options::ENABLE_TASKLISTS
-            | Options::ENABLE_STRIKETHROUGH
-            | Options::ENABLE_FOOTNOTES
-            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
-        for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
-            reader.take(&event, range);
+        // a byte order mark is no letter of the first line
+        let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let mut reader = Reader::new(text, start);
+        for (event, range) in Parser::new_ext(&text[start..], options()).into_offset_iter() {
+            reader.take(&event, range.start + start..range.end + start);
         }
         reader.finish()
     }
@@ -137,9 +165,23 @@ impl<'t> Document<'t> {
     pub fn section_at(&self, offset: usize) -> usize {
         self.sections.partition_point(|section| section.range.start <= offset).saturating_sub(1)
     }
-    /// The blocks that state requirements.
+    /// The blocks that state requirements, those in tables last.
     pub fn requirements(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().filter(|block| block.requirement)
+        self.blocks.iter().chain(&self.entries).filter(|block| block.requirement)
+    }
+    /// User stories where requirements are.
+    pub fn stories(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().chain(&self.entries).filter(|block| block.story)
+    }
+    /// The cells of the row that `block` is in.
+    pub fn row(&self, block: &Block) -> impl Iterator<Item = &Cell> {
+        let own = block.cell.and_then(|at| self.cells.get(at));
+        self.cells.iter().filter(move |cell| own.is_some_and(|own| (own.table, own.row) == (cell.table, cell.row)))
+    }
+    /// Does the cell say how its row is checked?
+    pub fn is_check(&self, cell: &Cell) -> bool {
+        let head = self.cells.iter().find(|c| c.head && c.table == cell.table && c.column == cell.column);
+        head.is_some_and(|head| CHECKS.is_match(self.source(&head.range)))
     }
     /// Is the section, or one around it, for `part`?
     pub fn is_in(&self, section: usize, part: Part) -> bool {
@@ -181,12 +223,19 @@ struct Reader<'t> {
     silent: usize,
     tables: usize,
     cell: Option<Cell>,
+    /// The text of the open cell.
+    cell_text: Option<Range<usize>>,
+    entries: Vec<Block>,
+    comments: Vec<Range<usize>>,
     column: usize,
+    row: usize,
     head: bool,
+    /// Where the text begins.
+    start: usize,
 }
 
 impl<'t> Reader<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, start: usize) -> Self {
         let blank = text.bytes().map(|byte| if byte == b'\n' { b'\n' } else { b' ' }).collect();
         let front = Section { title: String::new(), level: 0, range: 0..text.len(), part: Part::Other, inside: vec![] };
         Self {
@@ -201,8 +250,13 @@ impl<'t> Reader<'t> {
             silent: 0,
             tables: 0,
             cell: None,
+            cell_text: None,
+            entries: Vec::new(),
+            comments: Vec::new(),
             column: 0,
+            row: 0,
             head: false,
+            start,
         }
     }
 
@@ -212,6 +266,9 @@ impl<'t> Reader<'t> {
             Event::End(tag) => self.end(tag),
             Event::Text(_) => self.words(range, None),
             Event::Code(_) => self.words(range, Some(b'_')),
+            Event::InlineHtml(html) | Event::Html(html) if html.trim_start().starts_with("<!--") => {
+                self.comments.push(range);
+            }
             Event::InlineHtml(_)
             | Event::Html(_)
             | Event::InlineMath(_)
@@ -251,15 +308,19 @@ impl<'t> Reader<'t> {
                 self.silent += 1;
                 self.tables += 1;
             }
-            Tag::TableHead => (self.head, self.column) = (true, 0),
-            Tag::TableRow => (self.head, self.column) = (false, 0),
+            Tag::TableHead => (self.head, self.column, self.row) = (true, 0, 0),
+            Tag::TableRow => (self.head, self.column, self.row) = (false, 0, self.row + 1),
             Tag::TableCell => {
                 let section = self.sections.len() - 1;
-                self.cell = Some(Cell { range, column: self.column, table: self.tables, head: self.head, section });
+                let (column, table, row, head) = (self.column, self.tables, self.row, self.head);
+                self.cell = Some(Cell { range, column, table, row, head, section });
                 self.column += 1;
             }
             Tag::Link { dest_url, .. } if self.silent == 0 || self.cell.is_some() => {
-                self.links.push(Link { range, to: dest_url.to_string() });
+                self.links.push(Link { range, to: dest_url.to_string(), image: false });
+            }
+            Tag::Image { dest_url, .. } if self.silent == 0 || self.cell.is_some() => {
+                self.links.push(Link { range, to: dest_url.to_string(), image: true });
             }
             Tag::Link { .. }
             | Tag::Image { .. }
@@ -287,7 +348,7 @@ impl<'t> Reader<'t> {
             | TagEnd::FootnoteDefinition
             | TagEnd::Strikethrough
             | TagEnd::Table => self.silent = self.silent.saturating_sub(1),
-            TagEnd::TableCell => self.cells.extend(self.cell.take()),
+            TagEnd::TableCell => self.close_cell(),
             TagEnd::TableHead
             | TagEnd::TableRow
             | TagEnd::Link
@@ -315,48 +376,56 @@ impl<'t> Reader<'t> {
     }
 
     fn words(&mut self, range: Range<usize>, instead: Option<u8>) {
-        if self.silent > 0 {
-            return;
-        }
-        let Some(open) = self.open.last_mut() else { return };
+        // a table in what is left alone is left alone, too
+        let text = match (&self.cell, self.silent) {
+            (Some(_), 1) => &mut self.cell_text,
+            (_, 0) => match self.open.last_mut() {
+                Some(open) => &mut open.range,
+                None => return,
+            },
+            _ => return,
+        };
         for at in range.clone() {
             if self.prose[at] != b'\n' {
                 self.prose[at] = instead.unwrap_or(self.text.as_bytes()[at]);
             }
         }
-        match &mut open.range {
+        match text {
             Some(so_far) => so_far.end = range.end,
-            None => open.range = Some(range),
+            None => *text = Some(range),
         }
+    }
+
+    fn close_cell(&mut self) {
+        let (Some(cell), text) = (self.cell.take(), self.cell_text.take()) else { return };
+        if let Some(range) = text.filter(|_| !cell.head) {
+            let at = self.cells.len();
+            self.entries.push(Block { cell: Some(at), ..Block::new(Kind::Cell, range, cell.section, 0) });
+        }
+        self.cells.push(cell);
     }
 
     /// Makes a block of the text that the innermost open one has so far; it can go on after a list inside of it.
     fn close_text(&mut self) {
         let Some(open) = self.open.last_mut() else { return };
         let Some(range) = open.range.take() else { return };
-        self.blocks.push(Block {
-            kind: open.kind,
-            range,
-            section: self.sections.len() - 1,
-            depth: open.depth,
-            continues: false,
-            requirement: false,
-            id: None,
-            sentences: Vec::new(),
-        });
+        self.blocks.push(Block::new(open.kind, range, self.sections.len() - 1, open.depth));
     }
 
     fn finish(self) -> Document<'t> {
-        let lines = std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines = std::iter::once(self.start).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         // whole pieces of the source, blanks and underscores: UTF-8 again, but a reader's mistake is no reason to panic
         let prose = String::from_utf8(self.prose).unwrap_or_else(|_| " ".repeat(self.text.len()));
+        let prose = without_addresses(&prose);
         let mut document = Document {
             text: self.text,
             prose,
             sections: self.sections,
             blocks: self.blocks,
             cells: self.cells,
+            entries: self.entries,
             links: self.links,
+            comments: self.comments,
             definitions: Vec::new(),
             lines,
         };
@@ -364,8 +433,26 @@ impl<'t> Reader<'t> {
         mark_continuations(&mut document);
         document.definitions = identifiers::definitions(&document);
         mark_requirements(&mut document);
+        mark_entries(&mut document);
         document
     }
+}
+
+impl Block {
+    fn new(kind: Kind, range: Range<usize>, section: usize, depth: usize) -> Self {
+        let (continues, requirement, story, id, cell) = (false, false, false, None, None);
+        Self { kind, range, section, depth, continues, requirement, story, id, cell, sentences: Vec::new() }
+    }
+}
+
+/// Underscores instead of addresses: no rule finds fault with the words in one.
+fn without_addresses(prose: &str) -> String {
+    let mask = |hit: &regex::Captures<'_>| {
+        let whole = hit.get(0).map_or("", |m| m.as_str());
+        let address = whole.trim_end_matches(['.', ',', ';', ':', '!', '?']);
+        format!("{}{}", "_".repeat(address.len()), &whole[address.len()..])
+    };
+    BARE_URL.replace_all(prose, mask).into_owned()
 }
 
 fn name_sections(document: &mut Document<'_>) {
@@ -396,22 +483,34 @@ fn mark_continuations(document: &mut Document<'_>) {
 }
 
 fn mark_requirements(document: &mut Document<'_>) {
+    let ids: BTreeMap<usize, String> = document
+        .definitions
+        .iter()
+        .filter(|d| !d.weak && d.table.is_none())
+        .filter_map(|d| Some((d.block?, d.id.clone())))
+        .rev()
+        .collect();
     for at in 0..document.blocks.len() {
         let block = &document.blocks[at];
-        let id = document.definitions.iter().find(|d| !d.weak && d.table.is_none() && d.block == Some(at));
-        let id = id.map(|definition| definition.id.clone());
+        let id = ids.get(&at).cloned();
         let text = document.at(&block.range);
         let is_criterion = id.as_deref().is_some_and(|id| Part::of_prefix(id) == Part::Acceptance);
-        let states = block.kind != Kind::Heading
-            && !is_criterion
-            && !Part::NO_REQUIREMENTS.iter().any(|part| document.is_in(block.section, *part))
-            && !sentences::is_criterion(text)
-            && !sentences::is_story(text)
-            && !text.trim_end().ends_with('?')
-            && (id.is_some() || sentences::has_shall(text) || is_bare(document, block));
-        document.blocks[at].requirement = states;
-        document.blocks[at].id = id;
+        let may_bind = block.kind != Kind::Heading && !is_criterion && binds(document, block.section, text);
+        let is_story = sentences::is_story(text);
+        let states = may_bind
+            && !is_story
+            && (id.is_some() || sentences::has_shall(text) || is_bare(document, block) || is_wish(document, block));
+        let story = may_bind && is_story;
+        let block = &mut document.blocks[at];
+        (block.requirement, block.story, block.id) = (states, story, id);
     }
+}
+
+/// May `text` bind anybody: it is neither a criterion nor a question, and stands where requirements can be?
+fn binds(document: &Document<'_>, section: usize, text: &str) -> bool {
+    !Part::NO_REQUIREMENTS.iter().any(|part| document.is_in(section, *part))
+        && !sentences::is_criterion(text)
+        && !text.trim_end().ends_with('?')
 }
 
 /// An item of a list of requirements that has neither an id nor a `shall`.
@@ -420,4 +519,73 @@ fn is_bare(document: &Document<'_>, block: &Block) -> bool {
         && !block.continues
         && document.is_in(block.section, Part::Requirements)
         && document.at(&block.range).split_whitespace().next().is_some()
+}
+
+/// A paragraph among requirements that says what the product should, will or can do.
+fn is_wish(document: &Document<'_>, block: &Block) -> bool {
+    block.kind == Kind::Paragraph
+        && document.is_in(block.section, Part::Requirements)
+        && !document.at(&block.range).trim_end().ends_with(':')
+        && block.sentences.iter().any(|sentence| sentences::has_modal(document.at(sentence)))
+}
+
+/// What an entry of a row is to the rules.
+struct Mark {
+    entry: usize,
+    /// It is what the row states; the others go on with it.
+    states: bool,
+    story: bool,
+    id: Option<String>,
+}
+
+/// Entries by the row that they are in.
+fn rows(document: &Document<'_>) -> BTreeMap<(usize, usize), Vec<usize>> {
+    let mut rows: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    for (at, entry) in document.entries.iter().enumerate() {
+        let Some(cell) = entry.cell.and_then(|cell| document.cells.get(cell)) else { continue };
+        rows.entry((cell.table, cell.row)).or_default().push(at);
+    }
+    rows
+}
+
+/// Marks rows that define a requirement, and rows among requirements.
+fn mark_entries(document: &mut Document<'_>) {
+    for entry in &mut document.entries {
+        entry.sentences = sentences::split(&document.prose, &entry.range);
+    }
+    let defined: BTreeMap<usize, &Definition> =
+        document.definitions.iter().filter(|d| d.table.is_some()).map(|d| (d.range.start, d)).collect();
+    let marks: Vec<Mark> =
+        rows(document).into_values().flat_map(|entries| marks(document, &defined, &entries)).collect();
+    for Mark { entry, states, story, id } in marks {
+        let entry = &mut document.entries[entry];
+        (entry.requirement, entry.story, entry.continues, entry.id) = (!story, story, !states, id);
+    }
+}
+
+/// The marks of one row. The cell with the most words is what it states, the others go on with it; short ones (a priority, a
+/// name) and those that say how it is checked state nothing.
+fn marks(document: &Document<'_>, defined: &BTreeMap<usize, &Definition>, entries: &[usize]) -> Vec<Mark> {
+    const SHORT_WORDS: usize = 3;
+    let Some(section) = entries.first().map(|at| document.entries[*at].section) else { return Vec::new() };
+    let range = |at: usize| document.entries[at].range.clone();
+    let text = |at: usize| document.at(&document.entries[at].range);
+    let words = |at: usize| text(at).split_whitespace().count();
+    let checks = |at: usize| document.entries[at].cell.is_some_and(|cell| document.is_check(&document.cells[cell]));
+    let id_at = entries.iter().copied().find(|at| defined.range(range(*at)).next().is_some());
+    let definition = id_at.and_then(|at| defined.range(range(at)).next()).map(|(_, definition)| *definition);
+    let binding = definition.filter(|d| !d.weak && Part::of_prefix(&d.id) == Part::Requirements);
+    let id = binding.map(|d| d.id.clone());
+    if id.is_none() && !document.is_in(section, Part::Requirements) {
+        return Vec::new();
+    }
+    let says = |at: &usize| id_at != Some(*at) && !checks(*at) && binds(document, section, text(*at));
+    let said: Vec<usize> = entries.iter().copied().filter(says).collect();
+    let weight = |at: &usize| (sentences::has_shall(text(*at)), words(*at), std::cmp::Reverse(*at));
+    let statement = said.iter().copied().max_by_key(weight);
+    let mark = |entry: usize| {
+        let states = Some(entry) == statement && (id.is_some() || sentences::has_shall(text(entry)));
+        Mark { entry, states, story: sentences::is_story(text(entry)), id: id.clone() }
+    };
+    said.into_iter().filter(|at| Some(*at) == statement || words(*at) >= SHORT_WORDS).map(mark).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::prd::document::{Document, Kind};
+use crate::prd::document::{self, BARE_URL, Document, Kind};
 use crate::prd::sentences::pattern;
 use crate::turns::text::words;
 
@@ -25,7 +25,7 @@ const FROM_SOURCE: f64 = 0.5;
 static MARKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bassum(?:ption|ed)\b|\bopen question\b"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+(?:[.,]\d+)*"));
 static HTML: LazyLock<Regex> = LazyLock::new(|| pattern(r"<[a-zA-Z/!][^>\n]*>?"));
-static BARE_URL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:https?|ftp)://[^\s)>\]]+"));
+static FOOTNOTE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\[\^[^\]\s]{1,80}\]"));
 
 /// Why a revision is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,12 @@ pub enum Refused {
     /// A code block is not as it was.
     #[error("a code block was changed")]
     Code,
+    /// A quote, a footnote, front matter or a block of HTML is not as it was: nobody revises those.
+    #[error("{what} was changed")]
+    Quiet {
+        /// What.
+        what: &'static str,
+    },
     /// HTML was added.
     #[error("HTML was added: {what}")]
     Html {
@@ -102,6 +108,21 @@ pub struct Checked {
 /// # Errors
 /// Why not.
 pub fn check(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
+    if !has_windows_ends(old) {
+        return checked(old, new, whole);
+    }
+    // models write lines as Unix does: compared like that, and put back as the document has them
+    let back = |text: String| text.replace('\n', "\r\n");
+    let done = checked(&old.replace("\r\n", "\n"), new, &whole.replace("\r\n", "\n"))?;
+    Ok(Checked { text: back(done.text), assumptions: done.assumptions.into_iter().map(back).collect() })
+}
+
+/// Do most lines end as on Windows?
+fn has_windows_ends(text: &str) -> bool {
+    2 * text.matches("\r\n").count() > text.matches('\n').count()
+}
+
+fn checked(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
     let new = shaped(old, new);
     if new.trim().is_empty() {
         return Err(Refused::Empty);
@@ -118,6 +139,7 @@ pub fn check(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
         return Err(Refused::Code);
     }
     html(old, &new)?;
+    quiet(old, &new)?;
     let (text, assumptions) = marked(&after, whole, old);
     grown(old, &text)?;
     Ok(Checked { text, assumptions })
@@ -163,18 +185,22 @@ fn ids(before: &Document<'_>, after: &Document<'_>, whole: &str) -> Result<(), R
     if invented.is_empty() { Ok(()) } else { Err(Refused::IdsInvented { ids: invented }) }
 }
 
-/// How often each address is linked or written.
-fn addresses(d: &Document<'_>) -> BTreeSet<String> {
+/// How often each address is linked, shown or written.
+fn addresses(d: &Document<'_>) -> BTreeMap<String, usize> {
     let bare = BARE_URL.find_iter(d.text).map(|m| m.as_str().trim_end_matches(['.', ',']).to_owned());
-    d.links.iter().map(|link| link.to.clone()).chain(bare).collect()
+    let mut found = BTreeMap::new();
+    d.links.iter().map(|link| link.to.clone()).chain(bare).for_each(|to| *found.entry(to).or_insert(0) += 1);
+    found
 }
 
 fn links(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
     let (old, new) = (addresses(before), addresses(after));
-    if let Some(gone) = old.difference(&new).next() {
+    let count = |all: &BTreeMap<String, usize>, to: &String| all.get(to).copied().unwrap_or(0);
+    if let Some(gone) = old.keys().find(|to| count(&new, to) < count(&old, to)) {
         return Err(Refused::Links { what: format!("{gone} is missing") });
     }
-    match new.difference(&old).next() {
+    // what is linked already may be linked once more
+    match new.keys().find(|to| !old.contains_key(*to)) {
         Some(made_up) => Err(Refused::Links { what: format!("{made_up} is new") }),
         None => Ok(()),
     }
@@ -213,6 +239,9 @@ fn tables(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
             if row.iter().zip(other).any(|(x, y)| numbers(y).difference(&numbers(x)).next().is_some()) {
                 return refused("a cell has a new number");
             }
+            if row.iter().zip(other).any(|(x, y)| y.is_empty() && !x.is_empty()) {
+                return refused("a cell is empty now");
+            }
         }
     }
     Ok(())
@@ -228,6 +257,42 @@ fn code(text: &str) -> Vec<String> {
         }
     }
     blocks
+}
+
+/// What nobody revises, in order: what kind, and the text.
+fn kept(text: &str) -> Vec<(&'static str, String)> {
+    use pulldown_cmark::{Event, Parser, Tag};
+    let (mut found, mut end) = (Vec::new(), 0);
+    for (event, range) in Parser::new_ext(text, document::options()).into_offset_iter() {
+        let what = match event {
+            Event::Start(Tag::BlockQuote(_)) => "a quote",
+            Event::Start(Tag::FootnoteDefinition(_)) => "a footnote",
+            Event::Start(Tag::HtmlBlock) => "a block of HTML",
+            Event::Start(Tag::MetadataBlock(_)) => "the front matter",
+            _ => continue,
+        };
+        // what is inside of another one is compared with it
+        if range.start >= end {
+            end = range.end;
+            found.push((what, text[range].trim_end().to_owned()));
+        }
+    }
+    // in a section of its own a mark may have no note
+    let marks = FOOTNOTE.find_iter(text).map(|mark| ("a footnote", mark.as_str().to_owned()));
+    found.extend(marks);
+    found
+}
+
+fn quiet(old: &str, new: &str) -> Result<(), Refused> {
+    let mut after = kept(new);
+    for one in kept(old) {
+        match after.iter().position(|other| *other == one) {
+            Some(at) => drop(after.remove(at)),
+            None => return Err(Refused::Quiet { what: one.0 }),
+        }
+    }
+    // what is left was not there before
+    after.first().map_or(Ok(()), |(what, _)| Err(Refused::Quiet { what }))
 }
 
 fn html(old: &str, new: &str) -> Result<(), Refused> {
@@ -274,7 +339,9 @@ fn marked(after: &Document<'_>, whole: &str, old: &str) -> (String, Vec<String>)
     let source = format!("{whole}\n{old}");
     let (known_numbers, known_words) = (numbers(&source), words(&source));
     let mut marks: Vec<(usize, String)> = Vec::new();
-    for block in after.blocks.iter().filter(|block| block.kind != Kind::Heading) {
+    for block in after.blocks.iter().chain(&after.entries).filter(|block| block.kind != Kind::Heading) {
+        // a cell is no sentence, and says something in fewer words
+        let enough = if block.kind == Kind::Cell { 2 } else { 4 };
         for sentence in &block.sentences {
             let text = after.source(sentence);
             if MARKED.is_match(text) || old.contains(text) {
@@ -287,7 +354,7 @@ fn marked(after: &Document<'_>, whole: &str, old: &str) -> (String, Vec<String>)
             let said = words(text);
             let from_source = said.intersection(&known_words).count();
             #[allow(clippy::cast_precision_loss, reason = "a sentence has few words")]
-            let foreign = said.len() >= 4 && (from_source as f64) < FROM_SOURCE * said.len() as f64;
+            let foreign = said.len() >= enough && (from_source as f64) < FROM_SOURCE * said.len() as f64;
             if invents || foreign {
                 // before the full stop, so that it stays in its sentence
                 let end = sentence.start + text.trim_end_matches(['.', '!', ';', ' ']).len();
@@ -346,6 +413,7 @@ mod tests {
             (OLD.replace("| the shop |", "| 99 shops |"), "a table was changed: a cell has a new number"),
             (OLD.replace("curl /search", "curl /find"), "a code block was changed"),
             (OLD.replace("fast", "fast <img src=x>"), "HTML was added: <img src=x>"),
+            (OLD.replace("| the shop |", "| |"), "a table was changed: a cell is empty now"),
             (OLD.replace("fast", &"fast and the search shall be fast ".repeat(20)), "it grew"),
         ] {
             let why = checked(&new).unwrap_err().to_string();
@@ -353,6 +421,48 @@ mod tests {
         }
         assert!(checked(&OLD.replace("be fast", "be fast, see REQ-9")).is_ok(), "REQ-9 is defined elsewhere");
         assert!(fits(&"x".repeat(100), &"x".repeat(130)) && !fits(&"x".repeat(100), &"x".repeat(131)));
+    }
+
+    /// A section with everything that nobody revises.
+    const QUIET: &str = "## Search\n\nREQ-1: The search shall be fast[^1], see [a](#a) and [a](#a).\n\n![how](how.png)\n\n> \"At most 5 of us search.\"\n\n<details>\nold\n</details>\n\n[^1]: As Ada asked.\n";
+
+    #[test]
+    fn what_nobody_revises_is_neither_lost_nor_reworded() {
+        let fast = |text: &str| text.replace("be fast", "answer");
+        assert!(check(QUIET, &fast(QUIET), QUIET).is_ok(), "{:?}", check(QUIET, &fast(QUIET), QUIET));
+        for (from, to, wanted) in [
+            ("\"At most 5 of us search.\"", "\"All of us search.\"", "a quote was changed"),
+            ("> \"At most 5 of us search.\"\n", "> \"At most 5 of us search.\"\n>\n> Really.\n", "a quote was changed"),
+            ("> \"At most 5 of us search.\"\n\n", "", "a quote was changed"),
+            ("As Ada asked.", "As Ada never asked.", "a footnote was changed"),
+            ("fast[^1]", "fast", "a footnote was changed"),
+            ("\nold\n", "\nnew\n", "a block of HTML was changed"),
+            ("![how](how.png)\n\n", "", "links were changed: how.png is missing"),
+            (" and [a](#a)", "", "links were changed: #a is missing"),
+        ] {
+            let why = check(QUIET, &fast(&QUIET.replacen(from, to, 1)), QUIET).unwrap_err().to_string();
+            assert_eq!(why, wanted, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_cell_in_words_of_its_own_is_marked() {
+        let done = checked(&OLD.replace("| the shop |", "| loyal premium customers |")).unwrap();
+        assert!(done.text.contains("| loyal premium customers *(assumption)* |"), "{}", done.text);
+        let done = checked(&OLD.replace("| the shop |", "| the shop that the search found |")).unwrap();
+        assert!(!done.text.contains("assumption"), "{}", done.text);
+    }
+
+    #[test]
+    fn lines_that_end_as_on_windows_still_do_and_nothing_else_is_said_to_differ() {
+        let old = OLD.replace('\n', "\r\n");
+        let new = OLD.replace("shall be fast", "shall answer within 200 ms");
+        for reply in [new.clone(), new.replace('\n', "\r\n")] {
+            let done = check(&old, &reply, &old).unwrap();
+            let plain = checked(&new).unwrap();
+            assert_eq!(done.text, plain.text.replace('\n', "\r\n"));
+        }
+        assert_eq!(check(&old, OLD, &old), Err(Refused::Unchanged));
     }
 
     #[test]

@@ -29,9 +29,24 @@ pub struct Definition {
 static ID: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"\b[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-\d{1,5}\b|\b(?:REQ|FR|NFR|US|UC|AC|R)\d{1,4}\b")
 });
-/// What follows an id that is defined here: a delimiter, or the beginning of a sentence.
+/// What follows an id that is defined here: a delimiter, or the beginning of a sentence; ids or a name in brackets may stand
+/// between them.
 static FOLLOWS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:\s*[:.)\]—–|-]|\s*$|\s+(?:[A-Z_]|the\b|an?\b|when\b|while\b|where\b|if\b|users?\b))")
+    pattern(
+        r"^(?:\s*\([^()\n]{1,80}\))?(?:\s*(?:[:)\]—–|-]|\.(?:[^.]|$))|\s*$|\s+(?:[A-Z_]|the\b|an?\b|given\b|when\b|while\b|where\b|if\b|users?\b))",
+    )
+});
+/// What follows the id of a criterion that says what it is for: `AC-3 verifies REQ-1`.
+static CRITERION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:\s*\([^()\n]{1,80}\))?\s+(?:verifies|checks|shows|proves|tests|covers|ensures|confirms|demonstrates|validates)\b",
+    )
+});
+/// From one id to another: `REQ-3..REQ-13`, `REQ-3 to REQ-13`, `REQ-3–13`.
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?P<letters>[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-)(?P<from>\d{1,5})(?:(?:\.{2,3}|…|–)(?P<to>\d{1,5})|\s*(?:\.{2,3}|…|–|—|-|to|through)\s*(?P<again>[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-)(?P<last>\d{1,5}))\b",
+    )
 });
 
 /// Names of standards that look like ids.
@@ -54,6 +69,22 @@ pub fn ids(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     ID.find_iter(text).filter(|m| !STANDARDS.contains(&prefix(m.as_str()))).map(|m| (m.range(), m.as_str()))
 }
 
+/// All ids of ranges in `text`, their ends included.
+pub fn ranges(text: &str) -> Vec<String> {
+    /// A wider one is no range of requirements.
+    const WIDEST: u32 = 500;
+    let all = RANGE.captures_iter(text).filter_map(|hit| {
+        let letters = hit.name("letters")?.as_str();
+        let same = hit.name("again").is_none_or(|again| again.as_str() == letters);
+        let number = |name: &str| hit.name(name).and_then(|digits| digits.as_str().parse::<u32>().ok());
+        let (from, to) = (number("from")?, number("to").or_else(|| number("last"))?);
+        let width = hit.name("from")?.as_str().len();
+        let fits = same && from < to && to - from <= WIDEST && !STANDARDS.contains(&letters.trim_end_matches('-'));
+        fits.then(|| (from..=to).map(move |n| format!("{letters}{n:0width$}")))
+    });
+    all.flatten().collect()
+}
+
 /// Below these headings ids are used, not defined; ids of criteria are.
 fn repeats(document: &Document<'_>, section: usize, id: &str) -> bool {
     Part::of_prefix(id) != Part::Acceptance
@@ -67,7 +98,11 @@ pub fn definitions(document: &Document<'_>) -> Vec<Definition> {
         let text = document.at(&block.range);
         let Some((range, id)) = ids(text).next() else { continue };
         let is_first = text[..range.start].chars().all(|c| !c.is_alphanumeric());
-        let defines = block.kind == Kind::Heading || FOLLOWS.is_match(&text[range.end..]);
+        let begins_range = RANGE.find(&text[range.start..]).is_some_and(|hit| hit.start() == 0);
+        let is_criterion = Part::of_prefix(id) == Part::Acceptance && document.is_in(block.section, Part::Acceptance);
+        let after = &text[range.end..];
+        let follows = FOLLOWS.is_match(after) || (is_criterion && CRITERION.is_match(after));
+        let defines = block.kind == Kind::Heading || (follows && !begins_range);
         if is_first && defines {
             let range = block.range.start + range.start..block.range.start + range.end;
             let weak = repeats(document, block.section, id);

@@ -1,6 +1,9 @@
 //! The PRD loop: a lint by rules alone (the same text has the same findings and scores, always), reviews by models, and a
 //! writer of another model who may not invent.
 
+#[cfg(test)]
+#[path = "tests/changes.rs"]
+mod changes_tests;
 pub mod document;
 pub mod finding;
 #[cfg(test)]
@@ -47,5 +50,6 @@ pub fn lint(text: &str, exists: &dyn Fn(&str) -> bool) -> Lint {
     let document = Document::new(text);
     let findings = rules::check(&document, exists);
     let (scores, sections) = score::score(&document, &findings);
-    Lint { findings, scores, sections }
+    // all of them weigh, and nobody reads more than so many
+    Lint { findings: rules::told(findings), scores, sections }
 }

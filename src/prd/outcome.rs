@@ -184,6 +184,8 @@ pub struct Outcome {
     pub lint: Lint,
     /// Sections, in order.
     pub sections: Vec<SectionInfo>,
+    /// What reviewers said of sections as they were found, where they are others now.
+    pub found: Vec<Reviewed>,
     /// Scores by round.
     pub history: Vec<Row>,
     /// What was marked as an assumption: questions for a person.

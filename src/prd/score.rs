@@ -129,6 +129,10 @@ pub fn score(document: &Document<'_>, findings: &[Finding]) -> (Scores, Vec<Sect
         // nothing is asked for, so nothing can be tested
         scores.testability = 0.0;
     }
+    if document.blocks.is_empty() && document.cells.is_empty() {
+        // there is nothing that could be clear
+        (scores.clarity, scores.completeness) = (0.0, 0.0);
+    }
     let sections = document.sections.iter().enumerate().map(|(at, section)| {
         let own: Vec<&Finding> = findings.iter().filter(|finding| finding.section_index == at).collect();
         SectionScore {

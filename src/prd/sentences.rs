@@ -13,6 +13,7 @@ pub(super) fn pattern(source: &str) -> Regex {
 
 static ENDS: LazyLock<Regex> = LazyLock::new(|| pattern(r"[.!?;]+[)\]\x22'”’]*\s+|\n\s*\n"));
 static SHALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:shall|must)\b"));
+static MODAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:should|will|can|may|could|might)\b"));
 static CRITERION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)^\W*(?:acceptance(?: criteri(?:on|a))?\b|given\b|then\b|and then\b|verified by\b|verification\b|fit criterion\b|scenario\b|tested by\b|test:)",
@@ -53,6 +54,11 @@ fn push(into: &mut Vec<Range<usize>>, text: &str, part: Range<usize>, offset: us
         let start = offset + part.start + front;
         into.push(start..start + kept.len());
     }
+}
+
+/// Says what should, will or can be?
+pub fn has_modal(text: &str) -> bool {
+    MODAL.is_match(text)
 }
 
 /// Says `shall` or `must`?

@@ -123,10 +123,140 @@ fn the_same_number_in_other_units_and_numbers_of_other_things_do_not_contradict(
         ("`GET /a` shall answer calls within 300 ms.", "`GET /b` shall answer calls within 400 ms.", false),
         ("The list shall hold at least 5 items.", "The list shall hold at most 50 items.", false),
         ("The list shall hold up to 1,000 items.", "The list shall hold up to 1000 items.", false),
+        (
+            "The desk shall answer alarms of level 1 within 15 minutes.",
+            "The desk shall answer alarms of level 2 within 60 minutes.",
+            false,
+        ),
+        (
+            "The desk shall answer alarms of level 1 within 15 minutes.",
+            "The desk shall answer alarms of level 1 within 60 minutes.",
+            true,
+        ),
+        ("The desk shall close P1 tickets within 2 hours.", "The desk shall close P2 tickets within 2 days.", false),
+        ("Plan A shall end within 2 hours.", "Plan B shall end within 3 hours.", false),
+        ("Die Öl-Pumpe shall stop within 5 s.", "Die Äl-Pumpe shall stop within 9 s.", false),
     ] {
         let rules = rules_of(&format!("# Requirements\n\n- REQ-1: {a}\n- REQ-2: {b}\n"));
         assert_eq!(rules.contains(&"contradictory-numbers".to_owned()), contradicts, "{a} {b}");
     }
+}
+
+#[test]
+fn small_faults_are_found_and_what_only_looks_like_one_is_left_alone() {
+    for (sentence, rule, is_found) in [
+        ("The shop shall answer as RFC 7231 section 5.1 says.", "dangling-reference", false),
+        ("The shop shall answer as section 5.1 says.", "dangling-reference", true),
+        ("The invoice shall be sent by e-mail.", "passive-without-actor", true),
+        ("The invoice shall be sent by the shop.", "passive-without-actor", false),
+        ("The invoice shall be sent by Ada.", "passive-without-actor", false),
+        ("The test shall draw prices from a normal distribution.", "vague-word", false),
+        ("The shop shall show a normal price.", "vague-word", true),
+        ("The shop shall link to https://shop.example/TBD.", "open-marker", false),
+        ("The shop shall link to TBD.", "open-marker", true),
+        ("The shop shall be able to print.", "weak-word", true),
+        ("The page shall look like ![this](missing.png).", "dangling-reference", true),
+        ("The page shall look like ![this](there.png).", "dangling-reference", false),
+    ] {
+        let text = format!("# Requirements\n\n- REQ-1: {sentence}\n");
+        let lint = lint(&text, &|to| to != "missing.png");
+        assert_eq!(lint.findings.iter().any(|f| f.rule == rule), is_found, "{sentence}: {:?}", lint.findings);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_changes_nothing_and_nothing_at_all_has_no_score() {
+    let text = "# Requirements\n\n- REQ-1: The shop shall be fast.\n";
+    let (plain, marked) = (lint(text, &|_| true), lint(&format!("\u{feff}{text}"), &|_| true));
+    assert_eq!((&plain.findings.last(), plain.scores), (&marked.findings.last(), marked.scores));
+    assert_eq!(marked.findings[0].column, 3);
+    for nothing in ["", "\n\n", "\u{feff}", "<!-- later -->\n"] {
+        let scores = lint(nothing, &|_| true).scores;
+        assert_eq!(Dimension::ALL.map(|d| scores.of(d)), [0.0; 3], "{nothing:?}");
+    }
+}
+
+#[test]
+fn ids_in_a_range_are_named_and_not_defined_once_more() {
+    let requirements: String = (1..=4).map(|n| format!("- REQ-{n}: The shop shall sell thing {n}.\n")).collect();
+    for range in ["REQ-1..REQ-4", "REQ-1 to REQ-4", "REQ-1–4", "REQ-1 – REQ-4"] {
+        let text = format!(
+            "# Requirements\n\n{requirements}\n{range} hold.\n\n## Acceptance\n\n- {range}: Given a shop, when it opens, then things are sold.\n"
+        );
+        let rules = rules_of(&text);
+        assert!(!rules.iter().any(|r| r == "missing-acceptance" || r == "duplicate-id"), "{range}: {rules:?}");
+    }
+    let text = format!(
+        "# Requirements\n\n{requirements}\n## Acceptance\n\n- REQ-1 and REQ-4: Given a shop, when it opens, then things are sold.\n"
+    );
+    assert_eq!(rules_of(&text).iter().filter(|rule| *rule == "missing-acceptance").count(), 2);
+}
+
+#[test]
+fn what_should_or_can_be_among_requirements_is_one_of_them() {
+    for (sentence, is_one) in [
+        ("The shop should sell books.", true),
+        ("Customers can pay by card.", true),
+        ("The page will show the basket.", true),
+        ("Sellers may close an account.", true),
+        ("This part lists what the shop will do:", false),
+        ("Books are made of paper.", false),
+    ] {
+        let rules = rules_of(&format!("# Requirements\n\n{sentence}\n"));
+        assert_eq!(rules.contains(&"ears-form".to_owned()), is_one, "{sentence}: {rules:?}");
+        let rules =
+            rules_of(&format!("# Requirements\n\nREQ-1: The shop shall sell maps.\n\n# Background\n\n{sentence}\n"));
+        assert!(!rules.contains(&"ears-form".to_owned()), "{sentence}: {rules:?}");
+    }
+}
+
+#[test]
+fn user_stories_have_to_be_exact_in_a_form_of_their_own() {
+    let story = "As a customer, I want to be able to find a fast page so that I buy easily.";
+    let rules = rules_of(&format!("# User stories\n\n{story}\n"));
+    let has = |rule: &str| rules.iter().any(|r| r == rule);
+    assert!(has("vague-word") && has("untestable-adverb") && !has("ears-form") && !has("weak-word"), "{rules:?}");
+}
+
+#[test]
+fn criteria_define_their_ids_whatever_stands_behind_them() {
+    for (criterion, is_defined) in [
+        ("**AC-1** (REQ-1): Given a shop, when it opens, then it sells.", true),
+        ("**AC-1 (REQ-1)** Given a shop, when it opens, then it sells.", true),
+        ("AC-1 verifies REQ-1 in the test shop.", true),
+        ("AC-1 and AC-2 are with the team.", false),
+    ] {
+        let text = format!(
+            "# Requirements\n\n- REQ-1: The shop shall sell maps.\n\n## Acceptance criteria\n\n- {criterion}\n"
+        );
+        assert_eq!(!rules_of(&text).contains(&"dangling-reference".to_owned()), is_defined, "{criterion}");
+    }
+}
+
+#[test]
+fn thousands_of_alike_lines_are_compared_in_no_time_and_told_a_thousand_times() {
+    let lines: String = (0..6000).map(|n| format!("- The search shall answer within {} ms.\n", 100 + n)).collect();
+    let began = std::time::Instant::now();
+    let found = lint(&format!("# Requirements\n\n{lines}"), &|_| true);
+    let told: Vec<_> = found.findings.iter().filter(|f| f.rule == "contradictory-numbers").collect();
+    assert_eq!(told.len(), rules::TOLD_MOST + 1);
+    assert!(told.last().unwrap().message.starts_with("4999 more of this rule"), "{}", told.last().unwrap().message);
+    assert!(told[0].message.contains("line 3 says"), "{}", told[0].message);
+    assert_eq!(found.scores.clarity, 0.0, "all of them weigh");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_comment_switches_a_rule_off_until_another_one_switches_it_on_again() {
+    let fast = "- The shop shall be fast and robust, quickly.\n\n";
+    let text = format!(
+        "# Requirements\n\n{fast}<!-- kaizen-ci off: vague-word, untestable-adverb -->\n\n{fast}<!-- kaizen-ci on: vague-word -->\n\n{fast}```\n<!-- kaizen-ci off: vague-word -->\n```\n\n{fast}"
+    );
+    let lines_of = |rule: &str| -> Vec<usize> {
+        lint(&text, &|_| true).findings.iter().filter(|f| f.rule == rule).map(|f| f.line).collect()
+    };
+    assert_eq!(lines_of("vague-word"), [3, 3, 11, 11, 17, 17]);
+    assert_eq!(lines_of("untestable-adverb"), [3]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::fold::verdict_name;
-use crate::trajectory::{Entry, Event, LoopEvent, TurnTaken};
+use crate::trajectory::{Entry, Event, Loop, LoopEvent, TurnTaken};
 
 /// The version that is written; optional fields of later ones are left out.
 pub const SCHEMA: &str = "ATIF-v1.4";
@@ -69,6 +69,9 @@ fn step(event: &Event) -> Option<Value> {
         Event::Healed { candidate, tier, .. } => system(format!("healed by {candidate} in tier {tier}")),
         Event::Escalated { report } => system(format!("escalated: {report}")),
         Event::Loop(event) => return in_loop(event),
+        // turns of a loop have events of their own, with their words
+        Event::ModelAnswered { fixer, .. } if Loop::is_asker(fixer) => return None,
+        Event::ModelAnswered { .. } => answered(event)?,
         Event::RunEnded { outcome, .. } => system(format!("ended: {outcome}")),
         Event::SuiteFound { .. }
         | Event::SnapshotTaken { .. }
@@ -79,7 +82,6 @@ fn step(event: &Event) -> Option<Value> {
         | Event::FixerStarted { .. }
         | Event::FixerProgress { .. }
         | Event::ModelRouted { .. }
-        | Event::ModelAnswered { .. }
         | Event::FixerEnded { .. }
         | Event::SlotsChanged { .. }
         | Event::JudgeStarted { .. }
@@ -92,6 +94,37 @@ fn step(event: &Event) -> Option<Value> {
         | Event::Note { .. }
         | Event::Cleaned { .. } => return None,
     })
+}
+
+/// A turn of a fixer: its words are in the candidates that it proposes.
+fn answered(event: &Event) -> Option<Value> {
+    let Event::ModelAnswered {
+        fixer,
+        model,
+        answered_by,
+        outcome,
+        prompt_tokens,
+        answer_tokens,
+        nano_dollars,
+        cached,
+        requests,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let what = if outcome == "answered" { format!("a turn of {fixer}") } else { format!("({outcome})") };
+    Some(json!({
+        "source": "agent",
+        "model_name": answered_by.as_ref().unwrap_or(model),
+        "message": what,
+        "metrics": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": answer_tokens,
+            "cost_usd": dollars(*nano_dollars),
+        },
+        "extra": {"actor": fixer, "cached": cached.is_some(), "requests": requests},
+    }))
 }
 
 fn in_loop(event: &LoopEvent) -> Option<Value> {
@@ -136,7 +169,7 @@ fn agent(turn: &TurnTaken) -> Value {
 mod tests {
     use super::*;
     use crate::report::tests::{all_recorded, recorded};
-    use crate::trajectory::{Loop, SCHEMA_VERSION};
+    use crate::trajectory::SCHEMA_VERSION;
 
     #[test]
     fn steps_are_numbered_from_one_and_come_from_somebody() {
@@ -151,6 +184,35 @@ mod tests {
                 assert!(step["message"].is_string() && step["timestamp"].is_string());
             }
         }
+    }
+
+    #[test]
+    fn a_turn_of_a_fixer_is_an_agent_s_step_and_one_of_a_loop_is_told_once() {
+        let answered = |fixer: &str| Event::ModelAnswered {
+            fixer: fixer.into(),
+            model: "own/a".into(),
+            answered_by: Some("a-7b".into()),
+            outcome: "answered".into(),
+            prompt_tokens: 10,
+            answer_tokens: 3,
+            nano_dollars: 2_000_000_000,
+            requests: 1,
+            ms: 5,
+            cached: None,
+            answer_hash: "h".into(),
+        };
+        let time = "2026-11-22T11:00:01Z".parse().unwrap();
+        let entry = |(n, fixer): (usize, &str)| Entry {
+            v: SCHEMA_VERSION,
+            run: "r".into(),
+            step: n as u64,
+            time,
+            event: answered(fixer),
+        };
+        let document = render(&["minimal", "council:seat 1"].into_iter().enumerate().map(entry).collect::<Vec<_>>());
+        let steps = document["steps"].as_array().unwrap();
+        assert_eq!((steps.len(), &steps[0]["source"], &steps[0]["model_name"]), (1, &json!("agent"), &json!("a-7b")));
+        assert_eq!((&steps[0]["extra"]["actor"], &steps[0]["metrics"]["cost_usd"]), (&json!("minimal"), &json!(2.0)));
     }
 
     #[test]

@@ -181,7 +181,8 @@ static COMPARISONS: LazyLock<Vec<(Regex, bool)>> = LazyLock::new(|| {
     table.iter().filter_map(|(find, first)| Regex::new(find).ok().map(|find| (find, *first))).collect()
 });
 
-fn rules(said: &str) -> Vec<(String, String)> {
+/// What is likely by what a test said, and what to try next; the most telling first.
+pub fn rules(said: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for (find, expected_first) in COMPARISONS.iter() {
         let Some(found) = find.captures(said) else { continue };

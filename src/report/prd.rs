@@ -8,7 +8,9 @@ use super::numbers::{count, seconds};
 use crate::model::Money;
 use crate::prd::finding::Dimension;
 use crate::prd::history::{self, Row};
+use crate::prd::improve::hash;
 use crate::prd::outcome::{End, Outcome, SectionInfo, TurnInfo};
+use crate::prd::review::Reviewed;
 
 /// What models said and did, as a part of `kaizen-ci/prd/v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -18,8 +20,15 @@ pub struct Review {
     /// Why it ended.
     #[serde(flatten)]
     pub end: End,
-    /// Sections, in order, with the hash of the text that was reviewed: with `--baseline` unchanged ones keep their scores.
+    /// SHA-256 of the document as it was found.
+    #[serde(default)]
+    pub source: String,
+    /// Sections, in order, with the hash of the text that was reviewed: next time unchanged ones keep their scores.
     pub sections: Vec<SectionInfo>,
+    /// What reviewers said of sections as they were found, where they were rewritten: they are there again as long as nobody
+    /// writes the revised text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Reviewed>,
     /// Scores by round.
     pub history: Vec<Row>,
     /// What was marked as an assumption: questions for a person.
@@ -44,7 +53,9 @@ impl Review {
         Self {
             run: run.to_owned(),
             end: outcome.end,
+            source: hash(source),
             sections: outcome.sections.clone(),
+            found: outcome.found.clone(),
             history: outcome.history.clone(),
             questions: outcome.questions.clone(),
             staff: outcome.staff.clone(),
@@ -141,7 +152,7 @@ pub fn comment(review: &Review, name: &str, threshold: f64) -> String {
 mod tests {
     use super::*;
     use crate::prd::gate::Passed;
-    use crate::prd::review::{Problem, Reviewed, Three};
+    use crate::prd::review::{Problem, Three};
 
     fn review(said: &str) -> Review {
         let row = |round: u32, clarity: f64, passes: bool| Row {
@@ -162,6 +173,8 @@ mod tests {
         Review {
             run: "r".into(),
             end: End::Passed,
+            source: String::new(),
+            found: vec![],
             sections: vec![section],
             history: vec![row(0, 0.4, false), row(1, 0.9, true)],
             questions: vec![said.into()],

@@ -6,8 +6,8 @@ use crate::prd::Lint;
 use crate::prd::finding::Severity;
 use crate::prd::rules::RULES;
 
-/// The log. `uri` is the document's path as the repository names it, `/`-separated.
-pub fn render(lint: &Lint, uri: &str) -> Value {
+/// The log. Each document comes with its path as the repository names it, `/`-separated.
+pub fn render(documents: &[(String, &Lint)]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|rule| {
@@ -19,7 +19,8 @@ pub fn render(lint: &Lint, uri: &str) -> Value {
             })
         })
         .collect();
-    let results: Vec<Value> = lint.findings.iter().map(|finding| result(finding, uri)).collect();
+    let of = |(uri, lint): &(String, &Lint)| lint.findings.iter().map(|f| result(f, uri)).collect::<Vec<_>>();
+    let results: Vec<Value> = documents.iter().flat_map(of).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_result_with_its_rule_and_place() {
         let lint = crate::prd::lint("# Requirements\n\n- REQ-1: The shop shall be fast.\n", &|_| true);
-        let log = render(&lint, "docs/my prd.md");
+        let log = render(&[("docs/my prd.md".into(), &lint)]);
         let run = &log["runs"][0];
         assert_eq!(
             (log["version"].as_str(), run["results"].as_array().map(Vec::len)),

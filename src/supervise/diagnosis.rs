@@ -140,7 +140,6 @@ fn by_step(steps: &[Step], points: &mut Points) {
             Kind::Environment => points.add(Cause::Environment, 3.0, 9.0, at, step),
             Kind::Limit => points.add(Cause::Budget, 2.5, 5.0, at, step),
             Kind::Disagreement => points.add(Cause::AmbiguousPrompt, 2.0, 6.0, at, step),
-            Kind::Turn { asks: true, .. } => points.add(Cause::AmbiguousPrompt, 1.5, 6.0, at, step),
             Kind::Attempt { outcome: Outcome::Unstable, .. } => points.add(Cause::FlakyTest, 2.0, 9.0, at, step),
             Kind::Attempt { outcome: Outcome::Cheats, .. } => points.add(Cause::WrongTest, 1.5, 6.0, at, step),
             Kind::Objection { minor, quote_found, on_rubric, .. } => {
@@ -161,6 +160,7 @@ fn by_step(steps: &[Step], points: &mut Points) {
             | Kind::Score { .. }
             | Kind::Wait
             | Kind::Progress
+            | Kind::Stuck { .. }
             | Kind::Ended { .. } => {}
         }
     }
@@ -218,9 +218,6 @@ fn change(cause: Cause, stalls: &[Stall], steps: &[Step]) -> Change {
         Cause::WrongTest | Cause::Environment => Change::StopAndEscalate,
         Cause::CriticOffRubric => Change::RewordRubric,
         Cause::HallucinatedObjection => Change::DropObjection,
-        Cause::AmbiguousPrompt if steps.iter().any(|step| matches!(step.kind, Kind::Turn { asks: true, .. })) => {
-            Change::WidenContext
-        }
         Cause::AmbiguousPrompt if saw(Rule::PingPong) => Change::LowerTemperature,
         Cause::AmbiguousPrompt if saw(Rule::RepeatedTurns) => Change::RaiseTemperature,
         Cause::AmbiguousPrompt => Change::WidenContext,

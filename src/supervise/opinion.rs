@@ -78,10 +78,7 @@ pub fn prompt(steps: &[Step], by_rules: &Diagnosis) -> String {
 
 fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) -> Option<String> {
     Some(match kind {
-        Kind::Turn { text, tokens, asks } => {
-            let asks = if *asks { ", asks for more context" } else { "" };
-            format!("a turn, text {}, {tokens} tokens{asks}", texts.of(text))
-        }
+        Kind::Turn { text, tokens } => format!("a turn, text {}, {tokens} tokens", texts.of(text)),
         Kind::Failure { fingerprint } => format!("failure {}", tests.of(fingerprint)),
         Kind::Attempt { outcome, output, .. } => {
             let how = match outcome {
@@ -113,6 +110,7 @@ fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) ->
         Kind::Flaky => "a test was red and green on the same code".to_owned(),
         Kind::Disagreement => "answers that can't all be right".to_owned(),
         Kind::Progress => "progress".to_owned(),
+        Kind::Stuck { .. } => "the loop itself saw that it gets nowhere".to_owned(),
         Kind::Ended { good } => {
             (if *good { "the goal was reached" } else { "it ended without reaching the goal" }).to_owned()
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::supervise::stall::Rule;
 use crate::supervise::step::{Kind, Outcome, Step};
 use crate::trajectory::log::{Line, Reading};
 use crate::trajectory::{Entry, Event, Loop, LoopEvent};
@@ -86,9 +87,11 @@ fn of_entry(entry: &Entry) -> Made {
             // the words are not in the event, their hash is: the same turn again is the same one
             let unknown = || format!("{:x}", entry.step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let text = if answer_hash.is_empty() { unknown() } else { answer_hash.clone() };
-            vec![(fixer.clone(), Kind::Turn { text, tokens: prompt_tokens + answer_tokens, asks: false })]
+            vec![(fixer.clone(), Kind::Turn { text, tokens: prompt_tokens + answer_tokens })]
         }
         Event::Healed { .. } | Event::Applied { .. } => nobody(Kind::Progress),
+        // a wrong option, or a mistake of ours: nothing went on that could be stuck
+        Event::RunEnded { exit: 64 | 70, .. } => Vec::new(),
         Event::RunEnded { exit, .. } => nobody(Kind::Ended { good: matches!(exit, 0 | 10) }),
         Event::Loop(event) => of_loop(event),
         Event::RunStarted { .. }
@@ -128,7 +131,7 @@ fn of_loop(event: &LoopEvent) -> Made {
             _ => {
                 let tokens = if turn.replayed || turn.cached { 0 } else { turn.prompt_tokens + turn.answer_tokens };
                 let text = if turn.words.is_empty() { turn.outcome.clone() } else { turn.words.clone() };
-                who(&turn.actor, Kind::Turn { text, tokens, asks: false })
+                who(&turn.actor, Kind::Turn { text, tokens })
             }
         },
         LoopEvent::Objected { text, severity, quote_found, on_rubric, .. } => who(
@@ -146,10 +149,14 @@ fn of_loop(event: &LoopEvent) -> Made {
             value: *score,
             target: *threshold,
         }),
-        LoopEvent::RoundEnded { better: true, .. } => nobody(Kind::Progress),
-        LoopEvent::Ended { why, good, .. } => {
-            let limit = why.ends_with("-cap").then_some(Kind::Limit);
-            limit.into_iter().chain([Kind::Ended { good: *good }]).map(|kind| (String::new(), kind)).collect()
+        // the first round is better than nothing, whatever it brought
+        LoopEvent::RoundEnded { better: true, round: 2.., .. } => nobody(Kind::Progress),
+        LoopEvent::Ended { of, why, good, .. } => {
+            // rounds that are over say nothing about what is too small
+            let limit = ["token-cap", "money-cap", "time-cap"].contains(&why.as_str()).then_some(Kind::Limit);
+            let stuck = stuck(*of, why).map(|rule| Kind::Stuck { rule });
+            let all = limit.into_iter().chain(stuck).chain([Kind::Ended { good: *good }]);
+            all.map(|kind| (String::new(), kind)).collect()
         }
         LoopEvent::Began { .. }
         | LoopEvent::RoundEnded { .. }
@@ -158,6 +165,16 @@ fn of_loop(event: &LoopEvent) -> Made {
         | LoopEvent::Tried { .. }
         | LoopEvent::Resolved { .. } => Vec::new(),
     }
+}
+
+/// The rule of ours that is like the one by which a loop saw that it got nowhere.
+fn stuck(of: Loop, why: &str) -> Option<Rule> {
+    Some(match (why.strip_prefix("stalled-")?, of) {
+        ("same-objection" | "reseeding", _) => Rule::ReseededObjections,
+        ("flip-flop", _) => Rule::PingPong,
+        ("plateau", Loop::Prd) => Rule::ScorePlateau,
+        _ => Rule::CostWithoutProgress,
+    })
 }
 
 /// A kind of event that this version does not know: of another loop, another machine, a later version. Told by its fields.
@@ -195,7 +212,7 @@ fn of_value(event: &str, value: &Value) -> Made {
             let tokens = number(&["tokens", "tokens_out"]).unwrap_or(0.0).clamp(0.0, 1e15);
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped just above")]
             let tokens = tokens as u64;
-            Kind::Turn { text: text(&["text", "content", "answer"]), tokens, asks: flag("asks").unwrap_or(false) }
+            Kind::Turn { text: text(&["text", "content", "answer"]), tokens }
         } else if is("progress") && flag("proven") == Some(true) {
             Kind::Progress
         } else {

@@ -55,8 +55,11 @@ const PLATEAU: usize = 4;
 const PLATEAU_RANGE: f64 = 0.012;
 /// A score that rises by so much is progress.
 const GAIN: f64 = 0.02;
-/// Turns with a cost since the last progress: three rounds of a council whose objections are all rebutted are six of them.
+/// Turns with a cost since the last progress: three rounds of a council whose objections are all rebutted are eight of them.
 const COSTLY_TURNS: usize = 9;
+/// So many of them are of one actor: many who are asked once, as the reviewers of a long document, are one round and no more; and
+/// in the first round there was nothing yet that could get better.
+const COSTLY_ROUNDS: usize = 4;
 /// Texts that share so many of their words say the same.
 const SAME: f64 = 0.85;
 /// The same for objections, which are short.
@@ -72,6 +75,19 @@ struct Raised<'s> {
     trifle: bool,
     /// Like one that was raised before.
     again: bool,
+}
+
+/// Everything that each actor said.
+type Said<'s> = BTreeMap<&'s str, Vec<(&'s Step, &'s str)>>;
+
+/// The very words of two turns ago, and others in between: what was accepted meanwhile, or called better, was taken back. Only
+/// where the words are a hash of all of them: texts are the same by chance more easily.
+fn went_back(said: &Said<'_>, actor: &str) -> Option<Stall> {
+    let three = last(said.get(actor)?, 3)?;
+    let is_hash = |text: &str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let back = three[0].1 == three[2].1 && three[0].1 != three[1].1 && is_hash(three[0].1);
+    let steps: Vec<&Step> = three.iter().map(|(step, _)| *step).collect();
+    back.then(|| stall(Rule::PingPong, three[0].1, &steps, format!("{} goes there and back again", name(actor))))
 }
 
 /// What was seen since the last progress.
@@ -94,7 +110,8 @@ pub fn detect(steps: &[Step]) -> Vec<Stall> {
     let mut window = Window::default();
     let mut best = Best::default();
     let mut known: Vec<&str> = Vec::new();
-    for step in steps {
+    let mut said: Said<'_> = BTreeMap::new();
+    for (at, step) in steps.iter().enumerate() {
         if best.is_progress(step) {
             window = Window::default();
         }
@@ -102,12 +119,18 @@ pub fn detect(steps: &[Step]) -> Vec<Stall> {
         if let Kind::Objection { text, .. } = &step.kind {
             known.push(text);
         }
+        if let Kind::Turn { text, .. } = &step.kind {
+            said.entry(&step.actor).or_default().push((step, text));
+        }
         // only what has just grown can have become a stall
         let seen = match &step.kind {
-            Kind::Turn { .. } => vec![window.repeated_turns(), window.ping_pong(), window.cost()],
+            Kind::Turn { .. } => {
+                vec![window.repeated_turns(), window.ping_pong(), went_back(&said, &step.actor), window.cost()]
+            }
             Kind::Attempt { .. } | Kind::Failure { .. } => vec![window.same_failure()],
             Kind::Objection { .. } => vec![window.reseeded()],
             Kind::Score { .. } => vec![window.plateau()],
+            Kind::Stuck { rule } => vec![seen(*rule, &steps[..at])],
             Kind::Tests { .. }
             | Kind::Settled { .. }
             | Kind::Wait
@@ -167,6 +190,7 @@ impl Best {
             | Kind::Environment
             | Kind::Flaky
             | Kind::Disagreement
+            | Kind::Stuck { .. }
             | Kind::Ended { .. } => false,
         }
     }
@@ -234,6 +258,7 @@ impl<'s> Window<'s> {
             | Kind::Flaky
             | Kind::Disagreement
             | Kind::Progress
+            | Kind::Stuck { .. }
             | Kind::Ended { .. } => {}
         }
     }
@@ -313,8 +338,11 @@ impl<'s> Window<'s> {
     }
 
     fn cost(&self) -> Option<Stall> {
-        (self.costly.len() >= COSTLY_TURNS).then(|| {
-            let what = format!("{COSTLY_TURNS} turns were paid for and nothing got better");
+        let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+        self.costly.iter().for_each(|step| *turns.entry(&step.actor).or_default() += 1);
+        let rounds = turns.into_values().max().unwrap_or(0);
+        (self.costly.len() >= COSTLY_TURNS && rounds >= COSTLY_ROUNDS).then(|| {
+            let what = format!("{} turns were paid for and nothing got better", self.costly.len());
             stall(Rule::CostWithoutProgress, &self.costly[0].actor, &self.costly, what)
         })
     }

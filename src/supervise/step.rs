@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::supervise::stall::Rule;
+
 /// One thing that happened. An event can make several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -35,8 +37,6 @@ pub enum Kind {
         text: String,
         /// Tokens that it cost; 0 where nothing is known.
         tokens: u64,
-        /// It asks for what the prompt leaves out.
-        asks: bool,
     },
     /// What is wrong, by fingerprint.
     Failure {
@@ -86,7 +86,7 @@ pub enum Kind {
     },
     /// Waiting for others: polling, a rate limit. Never a stall.
     Wait,
-    /// A limit of tokens, money, rounds or time is reached.
+    /// A limit of tokens, money or time is reached.
     Limit,
     /// The machine lacks something.
     Environment,
@@ -96,6 +96,11 @@ pub enum Kind {
     Disagreement,
     /// Progress that somebody has proven.
     Progress,
+    /// The loop itself saw that it got nowhere, and ended for that.
+    Stuck {
+        /// By a rule of its own that is like this one.
+        rule: Rule,
+    },
     /// The loop ended.
     Ended {
         /// It reached its goal.

@@ -139,6 +139,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// The same when the loop can't make the change any more: nothing is tried.
+    pub fn left_alone(mut self) -> Self {
+        self.left.extend(self.advice.take());
+        self
+    }
+
     /// The events that tell of it in the loop `of`: what was left, then what is tried now.
     pub fn events(&self, of: Loop) -> Vec<LoopEvent> {
         let left = self.left.iter().map(|advice| (advice, false));

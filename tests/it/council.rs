@@ -38,6 +38,10 @@ impl Table {
         command.env("KAIZEN_MODELS", "own").env("KAIZEN_MODEL_URL", urls.join(",")).args(args).output().unwrap()
     }
 
+    fn runs(&self) -> usize {
+        std::fs::read_dir(self.project.root().join(".git/kaizen/runs")).map_or(0, Iterator::count)
+    }
+
     fn asked(&self) -> usize {
         self.servers.iter().map(|s| s.questions().len()).sum()
     }
@@ -51,12 +55,17 @@ fn document(out: &Output) -> Value {
 
 /// The critic objects to what one seat says, and has nothing more to say when that seat gave way.
 fn debate() -> Table {
+    Table::new(debate_of())
+}
+
+/// The servers of such a debate.
+pub fn debate_of() -> Vec<Server> {
     let object = |letter: &str, quote: &str, why: &str| json!({"answer": letter, "severity": "major", "criterion": "correctness", "quote": quote, "why": why, "evidence": ""});
     let mut objections: Vec<Value> =
         ["A", "B", "C"].iter().map(|l| object(l, "takes a thousand writers", "one file takes one writer")).collect();
     objections.push(object("A", "words that are nowhere", "made up"));
     let gave_way = json!([{"id": "O1", "verdict": "accepted", "reason": "it is one writer"}]);
-    Table::new(vec![
+    vec![
         Server::of(
             "apple-7b",
             &[
@@ -67,7 +76,7 @@ fn debate() -> Table {
         Server::of("birch-7b", &[answer("Keep SQLite", "It is enough.", json!([]))]),
         Server::of("cedar-7b", &[answer("PostgreSQL", "It takes many writers.", json!([]))]),
         Server::of("dahlia-7b", &[say(json!({"objections": objections})), say(json!({"objections": []}))]),
-    ])
+    ]
 }
 
 #[test]
@@ -180,6 +189,27 @@ fn a_council_that_can_not_be_seated_says_who_is_missing() {
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(64), "{said}");
     assert!(said.contains("one of another family") && said.contains("own/apple-7b"), "{said}");
+    assert_eq!(table.runs(), 0, "a mistake leaves no run behind");
+}
+
+#[test]
+fn what_was_asked_wrongly_leaves_no_run_behind() {
+    let table = debate();
+    table.project.write("prd.md", CHAT);
+    for wrong in [
+        &["council", ""] as &[&str],
+        &["council", "Which?", "--seats", "9"],
+        &["council", "Which?", "--context", "nowhere.md"],
+        &["council", "Which?", "--critic", "nobody-7b"],
+        &["council", "--resume", "nothing"],
+        &["prd", "prd.md", "--writer", "nobody-7b"],
+        &["prd", "nowhere.md"],
+        &["prd", "prd.md", "prd.md"],
+    ] {
+        let out = table.run(wrong);
+        assert_eq!(out.status.code(), Some(64), "{wrong:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(table.runs(), 0, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -266,4 +296,60 @@ fn a_document_with_one_model_or_none_is_told_what_is_missing() {
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(64), "{said}");
     assert!(said.contains("there is only own/apple-7b") && said.contains("--lint-only"), "{said}");
+}
+
+/// What reviewers say of the same text on another day.
+fn other_mood() -> Vec<Server> {
+    let problem = |dimension: &str| json!({"dimension": dimension, "quote": "The chat shall", "why": "no"});
+    let problems = json!([problem("clarity"), problem("completeness"), problem("testability")]);
+    let review = json!({"clarity": 0.0, "completeness": 0.0, "testability": 0.0, "problems": problems});
+    vec![
+        Server::of("writer-70b", &[Step::Say("## Requirements\n\nNothing.\n".into())]),
+        Server::of("apple-7b", &[say(review.clone())]),
+        Server::of("birch-7b", &[say(review)]),
+    ]
+}
+
+#[test]
+fn unchanged_text_keeps_its_scores_from_run_to_run_without_a_word_and_without_the_cache() {
+    let table = newsroom(REVISED);
+    let review = |table: &Table, more: &[&str]| -> Value {
+        let urls: Vec<&str> = table.servers.iter().map(|s| s.url.as_str()).collect();
+        let mut command = table.project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.env("KAIZEN_MODELS", "own").env("KAIZEN_MODEL_URL", urls.join(",")).env("KAIZEN_CACHE", "false");
+        document(&command.args(["prd", "prd.md", "--json"]).args(more).output().unwrap())
+    };
+    let scores = |found: &Value| found["review"]["history"][0]["scores"].clone();
+    let first = review(&table, &[]);
+    assert_eq!(first["path"], "prd.md");
+    let later = Table { project: table.project, servers: other_mood() };
+    let again = review(&later, &["--rounds", "0"]);
+    assert_eq!((scores(&again), later.asked()), (scores(&first), 0), "{again:#}");
+    let anew = review(&later, &["--rounds", "0", "--no-baseline"]);
+    assert!(scores(&anew) != scores(&first) && later.asked() > 0, "{anew:#}");
+    // what was said of one document is not held against another one
+    later.project.write("other.md", CHAT);
+    std::fs::write(later.project.root().join("first.json"), first.to_string()).unwrap();
+    let out = later.run(&["prd", "other.md", "--baseline", "first.json"]);
+    assert_eq!(out.status.code(), Some(64));
+    assert!(
+        String::from_utf8_lossy(&out.stderr).contains("it is of prd.md"),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+#[test]
+fn a_run_is_resumed_although_its_document_is_gone() {
+    let table = newsroom(REVISED);
+    let first = document(&table.run(&["prd", "prd.md", "--json"]));
+    std::fs::remove_file(table.project.root().join("prd.md")).unwrap();
+    let asked = table.asked();
+    let again = document(&table.run(&["prd", "--resume", "latest", "--json"]));
+    assert_eq!(
+        (&again["review"]["end"], &again["review"]["history"]),
+        (&first["review"]["end"], &first["review"]["history"])
+    );
+    assert_eq!(table.asked(), asked, "nothing is asked twice");
+    assert_eq!(table.run(&["prd", "--resume", "latest", "--write"]).status.code(), Some(64));
 }

@@ -66,6 +66,7 @@ fn figures_are_those_of_the_runs_and_those_of_others_are_marked() {
     assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&document), "{document:#}");
     assert_eq!((&document["failures"]["all"], &document["failures"]["tier_3"]["n"]), (&json!(24), &json!(6)));
     assert_eq!(document["by_fixer"], json!({"mutate": 12, "undo": 6}));
+    assert_eq!(document["cache_saved_micro_dollars"], 0, "no cache, nothing saved");
     let text = String::from_utf8(project.kaizen(&["stats"]).stdout).unwrap();
     assert!(text.contains("ended by tier 1        75 % (18)   [78 %]") && text.contains("not measured here"), "{text}");
     let page = String::from_utf8(project.kaizen(&["stats", "--html"]).stdout).unwrap();
@@ -81,6 +82,8 @@ fn a_proposal_is_a_diff_that_can_be_applied_and_taken_back_and_never_over_other_
     let before = project.read(".kaizen.yml");
     let document = json_of(&project.kaizen(&["retro", "--json"]));
     assert_eq!(document["patterns"].as_array().unwrap().len(), 3, "{document:#}");
+    let schema = json_of(&project.kaizen(&["schema", "retro"]));
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&document), "{document:#}");
     let proposal = &document["proposals"][0];
     assert_eq!(
         (&proposal["fixers"], &proposal["dropped"], &proposal["accepted"]),
@@ -97,6 +100,10 @@ fn a_proposal_is_a_diff_that_can_be_applied_and_taken_back_and_never_over_other_
     );
     project.write(".kaizen.yml", "cmd: other\n");
     assert_eq!(project.kaizen(&["retro", "--rollback"]).status.code(), Some(64));
+    // a file with the line ends of Windows keeps them
+    project.write(".kaizen.yml", &before.replace('\n', "\r\n"));
+    project.kaizen(&["retro", "--apply"]);
+    assert_eq!(project.read(".kaizen.yml"), "# ours\r\ncmd: pytest -q\r\nfixers: [mutate, undo]\r\n");
     project.write(".kaizen.yml", &before);
     project.kaizen(&["retro", "--apply"]);
     assert_eq!(project.kaizen(&["retro", "--rollback"]).status.code(), Some(0));

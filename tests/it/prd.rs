@@ -71,3 +71,55 @@ fn with_a_baseline_what_passed_does_not_flip_at_the_threshold() {
     std::fs::write(path, good.replace("sell book", "quickly sell many book")).unwrap();
     assert_eq!(prd(&[&[path], &with[..]].concat()).status.code(), Some(60));
 }
+
+#[test]
+fn sarif_names_a_document_as_the_repository_does_from_wherever_it_is_asked() {
+    let project = crate::project::Project::empty();
+    project.write("docs/my prd.md", "# Requirements\n\n- REQ-1: The shop shall be fast.\n");
+    project.commit("Document");
+    let absolute = project.root().join("docs/my prd.md");
+    for (dir, path) in [("", "docs/my prd.md"), ("docs", "my prd.md"), ("docs", absolute.to_str().unwrap())] {
+        let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.current_dir(project.root().join(dir)).args(["prd", path, "--lint-only", "--sarif"]);
+        let sarif = json(&command.output().unwrap());
+        let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        assert_eq!(place, "docs/my%20prd.md", "{dir} {path}");
+    }
+}
+
+#[test]
+fn several_documents_a_folder_and_standard_input_are_linted() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    for (name, from) in [("a.md", "good/plain.md"), ("sub/b.md", "bad/wishes.md"), (".hidden/c.md", "bad/gaps.md")] {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(fixture(from), path).unwrap();
+    }
+    std::fs::write(dir.path().join("notes.txt"), "TBD").unwrap();
+    let in_dir = |args: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.arg("prd").args(args).current_dir(dir.path());
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let out = in_dir(&[".", "--lint-only", "--json"], "");
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let files: Vec<&str> = lines.iter().map(|one| one["file"].as_str().unwrap()).collect();
+    assert_eq!((files, out.status.code()), (vec!["./a.md", "./sub/b.md"], Some(60)));
+    assert_eq!(in_dir(&["a.md", "a.md", "--lint-only"], "").status.code(), Some(0));
+    let sarif = json(&in_dir(&["a.md", "sub", "--lint-only", "--sarif"], ""));
+    assert!(sarif["runs"][0]["results"].as_array().unwrap().len() > 5);
+    let good = std::fs::read_to_string(fixture("good/plain.md")).unwrap();
+    let out = in_dir(&["-", "--lint-only", "--json"], &good);
+    assert_eq!((out.status.code(), json(&out)["file"].as_str()), (Some(0), Some("-")));
+    assert_eq!(in_dir(&["-", "--lint-only"], "# Nothing\n").status.code(), Some(60));
+    for wrong in [&["a.md", "sub/b.md"] as &[&str], &["sub"], &[".hidden/none", "--lint-only"]] {
+        assert_eq!(in_dir(wrong, "").status.code(), Some(64), "{wrong:?}");
+    }
+    let rules = String::from_utf8(in_dir(&["--rules"], "").stdout).unwrap();
+    assert!(rules.contains("vague-word") && rules.contains("<!-- kaizen-ci off: vague-word"), "{rules}");
+}

@@ -51,6 +51,25 @@ fn loops_of_local_models_that_were_recorded_can_be_read_and_only_the_stuck_one_i
     assert!(council.starts_with("no stall in council.jsonl"), "{council}");
     let prd = String::from_utf8(diagnose(&["prd.jsonl"], &live).stdout).unwrap();
     assert!(prd.starts_with("stalled: prd.jsonl"), "{prd}");
+    // it ended because its rounds were over, which is no limit that is too small
+    let document = json(&diagnose(&["prd.jsonl", "--json"], &live).stdout);
+    assert_eq!(document["diagnosis"]["cause"], "ambiguous_prompt", "{document:#}");
+    let both = String::from_utf8(diagnose(&["."], &live).stdout).unwrap();
+    assert!(both.contains("council.jsonl") && both.contains("prd.jsonl"), "{both}");
+}
+
+#[test]
+fn a_run_that_ended_for_a_wrong_option_is_not_called_stuck() {
+    let dir = tempfile::tempdir().unwrap();
+    for (exit, says) in [(64, "no stall in"), (70, "no stall in"), (30, "no stall, and no success in")] {
+        let started = serde_json::json!({"v": 1, "run": "r", "step": 1, "time": "2026-11-22T11:00:00Z", "event": "run_started",
+            "version": "0.1.0", "command": "council", "repository": "/r", "seed": 0});
+        let ended = serde_json::json!({"v": 1, "run": "r", "step": 2, "time": "2026-11-22T11:00:01Z", "event": "run_ended",
+            "outcome": "x", "exit": exit, "ms": 5, "runs": {}});
+        std::fs::write(dir.path().join("events.jsonl"), format!("{started}\n{ended}\n")).unwrap();
+        let said = String::from_utf8(diagnose(&["events.jsonl"], dir.path()).stdout).unwrap();
+        assert!(said.starts_with(&format!("{says} events.jsonl")) && !said.contains("evidence"), "{exit}: {said}");
+    }
 }
 
 #[test]

@@ -50,7 +50,23 @@ const NOT_HERE: &[(Word, Why, &[&str])] = &[
     (Word::Council, Why::Local, &["resume", "out", "json", "markdown", "quiet"]),
     (Word::Council, Why::Place, &["context"]),
     (Word::Prd, Why::Rules, &["threshold", "tokens", "writer", "time_limit", "models"]),
-    (Word::Prd, Why::Local, &["lint_only", "resume", "write", "baseline", "json", "sarif", "markdown", "quiet"]),
+    (
+        Word::Prd,
+        Why::Local,
+        &[
+            "more",
+            "lint_only",
+            "resume",
+            "write",
+            "baseline",
+            "no_baseline",
+            "rules",
+            "json",
+            "sarif",
+            "markdown",
+            "quiet",
+        ],
+    ),
     (Word::Diagnose, Why::Rules, &["ask", "models"]),
     (Word::Diagnose, Why::Local, &["json"]),
     (Word::Diagnose, Why::Place, &["run"]),
@@ -176,6 +192,10 @@ fn foreign(word: Word, matches: &ArgMatches) -> Option<String> {
     let name = wrong.get_long().map_or_else(|| id.to_owned(), |long| format!("--{long}"));
     let why =
         NOT_HERE.iter().find(|(of, _, ids)| *of == word && ids.contains(&id)).map_or(Why::Local, |(_, why, _)| *why);
+    if let (None, Why::Local, Some(said)) = (wrong.get_long(), why, matches.get_raw(id).and_then(|mut all| all.next()))
+    {
+        return Some(format!("{} is one word too many.", quoted(&said.to_string_lossy())));
+    }
     Some(format!("`{name}` {}.", why.words()))
 }
 

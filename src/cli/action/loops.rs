@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::cli::action::orders::{Desk, why};
 use crate::cli::action::{asked, policy};
-use crate::cli::council::{self, Council as Asked};
+use crate::cli::council::{self, Council as Asked, Extra};
 use crate::cli::prd::Prd as Reviewed;
 use crate::cli::prd_review;
 use crate::council::pack::Piece;
@@ -17,8 +17,29 @@ use crate::github::revise::{self, Revision};
 use crate::github::talk::{CommandRunner, Done, Progress};
 use crate::github::{clean, names};
 
-/// Of the diff of a pull request so many characters go with a question.
+/// So many files of a pull request are looked at.
+const FILES_MOST: usize = 300;
+/// Of a file's diff so many characters go with a question at most; what fits into the models' windows is less.
 const DIFF_MOST_CHARS: usize = 60_000;
+
+/// Each file of a pull request as a piece of its own, and what is not read of it. `seen` makes text from outside harmless.
+fn changed(files: &[serde_json::Value], seen: &dyn Fn(&str) -> String) -> Extra {
+    let mut extra = Extra::default();
+    for file in files {
+        let name = seen(file["filename"].as_str().unwrap_or("a file without a name"));
+        match file["patch"].as_str().map(seen) {
+            None => extra.left.push(format!("{name}: GitHub shows no diff of it (binary, too large, or only renamed)")),
+            Some(patch) if patch.chars().count() > DIFF_MOST_CHARS => {
+                extra.left.push(format!("{name}: its diff is longer than {DIFF_MOST_CHARS} characters"));
+            }
+            Some(text) => extra.pieces.push(Piece { name: format!("the diff of {name}"), text }),
+        }
+    }
+    if files.len() >= FILES_MOST {
+        extra.left.push(format!("files after the first {FILES_MOST}"));
+    }
+    extra
+}
 
 /// `/kaizen council`
 pub struct Council<'a>(pub &'a Desk<'a>);
@@ -58,17 +79,11 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 
 impl Desk<'_> {
     async fn council(&self, order: &Order, pull: Option<&Pull>) -> Result<(String, Exit)> {
-        let mut extra = Vec::new();
+        let mut extra = Extra::default();
         if let Some(pull) = pull {
             let client = &self.job.client;
-            let files = client.list(&client.route(&format!("/pulls/{}/files", pull.number)), 300).await?;
-            let one = |file: &serde_json::Value| {
-                let (name, patch) = (file["filename"].as_str()?, file["patch"].as_str()?);
-                Some(format!("--- {name}\n{patch}\n"))
-            };
-            let diff: String = files.iter().filter_map(one).collect();
-            let text = clean::seen(&diff, &self.job.mask).chars().take(DIFF_MOST_CHARS).collect();
-            extra.push(Piece { name: format!("the diff of pull request {}", pull.number), text });
+            let files = client.list(&client.route(&format!("/pulls/{}/files", pull.number)), FILES_MOST).await?;
+            extra = changed(&files, &|text| clean::seen(text, &self.job.mask));
         }
         let asked: Asked = asked::options(Word::Council, &order.rest)?;
         let question = vec![clean::seen(&asked.question.join(" "), &self.job.mask)];
@@ -128,4 +143,27 @@ impl Desk<'_> {
 fn inside(path: &Path) -> Result<PathBuf> {
     let path = names::path(&path.to_string_lossy()).map_err(|bad| Error::usage(bad.to_string()).hint("docs/prd.md"))?;
     Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_file_is_a_piece_of_its_own_and_what_has_no_diff_is_said() {
+        let long = "x".repeat(DIFF_MOST_CHARS + 1);
+        let files = [
+            json!({"filename": "a.rs", "patch": "+a"}),
+            json!({"filename": "logo.png"}),
+            json!({"filename": "big.json", "patch": long}),
+            json!({"filename": "b.rs", "patch": "+b"}),
+        ];
+        let extra = changed(&files, &|text| text.to_owned());
+        let names: Vec<&str> = extra.pieces.iter().map(|piece| piece.name.as_str()).collect();
+        assert_eq!(names, ["the diff of a.rs", "the diff of b.rs"]);
+        assert!(
+            extra.left.len() == 2 && extra.left[0].starts_with("logo.png: ") && extra.left[1].starts_with("big.json: ")
+        );
+    }
 }

@@ -9,9 +9,10 @@ use super::seats::over_by;
 use super::{Hall, ms};
 use crate::council::anonymise::{Letters, without_names};
 use crate::council::ask::{self, seat_name};
-use crate::council::ledger::{Dropped, Outcome, Raised};
+use crate::council::ledger::{Outcome, Raised};
 use crate::council::read::{self, Said};
 use crate::council::record::End;
+use crate::model::Trouble;
 use crate::trajectory::{Event, LoopEvent};
 use crate::turns::Question;
 use crate::turns::text::{clipped, short};
@@ -31,7 +32,8 @@ impl Hall<'_> {
         (0..self.n()).map(|seat| text(seat).unwrap_or_default()).collect()
     }
 
-    /// The critic reads all answers. One of a seat's make, whoever was asked, is not heard.
+    /// The critic reads all answers. One of a seat's make, whoever was asked, is not heard; nor is one of whose objections
+    /// none holds together, not even when it is told so: that it raised nothing that counts is no consent.
     pub(super) async fn criticise(&mut self, round: u32) -> Result<Vec<Raised>, End> {
         let texts = self.texts();
         let present: Vec<usize> = (0..self.n()).filter(|s| !texts[*s].is_empty()).collect();
@@ -44,35 +46,17 @@ impl Hall<'_> {
             if makes.contains(&critic.lineage) {
                 continue;
             }
-            let mut question =
+            let question =
                 ask::critic(self.brief, round, &letters, &texts, self.ledger.all(), self.tuning, &critic.name);
-            question.deadline = question.deadline.min(self.left());
-            let began = Instant::now();
-            let result = self.paying().used(question, |reply| read::critic(reply, &letters)).await;
-            let critic_seat = self.n();
-            self.seats[critic_seat].ms += ms(began);
-            match result {
-                Ok((raws, answer)) => {
-                    self.count(critic_seat, &answer);
-                    if makes.contains(&answer.lineage) {
-                        self.seats[critic_seat].failed.push("same-family".into());
-                        let text = format!(
-                            "{} answered for the critic and is of a seat's family: not heard",
-                            answer.answered_by
-                        );
-                        self.recorder.record(Event::Note { text });
-                        continue;
-                    }
-                    let info = &mut self.seats[critic_seat];
-                    info.model.clone_from(&critic.name);
-                    info.answered_by.clone_from(&answer.answered_by);
-                    info.family.clone_from(&answer.lineage);
+            let name = critic.name.clone();
+            match self.heard(round, question, &name, (&letters, &texts, &makes)).await {
+                Ok(Some(raised)) => {
                     self.critic = at;
-                    let raised = self.ledger.raise(round, &raws, &texts);
-                    raised.iter().for_each(|one| self.say_raised(round, one));
                     return Ok(raised);
                 }
+                Ok(None) => {}
                 Err(trouble) => {
+                    let critic_seat = self.n();
                     self.seats[critic_seat].failed.push(trouble.name().to_owned());
                     if let Some(end) = over_by(&trouble) {
                         return Err(end);
@@ -83,12 +67,51 @@ impl Hall<'_> {
         Err(if self.left().is_zero() { End::TimeCap } else { End::CriticLost })
     }
 
+    /// What one critic raises; none when it is of a seat's make, or its objections do not hold together, twice.
+    async fn heard(
+        &mut self,
+        round: u32,
+        mut question: Question,
+        name: &str,
+        (letters, texts, makes): (&Letters, &[String], &BTreeSet<String>),
+    ) -> Result<Option<Vec<Raised>>, Trouble> {
+        const ASKED_MOST: usize = 2;
+        let critic_seat = self.n();
+        for _ in 0..ASKED_MOST {
+            question.deadline = question.deadline.min(self.left());
+            let began = Instant::now();
+            let result = self.paying().used(question.clone(), |reply| read::critic(reply, letters)).await;
+            self.seats[critic_seat].ms += ms(began);
+            let (raws, answer) = result?;
+            self.count(critic_seat, &answer);
+            if makes.contains(&answer.lineage) {
+                self.seats[critic_seat].failed.push("same-family".into());
+                let text =
+                    format!("{} answered for the critic and is of a seat's family: not heard", answer.answered_by);
+                self.recorder.record(Event::Note { text });
+                return Ok(None);
+            }
+            let info = &mut self.seats[critic_seat];
+            info.model = name.to_owned();
+            info.answered_by.clone_from(&answer.answered_by);
+            info.family.clone_from(&answer.lineage);
+            let raised = self.ledger.raise(round, &raws, texts);
+            raised.iter().for_each(|one| self.say_raised(round, one));
+            if raised.is_empty() || !raised.iter().all(Raised::is_unfounded) {
+                return Ok(Some(raised));
+            }
+            question = ask::unfounded(&question, letters, &raised);
+            self.unfounded.extend(raised);
+        }
+        self.seats[critic_seat].failed.push("unfounded".into());
+        Ok(None)
+    }
+
     fn say_raised(&self, round: u32, one: &Raised) {
         let (id, dropped) = match &one.outcome {
             Outcome::Stands { id, .. } => (id.clone(), None),
             Outcome::Drops(why) => (String::new(), Some(why.words().to_owned())),
         };
-        let not_there = matches!(one.outcome, Outcome::Drops(Dropped::NotInText | Dropped::NoQuote));
         self.say(LoopEvent::Objected {
             round,
             id,
@@ -96,7 +119,7 @@ impl Hall<'_> {
             severity: one.severity.name().into(),
             text: short(&one.raw.why, 1000),
             quote: one.raw.quote.clone(),
-            quote_found: !not_there,
+            quote_found: one.quote_found,
             on_rubric: one.on_rubric,
             dropped,
         });

@@ -54,8 +54,14 @@ struct Hall<'h> {
     replayed: u32,
     /// The money was over when somebody was asked.
     money_over: bool,
+    /// Rounds beyond those that were asked for: one for each change that would not have been carried out without it.
+    granted: u32,
+    /// The stall that the last change was made for.
+    stalled: Option<Stall>,
     /// Who answered in this round.
     spoke: BTreeSet<usize>,
+    /// Objections of this round that did not hold together, of critics who were asked again or not heard.
+    unfounded: Vec<Raised>,
 }
 
 /// Holds the council. `same`: does one objection say what another one does?
@@ -103,7 +109,10 @@ pub async fn hold(
         advice: Vec::new(),
         replayed: 0,
         money_over: false,
+        granted: 0,
+        stalled: None,
         spoke: BTreeSet::new(),
+        unfounded: Vec::new(),
     };
     let end = hall.debate().await;
     hall.close(end).await
@@ -138,11 +147,13 @@ impl Hall<'_> {
             if !self.fits(&questions) {
                 return End::TokenCap;
             }
-            let (settled, info) = match self.answer(round, questions, began).await {
+            let (settled, mut info) = match self.answer(round, questions, began).await {
                 Ok(done) => done,
                 Err(end) => return end,
             };
-            let raised = match self.criticise(round).await {
+            let criticised = self.criticise(round).await;
+            info.dropped.extend(std::mem::take(&mut self.unfounded).iter().filter_map(dropped));
+            let raised = match criticised {
                 Ok(raised) => raised,
                 Err(end) => {
                     self.rounds.push(info);
@@ -158,10 +169,12 @@ impl Hall<'_> {
     /// Is a cap reached before `round`?
     fn over(&self, round: u32) -> Option<End> {
         let rules = &self.brief.rules;
-        let better = converge::is_better(&self.facts);
+        let asked_for = rules.rounds + self.granted;
         if self.cancel.is_cancelled() {
             Some(End::Cancelled)
-        } else if round > rules.rounds && (round > rules.free_rounds || !self.is_free() || !better) {
+        } else if round > asked_for
+            && (round > rules.free_rounds || !self.is_free() || !converge::improved(&self.facts))
+        {
             Some(End::RoundCap)
         } else if self.money_over {
             Some(End::MoneyCap)
@@ -201,7 +214,7 @@ impl Hall<'_> {
         for one in raised {
             match &one.outcome {
                 Outcome::Stands { id, .. } => info.raised.push(id.clone()),
-                Outcome::Drops(why) => info.dropped.push(format!("{}: {}", why.words(), short(&one.raw.why, 200))),
+                Outcome::Drops(_) => info.dropped.extend(dropped(one)),
             }
         }
         info.better = converge::is_better(&self.facts);
@@ -215,16 +228,33 @@ impl Hall<'_> {
         self.rounds.push(info);
         match next {
             Next::Agreed => Some(End::Agreed),
-            Next::Better | Next::NotYet => None,
-            Next::Stalled(stall) => self.advised(stall, open).await,
+            Next::Stalled(stall) => self.advised(round, stall, open).await,
+            Next::Better | Next::NotYet => match self.stalled.filter(|_| self.is_last_granted(round)) {
+                // the round that was held for a change is over, and it did not help
+                Some(stall) => self.advised(round, stall, open).await,
+                None => None,
+            },
         }
     }
 
+    /// Was `round` held only because of a change, and is it the last such one?
+    fn is_last_granted(&self, round: u32) -> bool {
+        self.granted > 0 && round == self.brief.rules.rounds + self.granted
+    }
+
+    /// Can a change still be carried out: is there time, money and room in the purse for another round?
+    fn has_room(&self, round: u32) -> bool {
+        !self.cancel.is_cancelled()
+            && !self.money_over
+            && !self.left().is_zero()
+            && self.fits(&self.questions(round + 1))
+    }
+
     /// The supervisor may have one change to try before a stall is the end.
-    async fn advised(&mut self, stall: Stall, open: usize) -> Option<End> {
-        let Some(oversight) = self.oversight.filter(|_| self.advice.len() < CHANGES_MOST) else {
-            return Some(End::Stalled(stall));
-        };
+    async fn advised(&mut self, round: u32, stall: Stall, open: usize) -> Option<End> {
+        // a change that nobody could carry out is not asked for
+        let may_change = self.advice.len() < CHANGES_MOST && self.has_room(round);
+        let Some(oversight) = self.oversight.filter(|_| may_change) else { return Some(End::Stalled(stall)) };
         let steps = (oversight.steps)();
         let critics = self.brief.table.critics.len();
         let (tuning, critic) = (self.tuning, self.critic);
@@ -244,10 +274,24 @@ impl Hall<'_> {
             Stall::FlipFlop => Rule::PingPong,
         };
         let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;
+        // asking takes time, too
+        let said = if self.has_room(round) { said } else { said.left_alone() };
         said.events(Loop::Council).into_iter().for_each(|event| self.say(event));
         let Some(advice) = said.advice else { return Some(End::Stalled(stall)) };
         let change = advice.diagnosis.change;
         self.advice.push(advice);
+        if let Some(end) = self.change(change) {
+            return Some(end);
+        }
+        self.granted = self.granted.max((round + 1).saturating_sub(self.brief.rules.rounds));
+        self.stalled = Some(stall);
+        // what was seen before the change says nothing about what comes after it
+        self.facts.clear();
+        None
+    }
+
+    /// Makes the change. An end when it is one.
+    fn change(&mut self, change: Change) -> Option<End> {
         match change {
             Change::StopAndEscalate => return Some(End::Escalated),
             Change::RewordRubric => self.tuning.stricter = true,
@@ -259,8 +303,6 @@ impl Hall<'_> {
             }
             Change::RerunWithRepeats | Change::WidenContext => {}
         }
-        // what was seen before the change says nothing about what comes after it
-        self.facts.clear();
         None
     }
 
@@ -297,6 +339,14 @@ impl Hall<'_> {
             ms: ms(self.began),
             seats: self.seats,
         }
+    }
+}
+
+/// Why something was dropped, and what it said.
+fn dropped(one: &Raised) -> Option<String> {
+    match &one.outcome {
+        Outcome::Drops(why) => Some(format!("{}: {}", why.words(), short(&one.raw.why, 200))),
+        Outcome::Stands { .. } => None,
     }
 }
 

@@ -173,6 +173,12 @@ struct Desk<'d> {
     advice: Vec<supervise::Advice>,
     replayed: u32,
     over: Option<End>,
+    /// Rounds beyond those that were asked for: as many as changes need to be carried out.
+    granted: u32,
+    /// The stall that the last change was made for.
+    stalled: Option<Stall>,
+    /// Rows of the history before it: they say nothing about what comes after.
+    changed_at: usize,
 }
 
 /// What one pass over the sections brought.
@@ -242,6 +248,9 @@ pub async fn improve(
         advice: Vec::new(),
         replayed: 0,
         over: None,
+        granted: 0,
+        stalled: None,
+        changed_at: 0,
     };
     let end = desk.work().await;
     desk.close(end)
@@ -274,7 +283,7 @@ impl Desk<'_> {
             let began = Instant::now();
             let text = self.text();
             let lint = self.lint(&text);
-            let mut may_write = round < self.task.rules.rounds;
+            let mut may_write = round < self.task.rules.rounds + self.granted;
             let mut pass = self.pass(round, &lint, may_write).await;
             if let Some(end) = self.take_reviews(&pass) {
                 return end;
@@ -303,10 +312,10 @@ impl Desk<'_> {
                 }
                 self.refuse_own(&mut pass);
             }
-            let end = match self.ends(round, may_write, &pass) {
-                Some(End::Stalled(stall)) => self.advised(stall).await,
-                Some(end) => Some(end),
-                None => self.apply(round, pass.rewrites),
+            let end = self.ends(round, may_write, &pass).or_else(|| self.apply(round, pass.rewrites));
+            let end = match end {
+                Some(End::Stalled(stall)) => self.advised(round, stall).await,
+                other => other,
             };
             if let Some(end) = end {
                 return end;
@@ -356,16 +365,14 @@ impl Desk<'_> {
         if self.left().is_zero() {
             return Some(End::TimeCap);
         }
-        if !may_write {
-            return Some(End::RoundCap);
+        // a loop that gets nowhere is called so, in its last round too
+        if self.is_flat(round) {
+            return Some(End::Stalled(Stall::Plateau));
         }
-        let means: Vec<f64> = self.history.iter().map(|r| r.scores.mean()).collect();
-        if round as usize >= PLATEAU_ROUNDS {
-            let (before, last) = means.split_at(means.len() - PLATEAU_ROUNDS);
-            let best = before.iter().copied().fold(0.0, f64::max);
-            if last.iter().all(|mean| *mean < best + GAIN) {
-                return Some(End::Stalled(Stall::Plateau));
-            }
+        if !may_write {
+            let gained = self.history.last().is_some_and(|last| self.gained(last));
+            let stalled = self.stalled.filter(|_| self.granted > 0 && !gained);
+            return Some(stalled.map_or(End::RoundCap, End::Stalled));
         }
         if pass.rewrites.is_empty() {
             return Some(End::Stalled(Stall::NothingToRewrite));
@@ -382,11 +389,37 @@ impl Desk<'_> {
         None
     }
 
+    /// Did the last rounds gain nothing?
+    fn is_flat(&self, round: u32) -> bool {
+        let means: Vec<f64> = self.history.iter().map(|r| r.scores.mean()).collect();
+        if (round as usize) < PLATEAU_ROUNDS || means.len() < self.changed_at + PLATEAU_ROUNDS {
+            return false;
+        }
+        let (before, last) = means.split_at(means.len() - PLATEAU_ROUNDS);
+        let best = before.iter().copied().fold(0.0, f64::max);
+        last.iter().all(|mean| *mean < best + GAIN)
+    }
+
+    /// Can a change still be carried out: is there something to review or to rewrite, with time and tokens for it?
+    fn has_room(&self, round: u32) -> bool {
+        !self.cancel.is_cancelled() && !self.left().is_zero() && self.has_work(round + 1)
+    }
+
     /// The supervisor may have one change to try before a stall is the end.
-    async fn advised(&mut self, stall: Stall) -> Option<End> {
-        let Some(oversight) = self.oversight.filter(|_| self.advice.len() < CHANGES_MOST) else {
-            return Some(End::Stalled(stall));
-        };
+    async fn advised(&mut self, round: u32, stall: Stall) -> Option<End> {
+        // what was left to a person may be tried once more after a change
+        let tries: Vec<u32> = self.sections.iter_mut().map(|section| std::mem::take(&mut section.tries)).collect();
+        let end = self.changed(round, stall).await;
+        if end.is_some() {
+            self.sections.iter_mut().zip(tries).for_each(|(section, tries)| section.tries = tries);
+        }
+        end
+    }
+
+    async fn changed(&mut self, round: u32, stall: Stall) -> Option<End> {
+        // a change that nobody could carry out is not asked for
+        let may_change = self.advice.len() < CHANGES_MOST && self.has_room(round);
+        let Some(oversight) = self.oversight.filter(|_| may_change) else { return Some(End::Stalled(stall)) };
         let steps = (oversight.steps)();
         let (writers, writer, warm) = (self.task.staff.writers.len(), self.writer, self.warm);
         let can = |change: Change| match change {
@@ -403,6 +436,8 @@ impl Desk<'_> {
             Stall::NothingToRewrite | Stall::AllRefused => Rule::CostWithoutProgress,
         };
         let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;
+        // asking takes time, too
+        let said = if self.has_room(round) { said } else { said.left_alone() };
         said.events(Loop::Prd).into_iter().for_each(|event| self.say(event));
         let Some(advice) = said.advice else { return Some(End::Stalled(stall)) };
         let change = advice.diagnosis.change;
@@ -414,9 +449,9 @@ impl Desk<'_> {
             Change::LowerTemperature => self.warm = false,
             Change::RerunWithRepeats | Change::DropObjection | Change::RewordRubric | Change::WidenContext => {}
         }
-        for section in &mut self.sections {
-            section.tries = 0;
-        }
+        self.granted = self.granted.max((round + 2).saturating_sub(self.task.rules.rounds));
+        self.stalled = Some(stall);
+        self.changed_at = self.history.len();
         None
     }
 
@@ -471,6 +506,7 @@ impl Desk<'_> {
         Outcome {
             end,
             sections: self.sections.iter().enumerate().map(|(at, s)| info(at, s)).collect(),
+            found: self.sections.iter().filter(|s| s.text != s.found.0).filter_map(|s| s.found.1.clone()).collect(),
             history: self.history,
             questions,
             staff: TurnInfo::summed(&self.turn_infos),

@@ -17,7 +17,7 @@ use crate::prd::review::{self, Review, Reviewed};
 use crate::prd::writer::{self, Critique};
 use crate::prd::{Lint, Severity};
 use crate::trajectory::Loop;
-use crate::turns::Question;
+use crate::turns::{Member, Question};
 
 impl Desk<'_> {
     /// Reviews what has no review yet, in order, and rewrites what fails, while the next is being reviewed.
@@ -100,24 +100,8 @@ impl Desk<'_> {
 
     /// Three reviews at the same time.
     async fn review(&self, round: u32, at: usize, section: &Section) -> (Reviewed, Vec<TurnInfo>, Vec<Trouble>) {
-        let asked = self.task.staff.reviewers.iter().enumerate().map(|(n, member)| {
-            let question = Question {
-                of: Loop::Prd,
-                actor: format!("reviewer {} of section {}", n + 1, at + 1),
-                round: round + 1,
-                role: Role::Criticise,
-                messages: review::messages(&self.title, section.text.trim()),
-                // the same section in other words: what its review quotes is looked for in these words all the same
-                asks: Some(section.text.trim().to_owned()),
-                schema: Some(review::schema()),
-                answer_tokens: self.task.rules.review_tokens,
-                // the same model three times is asked with other temperatures
-                temperature_milli: u16::try_from(n).unwrap_or(0) * 350,
-                deadline: self.turn_limit(),
-                model: Some(member.name.clone()),
-                not: BTreeSet::new(),
-                evidence: None,
-            };
+        let asked = (0..self.task.staff.reviewers.len()).map(|n| {
+            let question = self.reviewing(round, at, n);
             let text = &section.text;
             async move { (n, self.paying().used(question, |reply| review::read(reply, text)).await) }
         });
@@ -138,8 +122,70 @@ impl Desk<'_> {
         (review::together(&section.hash, &reviews), infos, troubles)
     }
 
+    /// The question to reviewer `n` of the section `at`.
+    fn reviewing(&self, round: u32, at: usize, n: usize) -> Question {
+        Question {
+            of: Loop::Prd,
+            actor: format!("reviewer {} of section {}", n + 1, at + 1),
+            round: round + 1,
+            role: Role::Criticise,
+            messages: review::messages(&self.title, self.sections[at].text.trim()),
+            // the same section in other words: what its review quotes is looked for in these words all the same
+            asks: Some(self.sections[at].text.trim().to_owned()),
+            schema: Some(review::schema()),
+            answer_tokens: self.task.rules.review_tokens,
+            // the same model three times is asked with other temperatures
+            temperature_milli: u16::try_from(n).unwrap_or(0) * 350,
+            deadline: self.turn_limit(),
+            model: self.task.staff.reviewers.get(n).map(|member| member.name.clone()),
+            not: BTreeSet::new(),
+            evidence: None,
+        }
+    }
+
+    /// Would anybody be asked in `round`, and is there room in the purse for it?
+    pub(super) fn has_work(&self, round: u32) -> bool {
+        let lint = self.lint(&self.text());
+        let of_section = |(at, section): (usize, &Section)| {
+            if section.prose && section.reviewed.is_none() {
+                return Some(self.reviewing(round, at, 0));
+            }
+            let (text, critique) = self.critique(at, section, &lint, section.reviewed.as_ref())?;
+            Some(self.rewriting(round, at, &text, &critique))
+        };
+        let mut asked = self.sections.iter().enumerate().filter_map(of_section);
+        asked.any(|question| question.worst_tokens() <= self.purse.left())
+    }
+
     fn turn_limit(&self) -> Duration {
         Duration::from_millis(self.task.rules.turn_limit_ms).min(self.left())
+    }
+
+    /// The question to the writer of the section `at`, of which `text` is rewritten.
+    fn rewriting(&self, round: u32, at: usize, text: &str, critique: &Critique) -> Question {
+        const WARM_MILLI: u16 = 700;
+        let tokens = crate::model::tokens::count(text);
+        Question {
+            of: Loop::Prd,
+            actor: format!("writer of section {}", at + 1),
+            round: round + 1,
+            role: Role::Write,
+            messages: writer::messages(&self.title, text.trim(), critique, self.sections[at].refused.as_deref()),
+            asks: None,
+            schema: None,
+            // as much as the section may grow, and what our estimate gets wrong
+            answer_tokens: u32::try_from(tokens * 2 + 200).unwrap_or(u32::MAX),
+            temperature_milli: if self.warm { WARM_MILLI } else { 0 },
+            deadline: self.turn_limit(),
+            model: Some(self.writer().name.clone()),
+            not: BTreeSet::new(),
+            evidence: None,
+        }
+    }
+
+    fn writer(&self) -> &Member {
+        let writers = &self.task.staff.writers;
+        &writers[self.writer.min(writers.len() - 1)]
     }
 
     async fn rewrite(
@@ -149,26 +195,8 @@ impl Desk<'_> {
         text: String,
         critique: Critique,
     ) -> (Rewrite, Vec<TurnInfo>, Vec<Trouble>) {
-        const WARM_MILLI: u16 = 700;
         let from = critique.of.clone();
-        let writer = &self.task.staff.writers[self.writer.min(self.task.staff.writers.len() - 1)];
-        let tokens = crate::model::tokens::count(&text);
-        let question = Question {
-            of: Loop::Prd,
-            actor: format!("writer of section {}", at + 1),
-            round: round + 1,
-            role: Role::Write,
-            messages: writer::messages(&self.title, text.trim(), &critique, self.sections[at].refused.as_deref()),
-            asks: None,
-            schema: None,
-            // as much as the section may grow, and what our estimate gets wrong
-            answer_tokens: u32::try_from(tokens * 2 + 200).unwrap_or(u32::MAX),
-            temperature_milli: if self.warm { WARM_MILLI } else { 0 },
-            deadline: self.turn_limit(),
-            model: Some(writer.name.clone()),
-            not: BTreeSet::new(),
-            evidence: None,
-        };
+        let question = self.rewriting(round, at, &text, &critique);
         let whole = self.text();
         match self.paying().used(question, |reply| writer::read(reply, &text)).await {
             Ok((new, answer)) => {
@@ -177,7 +205,7 @@ impl Desk<'_> {
                 (Rewrite { section: at, from, by: answer.answered_by, result }, vec![info], Vec::new())
             }
             Err(trouble) => {
-                let info = TurnInfo::failed("writer", &writer.name, trouble.name());
+                let info = TurnInfo::failed("writer", &self.writer().name, trouble.name());
                 let result = Err(trouble.to_string());
                 (Rewrite { section: at, from, by: String::new(), result }, vec![info], vec![trouble])
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Found, words};
-use crate::prd::document::{Block, Document, Kind};
+use crate::prd::document::{Block, Cell, Document, Kind};
 use crate::prd::identifiers;
 use crate::prd::parts::Part;
 use crate::prd::sentences;
@@ -12,7 +12,7 @@ const INSTEAD: &str =
     "`Given <state>, when <event>, then <what is seen>` below it, or below *Acceptance criteria* with its id";
 
 /// Ids that a criterion or a table of criteria names.
-fn named<'d>(document: &'d Document<'_>) -> BTreeSet<&'d str> {
+fn named(document: &Document<'_>) -> BTreeSet<String> {
     let blocks = document.blocks.iter().filter(|block| {
         document.is_in(block.section, Part::Acceptance)
             || sentences::is_criterion(document.at(&block.range))
@@ -22,7 +22,7 @@ fn named<'d>(document: &'d Document<'_>) -> BTreeSet<&'d str> {
     blocks
         .map(|block| document.at(&block.range))
         .chain(cells.map(|cell| document.source(&cell.range)))
-        .flat_map(|text| identifiers::ids(text).map(|(_, id)| id))
+        .flat_map(|text| identifiers::ids(text).map(|(_, id)| id.to_owned()).chain(identifiers::ranges(text)))
         .collect()
 }
 
@@ -46,26 +46,33 @@ fn says_so(document: &Document<'_>, block: &Block) -> bool {
 pub fn missing(document: &Document<'_>, found: &mut Found<'_>) {
     let named = named(document);
     let has_section = document.sections.iter().any(|section| section.part == Part::Acceptance);
-    for (at, block) in document.blocks.iter().enumerate().filter(|(_, block)| block.requirement && !block.continues) {
-        let text = document.at(&block.range);
-        let has = match &block.id {
-            Some(id) => named.contains(id.as_str()),
-            // without an id it can't be named: a section of criteria is all that one can ask for
-            None => has_section,
-        };
+    // criteria that name no requirement may be meant for any
+    if has_section && named.is_empty() {
+        return;
+    }
+    let is_named = |block: &Block| match &block.id {
+        Some(id) => named.contains(id),
+        // without an id it can't be named: a section of criteria is all that one can ask for
+        None => has_section,
+    };
+    let states = |block: &Block| block.requirement && !block.continues;
+    let is_checked =
+        |block: &Block| is_named(block) || words::is_measured(document.at(&block.range)) || says_so(document, block);
+    for (at, block) in document.blocks.iter().enumerate().filter(|(_, block)| states(block)) {
         let in_a_named_section =
-            heading_id(document, block).is_some_and(|id| named.contains(id.as_str()) || block.id.is_none());
-        let untraced = has_section && named.is_empty();
-        if has
-            || in_a_named_section
-            || untraced
-            || words::is_measured(text)
-            || says_so(document, block)
-            || follows(document, at, block)
-        {
-            continue;
+            || heading_id(document, block).is_some_and(|id| named.contains(id.as_str()) || block.id.is_none());
+        if !is_checked(block) && !in_a_named_section() && !follows(document, at, block) {
+            found.add(&block.range, "nothing says how one sees that this holds", INSTEAD);
         }
-        found.add(&block.range, "nothing says how one sees that this holds", INSTEAD);
+    }
+    for block in document.entries.iter().filter(|block| states(block)) {
+        let says = |cell: &Cell| {
+            let text = document.source(&cell.range);
+            sentences::is_criterion(text) || (document.is_check(cell) && text.chars().any(char::is_alphanumeric))
+        };
+        if !is_checked(block) && !document.row(block).any(says) {
+            found.add(&block.range, "nothing says how one sees that this holds", INSTEAD);
+        }
     }
 }
 

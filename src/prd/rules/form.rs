@@ -22,6 +22,8 @@ static PASSIVE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:shall|must)\s+(?:not\s+|only\s+|never\s+|always\s+)?be\s+(?:\w+ly\s+)?(\w+ed|sent|shown|stored|kept|made|written|read|done|built|held|given|taken|set|chosen|hidden|found|met|put|run|sold|paid|drawn|caught|told|begun|rebuilt|overwritten|reset)\b",
     )
 });
+/// A cell with fewer words is a name, and no sentence.
+const STATEMENT_WORDS: usize = 4;
 /// Participles that are adjectives: nobody has to do them.
 const ADJECTIVES: &[&str] = &[
     "based",
@@ -40,7 +42,12 @@ const ADJECTIVES: &[&str] = &[
     "expected",
     "signed-in",
 ];
-static ACTOR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bby\s+(?:the|an?|each|every|its|their|[A-Z_])"));
+/// `by e-mail` is nobody.
+static ACTOR: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i:\bby\s+(?:(?:the|an?|each|every|its|their)\b|users?\b|customers?\b|admin\w*|clients?\b|operators?\b|staff\b|some\w+\b))|\b[Bb]y\s+[A-Z_]",
+    )
+});
 static SECOND: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)(?:,\s*|\s)(?:and|and then|and also|then|as well as|or)\s+(send|notify|create|delete|validate|generate|reject|redirect|encrypt|remove|publish|calculate|save|allow|provide|support|prevent|ensure|display|store)s?\s+(?:the|an?|all|any|each|every|its|their|it|them|users?|that)\b",
@@ -80,7 +87,12 @@ pub fn ears(document: &Document<'_>, found: &mut Found<'_>) {
         let place = start..block.range.end;
         if !sentences::has_shall(text) {
             // a bare title whose requirement stands below it
-            if !introduces(document, block) {
+            let names = match block.kind {
+                // a name in a table
+                Kind::Cell => text.split_whitespace().count() < STATEMENT_WORDS,
+                Kind::Heading | Kind::Paragraph | Kind::Item => introduces(document, block),
+            };
+            if !names {
                 found.add(&place, "no `shall`: what the system has to do is not said", FORMS);
             }
             continue;

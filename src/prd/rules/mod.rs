@@ -10,10 +10,15 @@ mod references;
 mod terms;
 mod words;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::prd::document::Document;
 use crate::prd::finding::{Dimension, Finding, Severity};
+use crate::prd::sentences::pattern;
 
 /// A rule.
 pub struct Rule {
@@ -134,6 +139,52 @@ impl Found<'_> {
     }
 }
 
+static SWITCH: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"<!--\s*kaizen-ci\s+(?P<to>off|on):?\s+(?P<rules>[a-z, -]+?)\s*-->"));
+
+/// What comments in the document switch off and on again: from where on, which rule, whether it is on.
+fn switches<'d>(document: &'d Document<'_>) -> Vec<(usize, &'d str, bool)> {
+    let of = |range: &Range<usize>| {
+        let start = range.start;
+        let hits = SWITCH.captures_iter(document.source(range)).filter_map(move |hit| {
+            let (whole, to, rules) = (hit.get(0)?, hit.name("to")?.as_str(), hit.name("rules")?.as_str());
+            Some((start + whole.start(), to == "on", rules))
+        });
+        hits.collect::<Vec<_>>()
+    };
+    let all = document.comments.iter().flat_map(of);
+    all.flat_map(|(at, on, rules)| {
+        let names = rules.split([',', ' ']).filter(|name| !name.is_empty());
+        names.map(move |name| (at, name, on)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// At most so many findings of one rule are told; how many more there are says one more.
+pub const TOLD_MOST: usize = 1000;
+
+/// The first [`TOLD_MOST`] findings of each rule, and one that says how many more there are.
+pub fn told(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    let mut kept: Vec<Finding> = Vec::new();
+    let mut last: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in findings {
+        let n = count.entry(finding.rule.clone()).or_default();
+        *n += 1;
+        if *n == TOLD_MOST + 1 {
+            last.insert(finding.rule.clone(), kept.len());
+        }
+        if *n <= TOLD_MOST + 1 {
+            kept.push(finding);
+        }
+    }
+    for (rule, at) in last {
+        let more = count[&rule] - TOLD_MOST;
+        kept[at].message = format!("{more} more of this rule, from here on: {}", kept[at].message);
+    }
+    kept
+}
+
 /// All findings in the order of the text, each once.
 pub fn check(document: &Document<'_>, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -144,5 +195,10 @@ pub fn check(document: &Document<'_>, exists: &dyn Fn(&str) -> bool) -> Vec<Find
     }
     all.sort_by(|(a, x), (b, y)| (a, &x.rule, x.end_line, x.end_column).cmp(&(b, &y.rule, y.end_line, y.end_column)));
     all.dedup_by(|(_, a), (_, b)| a == b);
+    let switches = switches(document);
+    all.retain(|(at, finding)| {
+        let last = switches.iter().rfind(|(from, rule, _)| from <= at && *rule == finding.rule);
+        last.is_none_or(|(_, _, on)| *on)
+    });
     all.into_iter().map(|(_, finding)| finding).collect()
 }

@@ -1,6 +1,6 @@
 //! Numbers: two values for the same thing, a lower limit above the upper one, a limit without a unit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -25,10 +25,12 @@ static LIMITS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:at least|no less than|a minimum of|between|from)\s+(\d[\d,]*(?:\.\d+)?)\s*%?\s+(?:and|to)\s+(?:at most|no more than|a maximum of|up to)?\s*(\d[\d,]*(?:\.\d+)?)\b",
     )
 });
-static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z_/]{2,}"));
+/// Numbers without a unit and single letters tell things apart: `level 1` and `level 2`, `plan A` and `plan B`.
+static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\p{L}\p{N}_/]+"));
 
 /// Words that say nothing about what a sentence is about.
 const FILLER: &[&str] = &[
+    "a",
     "the",
     "an",
     "shall",
@@ -172,18 +174,20 @@ fn stem(word: &str) -> String {
 fn words(text: &str) -> BTreeSet<String> {
     let blank = QUANTITY.replace_all(text, " ");
     let all = WORD.find_iter(&blank).map(|word| word.as_str().to_lowercase());
-    all.filter(|word| !FILLER.contains(&word.as_str())).map(|word| stem(&word)).filter(|word| word.len() > 1).collect()
+    all.filter(|word| !FILLER.contains(&word.as_str())).map(|word| stem(&word)).collect()
 }
 
 fn statements(document: &Document<'_>) -> Vec<Statement> {
     let mut found = Vec::new();
-    for block in &document.blocks {
+    for block in document.blocks.iter().chain(&document.entries) {
         let goal = document.is_in(block.section, Part::Goal);
         let criterion = document.is_in(block.section, Part::Acceptance);
         if !(block.requirement || goal || criterion) {
             continue;
         }
-        let ids: BTreeSet<String> = identifiers::ids(document.at(&block.range)).map(|(_, id)| id.to_owned()).collect();
+        let own = identifiers::ids(document.at(&block.range)).map(|(_, id)| id.to_owned());
+        let of_row = block.id.clone().filter(|_| block.cell.is_some());
+        let ids: BTreeSet<String> = own.chain(of_row).collect();
         for sentence in &block.sentences {
             let text = document.at(sentence);
             let quantities = quantities(text, sentence.start);
@@ -198,16 +202,66 @@ fn statements(document: &Document<'_>) -> Vec<Statement> {
     found
 }
 
-/// Do two statements speak of the same thing? Either their words are the same, or one is about the other's only id and
-/// they share half of the words.
-fn same_thing(a: &Statement, b: &Statement) -> bool {
+/// Do two statements with one id, and the same, speak of the same thing? They share half of the words.
+fn half_alike(a: &Statement, b: &Statement) -> bool {
     let common = a.words.intersection(&b.words).count();
     let smaller = a.words.len().min(b.words.len());
-    if common >= 2 && a.words == b.words {
-        return true;
+    common >= 2 && 2 * common >= smaller
+}
+
+fn differ(a: f64, b: f64) -> bool {
+    (a - b).abs() > 1e-9 * a.abs().max(1.0)
+}
+
+impl Statement {
+    /// Limits that are the only ones of their kind in it: which of two is meant elsewhere nobody knows.
+    fn single(&self) -> impl Iterator<Item = &Quantity> {
+        self.quantities.iter().filter(|q| {
+            self.quantities.iter().filter(|other| (other.family, other.side) == (q.family, q.side)).count() == 1
+        })
     }
-    let one_id = a.ids.len() == 1 && a.ids == b.ids;
-    one_id && common >= 2 && 2 * common >= smaller
+}
+
+/// The first two different values of one thing: whatever comes later contradicts one of them, or none.
+type Values<'s> = BTreeMap<(&'s BTreeSet<String>, &'static str, i8), Vec<&'s Quantity>>;
+
+/// Pairs of quantities that contradict each other, the earlier one last: for each quantity the first that does.
+fn pairs(statements: &[Statement]) -> Vec<(&Quantity, &Quantity)> {
+    /// Statements of one id that a new one is compared with.
+    const COMPARED_MOST: usize = 50;
+    let mut found = Vec::new();
+    let mut values: Values<'_> = BTreeMap::new();
+    let mut of_id: BTreeMap<&str, Vec<&Statement>> = BTreeMap::new();
+    for later in statements {
+        let only_id = later.ids.first().filter(|_| later.ids.len() == 1).map(String::as_str);
+        let beside: Vec<&Statement> = only_id
+            .and_then(|id| of_id.get(id))
+            .map(|known| known.iter().copied().filter(|earlier| half_alike(earlier, later)).collect())
+            .unwrap_or_default();
+        for quantity in later.single() {
+            let same_kind = |q: &&Quantity| (q.family, q.side) == (quantity.family, quantity.side);
+            let alike = beside.iter().filter_map(|earlier| earlier.single().find(same_kind));
+            // the same words say the same, when there are enough of them
+            let key = (&later.words, quantity.family, quantity.side);
+            let known = if later.words.len() < 2 { None } else { Some(values.entry(key).or_default()) };
+            let said = known.iter().flat_map(|known| known.iter().copied()).chain(alike);
+            let other = said.filter(|q| differ(q.value, quantity.value)).min_by_key(|q| q.range.start);
+            found.extend(other.map(|other| (quantity, other)));
+            if let Some(known) = known
+                && known.len() < 2
+                && known.iter().all(|q| differ(q.value, quantity.value))
+            {
+                known.push(quantity);
+            }
+        }
+        if let Some(id) = only_id {
+            let known = of_id.entry(id).or_default();
+            if known.len() < COMPARED_MOST {
+                known.push(later);
+            }
+        }
+    }
+    found
 }
 
 /// Different values for the same thing.
@@ -215,21 +269,10 @@ pub fn contradictory(document: &Document<'_>, found: &mut Found<'_>) {
     const INSTEAD: &str = "one number, in one place; elsewhere the id of the requirement that has it";
     crossed(document, found);
     let statements = statements(document);
-    for (at, later) in statements.iter().enumerate() {
-        for earlier in statements[..at].iter().filter(|earlier| same_thing(earlier, later)) {
-            for quantity in &later.quantities {
-                let alone = |s: &Statement| {
-                    s.quantities.iter().filter(|q| q.family == quantity.family && q.side == quantity.side).count() == 1
-                };
-                let other = earlier.quantities.iter().find(|q| q.family == quantity.family && q.side == quantity.side);
-                let Some(other) = other.filter(|_| alone(earlier) && alone(later)) else { continue };
-                if (other.value - quantity.value).abs() > 1e-9 * other.value.abs().max(1.0) {
-                    let (line, _) = document.position(other.range.start);
-                    let there = document.source(&other.range).trim().to_owned();
-                    found.add(&quantity.range, format!("line {line} says “{there}” of the same thing"), INSTEAD);
-                }
-            }
-        }
+    for (quantity, other) in pairs(&statements) {
+        let (line, _) = document.position(other.range.start);
+        let there = document.source(&other.range).trim().to_owned();
+        found.add(&quantity.range, format!("line {line} says “{there}” of the same thing"), INSTEAD);
     }
 }
 

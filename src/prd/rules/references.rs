@@ -15,6 +15,12 @@ static UNRESOLVED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\[[^\[\]\n]{1,80
 static FOREIGN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^\s*(?:,\s*)?(?:of|in) (?:RFC|ISO|the (?:GDPR|RFC|standard|specification|contract|law)|[A-Z]{2,})")
 });
+/// The document that a section is of, named in front of it: `RFC 7231 section 5.1`.
+static FOREIGN_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:RFC|ISO|IEC|IEEE|W3C|ECMA|WCAG|PCI|GDPR|NIST|BCP|DIN|EN|OWASP|[Ss]tandard|[Ss]pecification)\b[^.;!?\n]{0,30}$",
+    )
+});
 
 /// References that lead nowhere.
 pub fn dangling(document: &Document<'_>, found: &mut Found<'_>) {
@@ -106,7 +112,8 @@ fn dangling_sections(document: &Document<'_>, found: &mut Found<'_>) {
         let text = document.at(&block.range);
         for hit in SECTION.captures_iter(text) {
             let (Some(all), Some(wanted)) = (hit.get(0), hit.get(1)) else { continue };
-            if numbers.contains(wanted.as_str()) || FOREIGN.is_match(&text[all.end()..]) {
+            let foreign = FOREIGN.is_match(&text[all.end()..]) || FOREIGN_BEFORE.is_match(&text[..all.start()]);
+            if numbers.contains(wanted.as_str()) || foreign {
                 continue;
             }
             let place = block.range.start + all.start()..block.range.start + all.end();

@@ -31,7 +31,8 @@ const KNOWN: &[&str] = &[
 /// Acronyms with the place where each is used first; inline code and ids are none.
 fn acronyms<'d>(document: &'d Document<'_>) -> BTreeMap<&'d str, Range<usize>> {
     let mut found = BTreeMap::new();
-    for block in &document.blocks {
+    let stated = document.entries.iter().filter(|entry| entry.requirement);
+    for block in document.blocks.iter().chain(stated) {
         let text = document.at(&block.range);
         let shouting = text.chars().filter(|c| c.is_alphabetic()).all(char::is_uppercase);
         if shouting || document.is_in(block.section, Part::References) {

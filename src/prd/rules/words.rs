@@ -76,7 +76,7 @@ static WEAK: LazyLock<Table> = LazyLock::new(|| {
         ("etc|and so on|and so forth|and the like|including but not limited to|among others", "the whole list"),
         ("and/or", "`and` or `or`, or two requirements"),
         (
-            "aims? to|tries to|try to|attempts? to|strives? to|endeavou?rs? to|supports? the ability to|be capable of",
+            "aims? to|tries to|try to|attempts? to|strives? to|endeavou?rs? to|supports? the ability to|be capable of|be able to",
             "what it does: `shall …`",
         ),
     ])
@@ -109,9 +109,9 @@ pub fn is_measured(text: &str) -> bool {
     MEASURED.is_match(text)
 }
 
-/// The sentences that have to be exact: requirements and what continues them.
+/// The sentences that have to be exact: requirements, what continues them, and user stories.
 fn exact<'d>(document: &'d Document<'_>) -> impl Iterator<Item = Range<usize>> + 'd {
-    document.requirements().flat_map(|block| block.sentences.iter().cloned())
+    document.requirements().chain(document.stories()).flat_map(|block| block.sentences.iter().cloned())
 }
 
 fn look(document: &Document<'_>, found: &mut Found<'_>, table: &Table, why: &str) {
@@ -140,6 +140,8 @@ fn is_compared(after: &str, word: &str) -> bool {
         }
         "better" | "faster" | "quicker" => next == "than",
         "few" => next == "as",
+        "normal" => next.starts_with("distribut") || next.starts_with("form"),
+        "rich" => next.starts_with("text"),
         "good" => after.starts_with("s "),
         _ => false,
     }
@@ -163,6 +165,10 @@ pub fn weak(document: &Document<'_>, found: &mut Found<'_>) {
             let modal = ["should", "might", "could"].contains(&word.as_str().to_ascii_lowercase().as_str());
             // an if-clause may wonder: `if the file should be missing, the system shall …`
             if modal && sentences::has_shall(text) {
+                continue;
+            }
+            // what somebody wants to be able to do is what a story is about
+            if word.as_str().eq_ignore_ascii_case("be able to") && sentences::is_story(text) {
                 continue;
             }
             let place = sentence.start + word.start()..sentence.start + word.end();

@@ -1,5 +1,6 @@
 //! Tests of the supervisor: measured on labelled synthetic logs, on recorded runs, and what the room may not do.
 
+mod real;
 mod synthetic;
 mod tiers;
 
@@ -26,8 +27,38 @@ fn steps_of(log: &Log) -> Vec<Step> {
     read::steps(&reading)
 }
 
+/// In whose words a log is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Words {
+    /// Of loops elsewhere, told by their fields.
+    Others,
+    /// Of the loops of this program.
+    Ours,
+}
+
 fn labelled(seed: u64) -> Vec<Log> {
-    (0..300_u64).map(|n| synthetic::stalled(CAUSES[(n % 7) as usize], seed + n)).collect()
+    [Words::Others, Words::Ours].into_iter().flat_map(|words| stuck_logs(words, seed).take(150)).collect()
+}
+
+fn stuck_logs(words: Words, seed: u64) -> impl Iterator<Item = Log> {
+    let make = match words {
+        Words::Others => synthetic::stalled,
+        Words::Ours => real::stalled,
+    };
+    (0..300_u64).map(move |n| make(CAUSES[(n % 7) as usize], seed + n))
+}
+
+/// A loop that gets somewhere, without its end: a good one would be the answer.
+fn productive(words: Words, seed: u64) -> Log {
+    let mut log = match words {
+        Words::Others => synthetic::productive(seed),
+        Words::Ours => real::productive(seed),
+    };
+    let is_end = |line: &serde_json::Value| {
+        line["event"] == "run_ended" || line["event"] == "judge_ended" && line["verdict"] == "healed"
+    };
+    log.lines.retain(|line| !is_end(line));
+    log
 }
 
 /// Share of right causes, F1 of detection, share of productive logs that are called stalled.
@@ -36,11 +67,15 @@ fn labelled(seed: u64) -> Vec<Log> {
     clippy::cast_precision_loss,
     reason = "the measured numbers are what a person wants to see"
 )]
-fn measure(seed: u64) -> (f64, f64, f64) {
+fn measure(words: Words, seed: u64) -> (f64, f64, f64) {
     let (mut right, mut seen, mut wrong) = (0, 0, BTreeMap::new());
-    for log in labelled(seed) {
+    let mut unseen: BTreeMap<_, usize> = BTreeMap::new();
+    for log in stuck_logs(words, seed) {
         let finding = look(&steps_of(&log));
         seen += usize::from(!finding.stalls.is_empty());
+        if finding.stalls.is_empty() {
+            *unseen.entry(log.cause).or_default() += 1;
+        }
         let said = finding.diagnosis.map(|diagnosis| diagnosis.cause);
         if said == log.cause {
             right += 1;
@@ -48,13 +83,18 @@ fn measure(seed: u64) -> (f64, f64, f64) {
             *wrong.entry((log.cause, said)).or_insert(0) += 1;
         }
     }
-    let false_alarms =
-        (0..300).filter(|n| !look(&steps_of(&synthetic::productive(seed + n))).stalls.is_empty()).count();
+    let mut alarms: BTreeMap<_, usize> = BTreeMap::new();
+    for n in 0..300 {
+        if let Some(stall) = look(&steps_of(&productive(words, seed + n))).stalls.first() {
+            *alarms.entry(stall.rule).or_default() += 1;
+        }
+    }
+    let false_alarms: usize = alarms.values().sum();
     let (precision, recall) = (seen as f64 / (seen + false_alarms).max(1) as f64, seen as f64 / 300.0);
     let f1 = 2.0 * precision * recall / (precision + recall);
     let measured = (right as f64 / 300.0, f1, false_alarms as f64 / 300.0);
     eprintln!(
-        "seed {seed}: top-1 {:.3}, F1 {:.3}, false alarms {:.4}; mistaken: {wrong:?}",
+        "{words:?}, seed {seed}: top-1 {:.3}, F1 {:.3}, false alarms {:.4}; mistaken: {wrong:?}; unseen: {unseen:?}; {alarms:?}",
         measured.0, measured.1, measured.2
     );
     measured
@@ -62,12 +102,14 @@ fn measure(seed: u64) -> (f64, f64, f64) {
 
 #[test]
 fn rules_alone_name_the_cause_and_see_the_stall_on_logs_they_were_not_fitted_to() {
-    measure(FIT);
-    for seed in [TEST, TEST + 500_000] {
-        let (top_1, f1, false_alarms) = measure(seed);
-        assert!(top_1 >= 0.80, "top-1 {top_1}");
-        assert!(f1 >= 0.95, "F1 {f1}");
-        assert!(false_alarms <= 0.01, "false alarms {false_alarms}");
+    let both = [Words::Others, Words::Ours];
+    both.iter().for_each(|words| assert!(measure(*words, FIT).0 > 0.5, "they were fitted to these"));
+    let measured: Vec<_> =
+        both.into_iter().flat_map(|words| [TEST, TEST + 500_000].map(|seed| (words, measure(words, seed)))).collect();
+    for (words, (top_1, f1, false_alarms)) in measured {
+        assert!(top_1 >= 0.80, "{words:?}: top-1 {top_1}");
+        assert!(f1 >= 0.95, "{words:?}: F1 {f1}");
+        assert!(false_alarms <= 0.01, "{words:?}: false alarms {false_alarms}");
     }
 }
 
@@ -101,11 +143,7 @@ fn evidence_names_events_of_the_log_and_the_same_stall_has_the_same_fingerprint(
 }
 
 fn turn(actor: &str, text: &str) -> Step {
-    Step {
-        event: "1".into(),
-        actor: actor.into(),
-        kind: step::Kind::Turn { text: text.into(), tokens: 0, asks: false },
-    }
+    Step { event: "1".into(), actor: actor.into(), kind: step::Kind::Turn { text: text.into(), tokens: 0 } }
 }
 
 fn bare(kind: step::Kind) -> Step {
@@ -158,9 +196,17 @@ fn each_rule_sees_its_stall() {
     assert_eq!(rules(&again), [Rule::ReseededObjections]);
     let costly: Vec<_> = ["aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh", "ii"]
         .iter()
-        .map(|text| Step { kind: step::Kind::Turn { text: (*text).into(), tokens: 9, asks: false }, ..turn("w", "") })
+        .map(|text| Step { kind: step::Kind::Turn { text: (*text).into(), tokens: 9 }, ..turn("w", "") })
         .collect();
     assert_eq!(rules(&costly), [Rule::CostWithoutProgress]);
+    let crowd: Vec<_> =
+        costly.iter().enumerate().map(|(n, step)| Step { actor: format!("reviewer {n}"), ..step.clone() }).collect();
+    assert_eq!(rules(&crowd), [], "many who are asked once are one round");
+    // word for word what it said before, although others were content in between
+    let hashed = |n: u8| turn("seat 1", &format!("{n:02x}").repeat(32));
+    let settled = bare(step::Kind::Settled { accepted: true });
+    assert_eq!(rules(&[hashed(1), settled.clone(), hashed(2), settled.clone(), hashed(1)]), [Rule::PingPong]);
+    assert_eq!(rules(&[hashed(1), settled.clone(), hashed(2), settled, hashed(3)]), []);
 }
 
 #[test]

@@ -37,13 +37,13 @@ const WORDS: &[&str] = &[
     "import", "handle", "stream", "record", "report", "policy",
 ];
 
-struct Writer {
-    chance: Chance,
-    lines: Vec<Value>,
+pub struct Writer {
+    pub chance: Chance,
+    pub lines: Vec<Value>,
 }
 
 impl Writer {
-    fn event(&mut self, mut event: Value) {
+    pub fn event(&mut self, mut event: Value) {
         let step = self.lines.len() + 1;
         let at = format!("2026-11-22T11:{:02}:{:02}Z", (step / 60) % 60, step % 60);
         for (name, value) in [("v", json!(1)), ("run", json!("synthetic")), ("step", json!(step)), ("time", json!(at))]
@@ -52,7 +52,7 @@ impl Writer {
         }
         self.lines.push(event);
     }
-    fn words(&mut self, n: usize) -> String {
+    pub fn words(&mut self, n: usize) -> String {
         (0..n).map(|_| self.chance.pick(WORDS)).collect::<Vec<_>>().join(" ")
     }
     /// Something that says nothing about the cause.
@@ -87,7 +87,7 @@ impl Writer {
             Cause::CriticOffRubric => self.objection(&text, "minor", None, None),
             Cause::HallucinatedObjection => self.objection(&text, "major", Some(false), None),
             Cause::AmbiguousPrompt => {
-                self.event(json!({"event": "turn", "actor": "writer", "text": text, "tokens": 10, "asks": true}))
+                self.event(json!({"event": "turn", "actor": "writer", "text": text, "tokens": 10}))
             }
             Cause::Budget => self.event(json!({"event": "limit_reached", "what": "time"})),
             Cause::Environment | Cause::Unclear => {}
@@ -113,14 +113,14 @@ impl Writer {
     fn score(&mut self, value: f64) {
         self.event(json!({"event": "section_scored", "dimension": "clarity", "score": value, "threshold": 0.8}));
     }
-    fn suite(&mut self, purpose: &str, subject: &str, red: &[&str], end: Value) {
+    pub fn suite(&mut self, purpose: &str, subject: &str, red: &[&str], end: Value) {
         self.event(json!({"event": "suite_ended", "purpose": purpose, "subject": subject, "passed": 40 - red.len(), "failed": red.len(),
             "skipped": 0, "end": end, "ms": 900, "red": red}));
     }
-    fn failure(&mut self, fingerprint: &str) {
+    pub fn failure(&mut self, fingerprint: &str) {
         self.event(json!({"event": "failure_described", "fingerprint": fingerprint, "red": ["t::a"], "suspects": []}));
     }
-    fn judged(&mut self, candidate: &str, verdict: &str, output: &str) {
+    pub fn judged(&mut self, candidate: &str, verdict: &str, output: &str) {
         self.event(json!({"event": "judge_ended", "candidate": candidate, "verdict": verdict, "reasons": [], "ms": 40, "output": output}));
     }
 }
@@ -206,8 +206,7 @@ fn one_round(w: &mut Writer, cause: Cause, round: usize, subject: &str) {
                 "omega means the last of two ways instead"
             };
             let text = format!("{other} {} {number}", subject.split(' ').next().unwrap_or_default());
-            let asks = clear && w.chance.one_in(2);
-            w.event(json!({"event": "turn", "actor": "writer", "text": text, "tokens": 300, "asks": asks}));
+            w.event(json!({"event": "turn", "actor": "writer", "text": text, "tokens": 300}));
             w.score(0.5 + 0.001 * f64::from(u8::from(round.is_multiple_of(2))));
         }
         Cause::Environment => {

@@ -239,6 +239,8 @@ fn diagnose_reads_the_logs_of_what_failed_and_runs_nothing() {
         let log = "2026-01-01T00:00:00.0000000Z FAILED test_search.py::test_last - AssertionError\n\
                    2026-01-01T00:00:00.0000000Z ::set-env name=PATH::x\n2026-01-01T00:00:01Z @octocat <!-- hidden -->\n";
         state.logs.insert(71, log.into());
+        state.jobs.push(json!({"id": 73, "name": "video", "conclusion": "failure", "steps": []}));
+        state.logs.insert(73, "2026-01-01T00:00:00.0000000Z /t/1.sh: line 2: ffmpeg: command not found\n".into());
     }
     let (id, payload) = scene.says("mona", "/kaizen diagnose");
     let ran = scene.hear(&payload);
@@ -246,6 +248,8 @@ fn diagnose_reads_the_logs_of_what_failed_and_runs_nothing() {
     let answer = scene.answer(id);
     assert!(answer.contains("test_search.py::test_last") && answer.contains("nothing was run"), "{answer}");
     assert!(!answer.contains("<!-- hidden"), "{answer}");
+    let video = answer.split("**video**").nth(1).unwrap();
+    assert!(video.contains("likely: the environment") && video.contains("install ffmpeg"), "{answer}");
     scene.fake.assert_as_described();
 }
 

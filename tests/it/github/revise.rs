@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::fake::Fake;
 use super::in_job;
-use crate::council::{CHAT, REVISED, staff};
+use crate::council::{CHAT, REVISED, debate_of, staff};
 use crate::project::Project;
+use crate::scripted::Server;
 
 const DOCUMENT: &str = "docs/prd.md";
 
@@ -46,10 +47,12 @@ impl Scene {
 
     /// Mona asks; our answer.
     fn asked(&self, deliver: &str) -> String {
-        let servers = staff(REVISED);
+        self.says(&format!("/kaizen prd {DOCUMENT}"), deliver, &staff(REVISED))
+    }
+
+    fn says(&self, text: &str, deliver: &str, servers: &[Server]) -> String {
         let urls: Vec<&str> = servers.iter().map(|server| server.url.as_str()).collect();
-        let text = format!("/kaizen prd {DOCUMENT}");
-        let id = self.fake.says(self.number, "mona", &text);
+        let id = self.fake.says(self.number, "mona", text);
         let payload = json!({
             "action": "created",
             "issue": {"number": self.number, "pull_request": {"url": "x"}},
@@ -153,4 +156,19 @@ fn a_branch_that_moved_gets_the_revision_on_top_unless_the_document_itself_was_c
     let answer = scene.asked("push");
     assert!(answer.contains("Not committed: the document was changed on the branch"), "{answer}");
     assert_eq!(scene.tip(), moved, "nobody's commit is pushed over");
+}
+
+#[test]
+fn a_council_under_a_pull_request_reads_each_file_and_says_which_it_could_not_read() {
+    let scene = Scene::new(CHAT, false);
+    scene.fake.state().files = vec![
+        json!({"filename": "src/store.rs", "status": "added", "patch": "@@ -0,0 +1 @@\n+one file takes one writer"}),
+        json!({"filename": "logo.png", "status": "added"}),
+        json!({"filename": "src/queue.rs", "status": "added", "patch": "@@ -0,0 +1 @@\n+a queue of seven workers"}),
+    ];
+    let servers = debate_of();
+    let answer = scene.says("/kaizen council Which store?", "pr", &servers);
+    assert!(answer.contains("Keep SQLite") && answer.contains("Left out: ") && answer.contains("logo.png"), "{answer}");
+    let asked: String = servers.iter().flat_map(|server| server.questions()).map(|q| q.body.to_string()).collect();
+    assert!(asked.contains("+one file takes one writer") && asked.contains("+a queue of seven workers"), "{asked}");
 }
