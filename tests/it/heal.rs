@@ -66,7 +66,12 @@ fn a_compile_error_is_mended_as_rustc_suggests() {
 #[test]
 fn a_wrong_index_in_rust_is_healed() {
     let project = Project::fixture("rust-median");
-    heals(&project, &["cargo", "test", "-q", "--offline"], &["src/lib.rs"], &["--fixers", "mutate"]);
+    heals(
+        &project,
+        &["cargo", "test", "-q", "--offline"],
+        &["src/lib.rs"],
+        &["--fixers", "mutate", "--time-limit", "60s"],
+    );
     assert!(project.read("src/lib.rs").contains("middle - 1"));
 }
 
@@ -89,7 +94,7 @@ fn an_endless_loop_in_javascript_is_healed_long_before_the_time_is_over() {
          test('of two', () => assert.equal(halvings(2), 1));\n",
     );
     project.commit("Halvings");
-    heals(&project, &["node", "--test"], &["halve.js"], &["--fixers", "mutate", "--time-limit", "90s"]);
+    heals(&project, &["node", "--test"], &["halve.js"], &["--fixers", "mutate", "--time-limit", "60s"]);
     assert!(project.read("halve.js").contains("n / 2"), "{}", project.read("halve.js"));
 }
 
@@ -109,7 +114,7 @@ fn a_bug_in_go_is_healed() {
     if !has("go") {
         return;
     }
-    heals(&Project::fixture("go-ring"), &["go", "test", "./..."], &["ring.go"], &["--time-limit", "60s"]);
+    heals(&Project::fixture("go-ring"), &["go", "test", "./..."], &["ring.go"], &["--time-limit", "45s"]);
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn a_bug_in_java_with_nothing_but_make_and_tap_is_healed() {
     if !has("javac") || !has("make") {
         return;
     }
-    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "60s"]);
+    heals(&Project::fixture("java-leap"), &["make", "test"], &["Calendar.java"], &["--time-limit", "45s"]);
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn a_bug_in_typescript_is_healed() {
     if !has("node") || !has("tsc") {
         return;
     }
-    heals(&Project::fixture("ts-queue"), &["npm", "test", "--silent"], &["queue.ts"], &[]);
+    heals(&Project::fixture("ts-queue"), &["npm", "test", "--silent"], &["queue.ts"], &["--time-limit", "60s"]);
 }
 
 #[test]

@@ -677,7 +677,7 @@ fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strate
 #[test]
 fn a_large_model_that_failed_once_is_told_what_came_close_in_the_search() {
     let wrong = "half.py\n<<<<<<< SEARCH\n    return value + 2\n=======\n    return value + 7\n>>>>>>> REPLACE\n";
-    let server = Server::of("scripted-70b", &[Step::Slow(5000, wrong)]);
+    let server = Server::of("scripted-70b", &[Step::Slow(3000, wrong)]);
     let project = Project::empty();
     project.write("half.py", "def half(value):\n    return value + 2\n");
     let tests = "from half import half\n\n\ndef test_up():\n    assert half(3) == 2\n\n\n\
@@ -685,7 +685,7 @@ fn a_large_model_that_failed_once_is_told_what_came_close_in_the_search() {
     project.write("test_half.py", tests);
     project.commit("Half of it");
     let args =
-        ["--cmd", "python3 -m pytest -q", "--fixers", "mutate,minimal", "--max-tier", "1", "--time-limit", "40s"];
+        ["--cmd", "python3 -m pytest -q", "--fixers", "mutate,minimal", "--max-tier", "1", "--time-limit", "14s"];
     let (code, document) = heal(&project, &server, &args);
     assert!(matches!(code, 21 | 30), "{document:#}");
     let prompts: Vec<String> = server.questions().iter().map(|q| q.body["messages"][1].to_string()).collect();

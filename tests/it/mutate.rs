@@ -59,7 +59,7 @@ async fn what_came_close_is_left_for_those_who_ask_models() {
         def test_other():\n    assert above([1, 2, 3], 2) == [1]\n";
     let project = python(ABOVE, tests);
     let mut bench = Bench::new(&project, pytest(), None).await;
-    bench.case.time_left = Duration::from_secs(20);
+    bench.case.time_left = Duration::from_secs(8);
     let (candidates, findings) = bench.propose(&Mutate).await;
     assert!(candidates.is_empty() && !findings.closest.is_empty(), "{findings:#?}");
     let told = bench.hints.told();
@@ -174,7 +174,7 @@ async fn tests_that_hung_in_the_red_run_do_not_take_the_time_of_the_search() {
     let project = python(HALVINGS, HALVINGS_TEST);
     let mut bench = Bench::new(&project, pytest(), None).await;
     assert!(bench.case.red.has_hung());
-    bench.case.time_left = Duration::from_secs(30);
+    bench.case.time_left = Duration::from_secs(18);
     let (_, findings) = bench.propose(&Mutate).await;
     assert!(findings.tried > 20, "{findings:#?}");
 }
