@@ -140,18 +140,7 @@ fn every_subcommand_teaches_by_its_help() {
 #[test]
 fn every_option_is_read_by_the_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
-    let mut code = String::new();
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                code.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
+    let code: String = crate::project::files_below(&folder).into_iter().map(|(_, text)| text).collect();
     fn check(command: &clap::Command, code: &str) {
         for arg in command.get_arguments() {
             let id = arg.get_id().as_str();

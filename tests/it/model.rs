@@ -14,7 +14,7 @@ use kaizen_ci::trajectory::{Event, Kept, Recorder};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::project::Project;
+use crate::project::{Project, files_below};
 use crate::scripted::{Server, Step};
 
 fn turn(deadline: Duration) -> Turn {
@@ -588,19 +588,8 @@ fn heal(project: &Project, server: &Server, args: &[&str]) -> (i32, Value) {
 const KEY: &str = "planted-key-0123456789";
 
 fn everything_written(project: &Project) -> String {
-    let mut text = String::new();
-    let mut folders = vec![project.root().join(".git/kaizen")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                text.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
-            }
-        }
-    }
-    text
+    let all = files_below(&project.root().join(".git/kaizen"));
+    all.into_iter().map(|(_, text)| text).collect()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use kaizen_ci::trajectory::Recorder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::project::Project;
+use crate::project::{Project, files_below};
 use crate::scripted::{Server, Step};
 
 /// What a web server says: headers beside the usual ones, and the body; none is 404.
@@ -446,18 +446,8 @@ fn a_hundred_keys_that_a_failing_test_prints_stand_nowhere_afterwards() {
     for asked in server.asked.lock().unwrap().iter() {
         places.push(("prompt".to_owned(), asked.body.to_string()));
     }
-    let mut folders = vec![project.root().join(".git/kaizen")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = std::fs::read(&path).unwrap();
-                places.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-            }
-        }
-    }
+    let kept = files_below(&project.root().join(".git/kaizen"));
+    places.extend(kept.into_iter().map(|(path, text)| (path.display().to_string(), text)));
     assert!(places.iter().any(|(_, text)| text.contains("key = ***")), "what the test printed is in no place");
     for n in 0..100 {
         let key = key(n);

@@ -42,7 +42,8 @@ fn is_answer(bench: &Bench<'_>, node: Node<'_>) -> bool {
         && bench.view.role(node) != Role::Bool
 }
 
-fn negated(bench: &Bench<'_>, node: Node<'_>) -> Piece {
+/// The contrary of a condition, without a `not` where it has one.
+pub(super) fn negated(bench: &Bench<'_>, node: Node<'_>) -> Piece {
     match bench.view.role(node) {
         Role::Not => bench
             .view

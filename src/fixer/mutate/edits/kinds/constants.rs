@@ -153,8 +153,7 @@ fn boolean(bench: &mut Bench<'_>, node: Node<'_>) {
         && right.id() == node.id()
         && bench.view.parent_role(node) == Role::Assign
     {
-        let template = if bench.view.language == Language::Python { "not {}" } else { "!{}" };
-        let toggled = bench.fill(template, &[&bench.piece(left)]);
+        let toggled = super::conditions::negated(bench, left);
         bench.replace(EditKind::BooleanLiteral, node, &toggled, 0.5);
     }
 }
@@ -334,9 +333,7 @@ fn by_name(bench: &mut Bench<'_>, node: Node<'_>) {
 
 /// The index that the other side of a comparison has in the same `object`: in `values[i] > values[0]` neighbours are meant.
 fn index_beside<'b>(bench: &Bench<'b>, node: Node<'_>, object: Node<'_>) -> Option<&'b str> {
-    let own = node.parent()?;
-    let [binary] = &bench.view.binaries(own.parent()?)[..] else { return None };
-    let other = if binary.left.id() == own.id() { binary.right } else { binary.left };
+    let (other, _) = bench.other_side(node.parent()?)?;
     let (same, index) = bench.view.index(other)?;
     (bench.view.of(same) == bench.view.of(object)).then(|| bench.view.of(index))
 }

@@ -171,6 +171,13 @@ impl<'a> Bench<'a> {
         if own != 0 { own } else { self.names.shape(0, name) }
     }
 
+    /// The other side of the one operator that a node is a side of, and the operator.
+    pub fn other_side<'t>(&self, node: Node<'t>) -> Option<(Node<'t>, &'a str)> {
+        let [binary] = &self.view.binaries(node.parent()?)[..] else { return None };
+        let other = if binary.left.id() == node.id() { binary.right } else { binary.left };
+        Some((other, &self.view.text[binary.at.clone()]))
+    }
+
     /// Replaces an expression by another one, with parentheses where the place asks for them.
     pub fn replace(&mut self, kind: EditKind, node: Node<'_>, new: &Piece, fit: f64) {
         let old = self.view.of(node);

@@ -181,11 +181,9 @@ const LONE: f64 = 5.0;
 /// Python: `found + value`, where nothing says that the sides are numbers or texts.
 fn is_lone(bench: &Bench<'_>, node: Node<'_>) -> bool {
     let plain = shape::NUM | shape::STR | shape::BOOL;
-    let Some(parent) = node.parent().filter(|_| bench.view.language == Language::Python) else { return false };
-    let [binary] = &bench.view.binaries(parent)[..] else { return false };
-    let other = if binary.left.id() == node.id() { binary.right } else { binary.left };
-    let operator = &bench.view.text[binary.at.clone()];
-    matches!(operator, "+" | "+=")
+    let Some((other, operator)) = bench.other_side(node) else { return false };
+    bench.view.language == Language::Python
+        && matches!(operator, "+" | "+=")
         && bench.shape(other) & plain == 0
         && bench.shape(node) & (shape::SEQ | shape::STR) == 0
         && bench.view.role(other) != Role::Number
