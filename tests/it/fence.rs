@@ -142,6 +142,8 @@ def test_spy():
     here = pathlib.Path.cwd()
     beside = [path for path in here.parent.iterdir() if path.is_dir() and path != here and path.name not in ('tmp', 'git')]
     tries = [attempt(lambda: (path / 'planted').write_text('x')) for path in [here.parent, *beside]]
+    # A workspace that was removed between the two lines is no neighbour any more.
+    tries = [said for said, path in zip(tries, [here.parent, *beside]) if path.is_dir()]
     config = attempt(lambda: pathlib.Path(os.environ['HOME'], '.gitconfig').read_text())
     included = attempt(lambda: pathlib.Path(os.environ['HOME'], 'work.config').read_text())
     name = subprocess.run(['git', 'config', '--global', 'user.name'], capture_output=True, text=True).stdout.strip()
