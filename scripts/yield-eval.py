@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the harness gets out of a model: verified heals of the fixers that ask it, against one bare question to the same model.
 
-Forty single-function bugs of the development sets in fixtures/bench (28 Python, 12 JavaScript), each a repository of its own.
+Forty single-function bugs of the development sets in fixtures/bench (yield.txt lists them: 30 Python, 10 JavaScript), each a
+repository of its own.
 The bare question shows the program, its tests and what they print, and asks once, at temperature 0, for the corrected file. The
 harness is `kaizen-ci heal` with no fixer but those that ask models. Both are judged by the same judge (`kaizen-ci judge`, or the
 judge inside of `heal`); expressions that neither sees say how many of the verified heals are right for other inputs, too.
@@ -30,44 +31,15 @@ spec = importlib.util.spec_from_file_location("mutate_eval", os.path.join(ROOT, 
 bench = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bench)
 
-HOW_MANY = {"python": 28, "javascript": 12}
-
-
 def cases():
-    """Forty cases, the same every time: spread over the programs, one defect of each, kinds taken in turn."""
-    chosen = {}
-    for name, wanted in HOW_MANY.items():
-        programs = bench.read_cases(name)
-        step = len(programs) / wanted
-        picked = [programs[int(i * step)] for i in range(wanted)]
-        rows = []
-        for at, program in enumerate(picked):
-            open_ones = [d for d in program["defects"] if not d["held"]]
-            turned = open_ones[at % max(len(open_ones), 1) :] + open_ones[: at % max(len(open_ones), 1)]
-            red = next((d for d in turned if is_red(name, program, d)), None)
-            if red:
-                rows.append((name, program, red))
-        chosen[name] = rows
-    # both languages from the beginning, so that `--limit` sees both
-    rows, turn = [], 0
-    while any(chosen.values()):
-        name = "javascript" if turn % 10 in (2, 5, 8) and chosen["javascript"] or not chosen["python"] else "python"
-        rows.append(chosen[name].pop(0))
-        turn += 1
-    return rows
-
-
-def is_red(name, program, defect):
-    """By its values, and then by its tests: some differences are none for a test."""
-    language = bench.LANGUAGES[name]()
-    bad = bench.broken(program, defect)
-    if language.values(bad, program["visible"]) == language.values("\n".join(program["code"]), program["visible"]):
-        return False
-    case = Case(name, program, defect)
-    try:
-        return subprocess.run(case.language.command, shell=True, cwd=case.folder, capture_output=True).returncode != 0
-    finally:
-        case.close()
+    """The forty cases of fixtures/bench/yield.txt, in its order."""
+    wanted = open(os.path.join(ROOT, "fixtures/bench/yield.txt"), encoding="utf-8").read().split()
+    found = {}
+    for name in ("python", "javascript"):
+        for program in bench.read_cases(name):
+            for defect in program["defects"]:
+                found.setdefault(key(name, program, defect), (name, program, defect))
+    return [found[one] for one in wanted]
 
 
 def key(name, program, defect):

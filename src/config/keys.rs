@@ -303,12 +303,14 @@ pub const KEYS: &[Key] = &[
          With `true` it has to be there.",
     )
     .example("true"),
-    key(
+    open(
         "network",
         Kind::Flag,
-        "true",
-        "`false`: the tests have no network but the loopback (Linux, where namespaces are allowed).",
-    ),
+        "off in GitHub Actions where the kernel can (namespaces), else on",
+        "Whether the tests have a network. Without it they have a loopback of their own (Linux). With `false` it has to be \
+         possible.",
+    )
+    .example("false"),
     open("parallel", Kind::Count(1, 1024), "the number of cores", "How many test runs at the same time.").example("2"),
     key("log_cap", Kind::Size, "16 MiB", "How much of each output stream of a run is kept: the head and the tail."),
 ];

@@ -88,7 +88,7 @@ pub struct Config {
     /// A fence around the tests; none: where it is usual.
     pub sandbox: Option<bool>,
     /// The tests have a network.
-    pub network: bool,
+    pub network: Option<bool>,
     /// The least roles for commands in comments, as `command=role`.
     pub github_roles: Vec<String>,
     /// Bots that may give commands.
@@ -282,6 +282,10 @@ fn typed(layers: &Layered) -> Config {
         let default = || key.default.and_then(|text| value::from_text(key, text).ok());
         layers.get(key.name).map(|(value, _)| value.clone()).or_else(default)
     };
+    let flag = |name| match get(name) {
+        Some(Value::Flag(flag)) => Some(flag),
+        _ => None,
+    };
     let text = |name| match get(name) {
         Some(Value::Text(text)) => Some(text),
         _ => None,
@@ -340,11 +344,8 @@ fn typed(layers: &Layered) -> Config {
         strategies: models::strategies(&records("strategies")),
         catalog: models::catalog(&records("catalog")),
         agents: models::agents(&records("agents")),
-        sandbox: match get("sandbox") {
-            Some(Value::Flag(flag)) => Some(flag),
-            _ => None,
-        },
-        network: get("network") != Some(Value::Flag(false)),
+        sandbox: flag("sandbox"),
+        network: flag("network"),
         github_roles: list("github.roles"),
         github_bots: list("github.bots"),
         parallel: count("parallel").and_then(|n| usize::try_from(n).ok()).unwrap_or_else(cores),

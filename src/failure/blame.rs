@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub excerpt: &'a str,
     /// The tree's files.
     pub project: Project<'a>,
+    /// The tests were given no network.
+    pub offline: bool,
 }
 
 /// Who is to blame, and how we know.
@@ -83,6 +85,7 @@ fn by_base_or_environment(evidence: &Evidence<'_>, red: &BTreeSet<TestId>, words
         return Blame::ThisChange;
     }
     if let Some(lack) = lack(evidence, red) {
+        let lack = if evidence.offline { lack.offline() } else { lack };
         words.push(format!("missing here: {}", lack.what));
         return Blame::Environment { what: lack.what, hint: lack.hint };
     }

@@ -19,11 +19,23 @@ pub struct Lack {
     pub what: String,
     /// What to do.
     pub hint: String,
+    /// It is something that is reached through a network.
+    pub remote: bool,
 }
 
 impl Lack {
     fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: hint.into() }
+        Self { what: what.into(), hint: hint.into(), remote: false }
+    }
+
+    /// The same where the tests were given no network: that is what to do something about.
+    pub fn offline(self) -> Self {
+        if !self.remote {
+            return self;
+        }
+        let what = format!("{} (the tests are run without a network here)", self.what);
+        let hint = format!("where they may have one: `network: true` in {} of the base branch", crate::config::FILE);
+        Self { what, hint, ..self }
     }
 }
 
@@ -31,7 +43,7 @@ impl Lack {
 type Row = (&'static str, &'static str, &'static str);
 
 /// What no change to the project's code can bring about or mend.
-const TABLE: &[Row] = &[
+const MACHINE: &[Row] = &[
     (
         r"System limit for number of file watchers reached",
         "file watchers (inotify)",
@@ -54,7 +66,10 @@ const TABLE: &[Row] = &[
         "processes",
         "raise the limit of processes (ulimit -u)",
     ),
-    // network
+];
+
+/// The network, and what tests reach through it: theirs may be switched off.
+const REMOTE: &[Row] = &[
     (r"Could not resolve host:? ([\w.-]+)", "network: $1 can't be resolved", "check the network, or allow it to $1"),
     (
         r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)",
@@ -128,6 +143,10 @@ const TABLE: &[Row] = &[
         "a service that the tests talk to",
         "start the services of the tests (docker compose up -d)",
     ),
+];
+
+/// Tools and libraries.
+const TOOLS: &[Row] = &[
     (
         r"\bEADDRINUSE\b|Address already in use|bind: address already in use",
         "a free port: it is in use",
@@ -226,8 +245,11 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-static RULES: LazyLock<Vec<(Regex, &'static str, &'static str)>> =
-    LazyLock::new(|| TABLE.iter().map(|(from, what, hint)| (pattern(from), *what, *hint)).collect());
+static RULES: LazyLock<Vec<(Regex, &'static str, &'static str, bool)>> = LazyLock::new(|| {
+    let tables = [(MACHINE, false), (REMOTE, true), (TOOLS, false)];
+    let rows = tables.iter().flat_map(|(rows, remote)| rows.iter().map(|row| (*row, *remote)));
+    rows.map(|((from, what, hint), remote)| (pattern(from), what, hint, remote)).collect()
+});
 
 /// Programs of the system that tests start. Anything else that is missing may be the project's own.
 const PROGRAMS: [&str; 44] = [
@@ -295,10 +317,11 @@ pub fn lack(text: &str, suite: &Suite, project: &Project<'_>) -> Option<Lack> {
         .or_else(|| permission(&text))
         .or_else(|| refused_outside(&text))
         .or_else(|| {
-            RULES.iter().find_map(|(rule, what, hint)| {
+            RULES.iter().find_map(|(rule, what, hint, remote)| {
                 let found = rule.captures(&text)?;
                 let name = found.iter().skip(1).flatten().next().map_or("", |m| m.as_str());
-                Some(Lack::new(what.replace("$1", name), hint.replace("$1", name)))
+                let lack = Lack::new(what.replace("$1", name), hint.replace("$1", name));
+                Some(Lack { remote: *remote, ..lack })
             })
         })
 }
@@ -325,7 +348,7 @@ pub fn in_log(log: &str, red: bool) -> Option<(Lack, String)> {
         let (at, name) = (found.get(0).map_or(0, |m| m.end()), name(&found));
         (at, Lack::new(format!("the program `{name}`"), format!("install {name} in the job")))
     });
-    let ruled = RULES.iter().filter_map(|(rule, what, hint)| {
+    let ruled = RULES.iter().filter_map(|(rule, what, hint, _)| {
         let found = rule.captures(&log)?;
         let (at, name) = (found.get(0)?.end(), name(&found));
         Some((at, Lack::new(what.replace("$1", &name), hint.replace("$1", &name))))
@@ -444,7 +467,9 @@ fn refused_outside(text: &str) -> Option<Lack> {
     let host = &found[1];
     let local = host.starts_with("127.") || host == "0.0.0.0";
     (!local).then(|| {
-        Lack::new(format!("network: {host} refuses port {}", &found[2]), format!("check the network to {host}"))
+        let lack =
+            Lack::new(format!("network: {host} refuses port {}", &found[2]), format!("check the network to {host}"));
+        Lack { remote: true, ..lack }
     })
 }
 

@@ -99,6 +99,8 @@ pub enum Delivered {
     NotReproduced {
         /// What was run here.
         command: String,
+        /// It had no network.
+        offline: bool,
     },
     /// There was nothing to say.
     Nothing,
@@ -115,9 +117,10 @@ impl Delivered {
             Delivered::Issue(found) => link("Report", found),
             Delivered::Comment { pull } => format!("The report is a comment of its own under #{pull}."),
             Delivered::Branch { branch, issue } => link(&format!("On the branch {}, see", code(branch)), issue),
-            Delivered::NotReproduced { command } => {
+            Delivered::NotReproduced { command, offline } => {
                 let ran = if command.is_empty() { String::new() } else { format!("; ran {}", code(command)) };
-                format!("Red there, green here: flaky, another suite or another environment{ran}.")
+                let how = if *offline { ", without a network" } else { "" };
+                format!("Red there, green here: flaky, another suite or another environment{ran}{how}.")
             }
             Delivered::Nothing => String::new(),
         }

@@ -185,6 +185,9 @@ impl<'a> Healing<'a> {
         });
         let config = &request.config;
         let confinement = Confinement::of(config)?;
+        if confinement.offline {
+            recorder.record(Event::Note { text: OFFLINE.to_owned() });
+        }
         let (carry, allow) = (request.carry.clone(), config.env_allow.clone());
         let lab = Lab::confined(store, carry, allow, config.parallel, confinement);
         let protected = Protected::new(&config.protected);
@@ -450,6 +453,9 @@ impl<'a> Healing<'a> {
         Ok(Ending::Escalated { broken_on_base: *blame == Blame::BrokenOnBase })
     }
 }
+
+/// What is noted where the tests have no network.
+pub const OFFLINE: &str = "the tests are run without a network (where they may have one: `network: true`)";
 
 /// What the tiers came to.
 enum Tiers {

@@ -104,6 +104,7 @@ impl Triage<'_> {
             base: base.as_ref().map(|run| (run, name.as_str())),
             excerpt: &failure::excerpt_of(&first.log),
             project: Project { paths: &paths, read: &read },
+            offline: self.lab.confinement.offline,
         });
         let green = match (&decision.blame, self.base) {
             (Blame::ThisChange, Some((_, sha))) => Some(sha.clone()),

@@ -125,13 +125,14 @@ impl Confinement {
     /// Not at all.
     pub const NONE: Confinement = Confinement { files: false, offline: false, guarded: false };
 
-    /// As `config` says: where nothing is said, around files in GitHub Actions, when the kernel can.
+    /// As `config` says: where nothing is said, around files and without a network in GitHub Actions, when the kernel can.
     ///
     /// # Errors
     /// When something is asked for that this machine can't do: a fence that is not there must not be believed in.
     pub fn of(config: &Config) -> Result<Self> {
         let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        if config.sandbox.is_none() && config.network && !in_actions {
+        let closed = config.network == Some(false);
+        if config.sandbox.is_none() && !closed && !in_actions {
             return Ok(Self::NONE);
         }
         let can = sandbox::can();
@@ -142,11 +143,12 @@ impl Confinement {
         if config.sandbox == Some(true) && can.landlock.is_none() {
             return lacks("tests can't be fenced in (no Landlock)", "sandbox");
         }
-        if !config.network && !can.offline {
+        if closed && !can.offline {
             return lacks("tests can't be cut off from the network (no namespaces)", "network");
         }
         let files = config.sandbox.unwrap_or(in_actions) && can.landlock.is_some();
-        Ok(Self { files, offline: !config.network, guarded: true })
+        let offline = !config.network.unwrap_or(!in_actions) && can.offline;
+        Ok(Self { files, offline, guarded: true })
     }
 }
 

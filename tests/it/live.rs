@@ -41,3 +41,32 @@ fn a_real_model_heals_a_retry_in_javascript() {
 fn a_real_model_heals_a_median_in_rust() {
     heal("rust-median");
 }
+
+#[test]
+fn a_real_model_heals_a_ring_in_go() {
+    if has("go") {
+        heal("go-ring");
+    }
+}
+
+#[test]
+fn a_real_model_heals_a_queue_in_typescript() {
+    if has("node") {
+        heal("ts-queue");
+    }
+}
+
+#[test]
+fn a_real_model_heals_a_name_that_was_misspelt() {
+    heal("py-typo");
+}
+
+#[test]
+fn a_real_model_heals_a_build_that_is_red() {
+    heal("rust-compile");
+}
+
+#[test]
+fn a_real_model_heals_a_bound_that_a_commit_moved() {
+    heal("py-bounds-regressed");
+}

@@ -137,7 +137,7 @@ mod tests {
                     // over what the file and the workflow say
                     let env = [("KAIZEN_NETWORK".to_owned(), "true".to_owned())];
                     let loaded = config::layered(Some("sandbox: false\nnetwork: true\n"), &env, &options).unwrap();
-                    assert_eq!((loaded.config.sandbox, loaded.config.network), (Some(true), false));
+                    assert_eq!((loaded.config.sandbox, loaded.config.network), (Some(true), Some(false)));
                 }
                 (Err(error), None) => panic!("{error}"),
             }

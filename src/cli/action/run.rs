@@ -381,7 +381,8 @@ pub(super) fn deliver(
 /// Tests that were said to be red, and are green here.
 fn not_reproduced(document: &Document, mask: &Mask) -> Option<Delivered> {
     let command = document.suite.as_ref().map(|suite| mask.cover(&suite.command).into_owned()).unwrap_or_default();
-    (document.outcome == Outcome::AlreadyGreen).then_some(Delivered::NotReproduced { command })
+    let offline = document.notes.iter().any(|note| note == crate::heal::OFFLINE);
+    (document.outcome == Outcome::AlreadyGreen).then_some(Delivered::NotReproduced { command, offline })
 }
 
 /// What is red at a place now is all that is red there: it is taken out of our other open issues, which are closed when no

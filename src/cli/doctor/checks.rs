@@ -293,7 +293,7 @@ fn fences(context: &Context) -> Check {
     has.extend(
         can.landlock.map(|abi| format!("files (Landlock ABI {abi}; `sandbox: true`, in GitHub Actions by itself)")),
     );
-    has.extend(can.offline.then(|| "network (`network: false`)".to_owned()));
+    has.extend(can.offline.then(|| "network (`network: false`, in GitHub Actions by itself)".to_owned()));
     let found = match has.is_empty() {
         true => "tests run with your rights".to_owned(),
         false => format!("tests run with your rights; fences that work here: {}", has.join("; ")),

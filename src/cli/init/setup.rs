@@ -4,16 +4,18 @@ use std::path::Path;
 
 use crate::suite::{Runner, Suite};
 
-const PYTHON: &str = "      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
+const PYTHON: &str = "      - uses: actions/setup-python@ece7cb06caefa5fff74198d8649806c4678c61a1 # v6.3.0
         with:
           # the version that your project is for
           python-version: \"3.13\"
 ";
 
-const NODE: &str = "      - uses: actions/setup-node@49933ea5288caeca8642d1e84afbd3f7d6820020 # v4.4.0
+const NODE: &str = "      - uses: actions/setup-node@249970729cb0ef3589644e2896645e5dc5ba9c38 # v6.5.0
         with:
           # the version that your project is for
           node-version: \"22\"
+          # code of a pull request must not fill a cache that other jobs read
+          package-manager-cache: false
 ";
 
 /// The steps. What the runners have already (Rust, Go, a JDK) is not installed.
@@ -24,11 +26,13 @@ pub fn steps(root: &Path, suite: &Suite) -> String {
         Runner::Jest | Runner::Vitest | Runner::Mocha | Runner::NodeTest => {
             format!("{NODE}{}", place.step(&node(&place)))
         }
-        Runner::Nextest => place.step("cargo install --locked cargo-nextest"),
+        // tests have no network where the machine can take it away, so what they are built of is fetched before
+        Runner::Nextest => place.step("cargo install --locked cargo-nextest && cargo fetch"),
+        Runner::CargoTest => place.step("cargo fetch"),
+        Runner::Go => place.step("go mod download"),
+        Runner::Maven => place.step("mvn -q dependency:go-offline"),
         Runner::Rspec => place.step("bundle install"),
-        Runner::CargoTest | Runner::Go | Runner::Maven | Runner::Gradle | Runner::Tap | Runner::Command => {
-            String::new()
-        }
+        Runner::Gradle | Runner::Tap | Runner::Command => String::new(),
     }
 }
 
@@ -122,7 +126,9 @@ mod tests {
             (&["package.json", "pnpm-lock.yaml"], Runner::Vitest, "pnpm install --frozen-lockfile"),
             (&["package.json", "yarn.lock"], Runner::Mocha, "yarn install --frozen-lockfile"),
             (&["package.json", "yarn.lock", ".yarnrc.yml"], Runner::Mocha, "yarn install --immutable"),
-            (&[], Runner::Nextest, "cargo-nextest"),
+            (&[], Runner::Nextest, "cargo-nextest && cargo fetch"),
+            (&[], Runner::CargoTest, "cargo fetch"),
+            (&["go.mod"], Runner::Go, "go mod download"),
         ] {
             let root = tempfile::tempdir().unwrap();
             for file in files {

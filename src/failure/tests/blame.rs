@@ -41,7 +41,15 @@ fn ask(first: &Run, reruns: &[Run], base: Option<&Run>) -> Decision {
 fn ask_with(first: &Run, reruns: &[Run], base: Option<&Run>, excerpt: &str) -> Decision {
     let suite = suite(Runner::Pytest);
     let project = Project { paths: &[], read: &|_| None };
-    decide(&Evidence { suite: &suite, first, reruns, base: base.map(|b| (b, "main@4f2c1d9")), excerpt, project })
+    decide(&Evidence {
+        suite: &suite,
+        first,
+        reruns,
+        base: base.map(|b| (b, "main@4f2c1d9")),
+        excerpt,
+        project,
+        offline: false,
+    })
 }
 
 #[test]
@@ -166,4 +174,34 @@ fn a_timeout_on_both_sides_is_broken_on_base() {
     hang.end = End::TimedOut;
     assert_eq!(ask(&hang, &[], Some(&hang)).blame, Blame::BrokenOnBase);
     assert_eq!(ask(&red(&["a"]), &[], Some(&hang)).blame, Blame::Unknown);
+}
+
+#[test]
+fn what_tests_reach_through_a_network_that_they_were_not_given_is_told_as_that() {
+    let suite = suite(Runner::Pytest);
+    for (message, of_network) in [
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", true),
+        (
+            "psycopg.OperationalError: connection to server at 127.0.0.1, port 5432 failed: Connection refused 5432",
+            true,
+        ),
+        ("OSError: [Errno 28] No space left on device", false),
+    ] {
+        let first = run(&[("a", Status::Failed, Scope::Test, message)]);
+        for offline in [true, false] {
+            let project = Project { paths: &[], read: &|_| None };
+            let decision = decide(&Evidence {
+                suite: &suite,
+                first: &first,
+                reruns: &[],
+                base: None,
+                excerpt: "",
+                project,
+                offline,
+            });
+            let Blame::Environment { what, hint } = decision.blame else { panic!("{message}: {decision:?}") };
+            assert_eq!(what.contains("without a network"), of_network && offline, "{message}: {what}");
+            assert_eq!(hint.contains("`network: true`"), of_network && offline, "{message}: {hint}");
+        }
+    }
 }

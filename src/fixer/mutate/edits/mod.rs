@@ -1,6 +1,7 @@
 //! Every small edit that could be the fix, at given lines: one engine for six languages, ranked by how common such fixes are.
 
 mod check;
+mod fields;
 mod kinds;
 mod languages;
 mod pair;
@@ -8,6 +9,7 @@ mod piece;
 mod priors;
 mod project;
 mod scope;
+mod signs;
 mod view;
 
 use std::cmp::Ordering;

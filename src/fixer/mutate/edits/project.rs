@@ -10,8 +10,10 @@ use crate::syntax::language::Language;
 use crate::syntax::regions;
 
 use super::check::Shape;
+use super::fields::{Beginning, beginnings};
 use super::languages::Role;
 use super::scope::Names;
+use super::signs::Signs;
 use super::view::View;
 
 /// Larger files are generated or data: no edit is looked for there.
@@ -35,6 +37,8 @@ pub struct Source {
     /// Where each line starts.
     lines: Vec<usize>,
     names: OnceLock<Names>,
+    signs: OnceLock<Signs>,
+    beginnings: OnceLock<Vec<Beginning>>,
     numbers: OnceLock<Vec<String>>,
 }
 
@@ -49,7 +53,19 @@ impl Source {
         let shape = Shape::of(&tree, &text);
         let tests = regions::test_regions(&tree, language, text.as_bytes());
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Some(Self { path, language, text, tree, shape, tests, lines, names: OnceLock::new(), numbers: OnceLock::new() })
+        Some(Self {
+            path,
+            language,
+            text,
+            tree,
+            shape,
+            tests,
+            lines,
+            names: OnceLock::new(),
+            signs: OnceLock::new(),
+            beginnings: OnceLock::new(),
+            numbers: OnceLock::new(),
+        })
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -58,6 +74,14 @@ impl Source {
     /// Read when first asked for: most files of a project are never edited.
     pub(super) fn names(&self) -> &Names {
         self.names.get_or_init(|| Names::of(self.view(), &self.tree))
+    }
+    /// What the text says of edits in it.
+    pub(super) fn signs(&self) -> &Signs {
+        self.signs.get_or_init(|| Signs::of(self.view(), &self.tree))
+    }
+    /// What fields begin with.
+    pub(super) fn beginnings(&self) -> &[Beginning] {
+        self.beginnings.get_or_init(|| beginnings(self.view(), &self.tree))
     }
     /// Numbers as they are written, each once, the commonest first.
     pub(super) fn numbers(&self) -> &[String] {

@@ -131,6 +131,7 @@ fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last
     assignments(bench, node, &names, &mut options);
     handed_on(bench, node, &all, &mut options);
     resets(bench, node, &names, &mut options);
+    fields_anew(bench, node, &mut options);
     // before a statement a jump would leave dead code behind: that is no statement that somebody forgot
     if after && is_last {
         jumps(bench, node, &mut options);
@@ -384,6 +385,23 @@ fn resets(bench: &Bench<'_>, node: Node<'_>, names: &[(String, f64)], options: &
             options.push((format!("{name} = {value}"), 0.6 * fit));
         }
     });
+}
+
+/// A field is set to what it begins with: what happened before counts no more. Not in a block that sets it anyway, as what
+/// makes the object does.
+fn fields_anew(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
+    /// An object has few fields that start anew.
+    const MOST: usize = 6;
+    let Some(function) = bench.view.function(node).filter(|at| bench.view.role(*at) == Role::Function) else { return };
+    let text = bench.view.of(function);
+    let block = node.parent().map_or("", |block| bench.view.of(block));
+    let sets = |text: &str, field: &str| text.contains(&format!("{field} = "));
+    let has_object = bench.view.language != Language::Rust || text.contains("self");
+    let of_class = bench.source.beginnings().iter().filter(|one| has_object && one.class.contains(&node.start_byte()));
+    for one in of_class.filter(|one| !sets(block, &one.field)).take(MOST) {
+        let fit = if sets(text, &one.field) { 0.25 } else { 0.4 };
+        options.push((format!("{} = {}", one.field, one.value), fit));
+    }
 }
 
 fn jumps(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {

@@ -210,6 +210,8 @@ impl<'a> Bench<'a> {
         if fit <= 0.0 {
             return;
         }
+        let old = self.view.text.get(range.clone()).unwrap_or("");
+        let fit = fit * self.source.signs().times(&range, old, &replacement);
         // every further token makes an edit less likely
         let weight = fit / (1.0 + self.changed_bytes(&range, &replacement) as f64 / 50.0);
         self.found.push(Edit { path: self.source.path.clone(), range, replacement, kind, line, weight, what, label });

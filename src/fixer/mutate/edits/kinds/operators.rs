@@ -1,10 +1,11 @@
 //! Operators: comparison, arithmetic, logical, bitwise, assignment, unary.
 
 use super::super::EditKind;
-use super::super::languages::{OperatorClass, Role, shape};
+use super::super::languages::{OperatorClass, Role, level, shape};
 use super::super::piece::Piece;
 use super::super::view::Binary;
 use super::{Bench, Place, Spot};
+use crate::syntax::language::Language;
 use tree_sitter::Node;
 
 pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
@@ -14,6 +15,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
                 for binary in bench.view.binaries(spot.node) {
                     flip(bench, spot.node, &binary);
                     base_case(bench, spot.node, &binary);
+                    take_bits(bench, &binary);
                 }
             }
             Role::Unary => drop_unary(bench, spot.node),
@@ -25,6 +27,27 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             add_minus(bench, spot);
         }
     }
+}
+
+/// `mode ^= bits` becomes `mode &= ~bits`: bits are taken away and not turned.
+fn take_bits(bench: &mut Bench<'_>, binary: &Binary<'_>) {
+    let operator = &bench.view.text[binary.at.clone()];
+    let (plain, assigns) = match operator.strip_suffix('=') {
+        Some(plain) => (plain, "="),
+        None => (operator, ""),
+    };
+    let right = bench.piece(binary.right).at(level::UNARY);
+    if !matches!(plain, "^" | "|" | "&") || right.starts_with(['~', '!']) {
+        return;
+    }
+    let new = match bench.view.language {
+        Language::Go => format!("&^{assigns} {right}"),
+        Language::Rust => format!("&{assigns} !{right}"),
+        _ => format!("&{assigns} ~{right}"),
+    };
+    let kind = if assigns.is_empty() { EditKind::BitwiseOperator } else { EditKind::AssignmentOperator };
+    let what = format!("`{operator}` becomes `{}`", super::short(&new));
+    bench.put(kind, binary.at.start..binary.right.end_byte(), new, 0.5, what);
 }
 
 /// `n == 0` becomes `n <= 1`: the operator and the number at once.

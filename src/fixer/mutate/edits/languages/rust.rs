@@ -332,6 +332,7 @@ pub(super) static DESCRIPTION: Description = Description {
         ("trim_start_matches", "trim_end_matches"),
         ("strip_prefix", "strip_suffix"),
         ("saturating_sub", "wrapping_sub"),
+        ("saturating_sub", "abs_diff"),
         ("saturating_add", "wrapping_add"),
         ("wrapping_add", "wrapping_sub"),
         ("saturating_add", "saturating_sub"),

@@ -1,0 +1,91 @@
+//! What the fields of objects begin with: `self.items = []` in what makes one.
+
+use std::ops::Range;
+
+use tree_sitter::{Node, Tree};
+
+use super::languages::Role;
+use super::view::View;
+use crate::syntax::functions::each_node;
+use crate::syntax::language::Language;
+
+/// Longer values are no plain beginning.
+const MOST_BYTES: usize = 12;
+
+/// A field with the value that it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Beginning {
+    /// As methods write it: `self.items`.
+    pub field: String,
+    /// `[]`, `0`, `Vec::new()`
+    pub value: String,
+    /// Where the field is known.
+    pub class: Range<usize>,
+}
+
+/// The first plain value of each field, in the order of the text.
+pub(super) fn beginnings(view: View<'_>, tree: &Tree) -> Vec<Beginning> {
+    let mut found: Vec<Beginning> = Vec::new();
+    each_node(tree.root_node(), &mut |node| {
+        let Some((field, value)) = field_of(view, node) else { return };
+        let class = view.ancestor(node, |role| role == Role::Class);
+        // a value of Rust's is made anywhere
+        let class = class.filter(|_| view.language != Language::Rust).unwrap_or(tree.root_node()).byte_range();
+        let is_new = found.iter().all(|known| known.field != field || known.class != class);
+        if is_new && value.byte_range().len() <= MOST_BYTES && is_plain(view, value) {
+            found.push(Beginning { field, value: view.of(value).to_owned(), class });
+        }
+    });
+    found
+}
+
+fn field_of<'t>(view: View<'_>, node: Node<'t>) -> Option<(String, Node<'t>)> {
+    match view.role(node) {
+        Role::Assign => {
+            let (left, right) = view.assignment(node)?;
+            let (object, _) = view.member(left)?;
+            view.words().words.this.contains(&view.of(object)).then(|| (view.of(left).to_owned(), right))
+        }
+        Role::Pair if view.language == Language::Rust => {
+            let (field, value) = (node.child_by_field_name("field")?, node.child_by_field_name("value")?);
+            Some((format!("self.{}", view.of(field)), value))
+        }
+        _ => None,
+    }
+}
+
+/// A literal, or an object that is made from nothing.
+fn is_plain(view: View<'_>, value: Node<'_>) -> bool {
+    match view.role(value) {
+        Role::Number | Role::Str | Role::Null | Role::Bool => true,
+        Role::List | Role::Dict => value.named_child_count() == 0,
+        Role::Call | Role::New => {
+            view.call(value).is_some_and(|call| call.receiver.is_none()) && view.arguments(value).is_empty()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixer::mutate::edits::Project;
+
+    fn of(file: &str, text: &str) -> Vec<(String, String)> {
+        let project = Project::load(vec![(file.into(), text.as_bytes().to_vec())], |_| true);
+        let source = &project.sources()[0];
+        beginnings(source.view(), &source.tree).into_iter().map(|one| (one.field, one.value)).collect()
+    }
+
+    #[test]
+    fn plain_values_are_what_fields_begin_with_in_each_language() {
+        let pair = |field: &str, value: &str| (field.to_owned(), value.to_owned());
+        let python = "class A:\n    def __init__(self, size):\n        self.items = []\n        self.size = size\n        \
+                      self.seen = set()\n        self.table = [[]]\n\n    def clear(self):\n        self.items = [0]\n";
+        assert_eq!(of("a.py", python), [pair("self.items", "[]"), pair("self.seen", "set()")]);
+        let js = "class A {\n  constructor() {\n    this.map = new Map();\n    this.n = 0;\n    other.n = 1;\n  }\n}\n";
+        assert_eq!(of("a.js", js), [pair("this.map", "new Map()"), pair("this.n", "0")]);
+        let rust = "fn new(n: u32) -> A {\n    A { on: false, n, items: Vec::new(), next: n + 1 }\n}\n";
+        assert_eq!(of("a.rs", rust), [pair("self.on", "false"), pair("self.items", "Vec::new()")]);
+    }
+}
