@@ -37,6 +37,8 @@ pub struct Decision {
     pub evidence: String,
     /// Red tests that were green in a rerun: not to be healed, whoever is to blame for the others.
     pub flaky: BTreeSet<TestId>,
+    /// Red tests that want a network where they have none: not to be healed either.
+    pub out_of_reach: BTreeSet<TestId>,
     /// Red tests that stayed red: what there is to heal.
     pub red: BTreeSet<TestId>,
 }
@@ -52,6 +54,7 @@ pub fn decide(evidence: &Evidence<'_>) -> Decision {
         .collect();
     let red: BTreeSet<TestId> = all.difference(&flaky).cloned().collect();
     let flaky = without_the_cut(flaky, &red, evidence.first);
+    let (out_of_reach, red) = apart(red, evidence);
     let mut words = Vec::new();
     if !evidence.reruns.is_empty() {
         let again = evidence.reruns.iter().filter(|run| is_red_again(run, evidence.first, &red)).count();
@@ -60,13 +63,31 @@ pub fn decide(evidence: &Evidence<'_>) -> Decision {
     if !flaky.is_empty() && !red.is_empty() {
         words.push(format!("{} of {} red tests flaky", flaky.len(), red.len() + flaky.len()));
     }
+    if !out_of_reach.is_empty() {
+        words.push(format!("{} red for want of a network, left out", out_of_reach.len()));
+    }
     let blame = if red.is_empty() && !flaky.is_empty() {
         words.push("green when run again".into());
         Blame::Flaky { tests: flaky.iter().cloned().collect() }
     } else {
         by_base_or_environment(evidence, &red, &mut words)
     };
-    Decision { blame, evidence: words.join(" · "), flaky, red }
+    Decision { blame, evidence: words.join(" · "), flaky, out_of_reach, red }
+}
+
+/// Those red tests that want a network which they were not given, and the others. They are told apart only where others
+/// are left: what there is to heal must not wait for what can't be green here.
+fn apart(red: BTreeSet<TestId>, evidence: &Evidence<'_>) -> (BTreeSet<TestId>, BTreeSet<TestId>) {
+    let wants = |id: &&TestId| {
+        let result = evidence.first.tests.get(*id).filter(|result| result.scope == Scope::Test);
+        result.and_then(|result| result.message.as_deref()).is_some_and(environment::wants_a_network)
+    };
+    let far: BTreeSet<TestId> = red.iter().filter(wants).cloned().collect();
+    if !evidence.offline || far.len() == red.len() {
+        return (BTreeSet::new(), red);
+    }
+    let near = red.difference(&far).cloned().collect();
+    (far, near)
 }
 
 /// A suite that was cut once and not again is no flaky test where tests in it are red every time: they hang, and how many

@@ -306,6 +306,17 @@ static ASSERTED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Does the message of a red test say that it did not reach somebody? Asked where tests have no network: a refusal is then
+/// none of the code's own server, which it reaches.
+pub fn wants_a_network(message: &str) -> bool {
+    static REFUSED: LazyLock<Regex> = LazyLock::new(|| pattern(r"ECONNREFUSED|[Cc]onnection refused"));
+    let text = plain(message);
+    if ASSERTED.is_match(&text) {
+        return false;
+    }
+    REFUSED.is_match(&text) || RULES.iter().any(|(rule, _, _, remote)| *remote && rule.is_match(&text))
+}
+
 /// What the machine lacks, if `text`, the words of one red result, says so beyond doubt.
 pub fn lack(text: &str, suite: &Suite, project: &Project<'_>) -> Option<Lack> {
     let text = plain(text);

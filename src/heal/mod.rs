@@ -228,6 +228,7 @@ impl<'a> Healing<'a> {
             | Blame::Unknown => {}
         }
         forget(&mut red, &decision.flaky);
+        forget(&mut red, &decision.out_of_reach);
         let failure = self.describe(&red, triaged.green.as_ref())?;
         if let Some(ending) = self.left_alone(&failure) {
             return Ok((ending, Some(failure)));

@@ -264,14 +264,25 @@ impl Lab {
 
     /// `argv` behind the fence of this lab, where it may write in `own` besides what everybody may.
     pub fn fenced(&self, argv: Vec<OsString>, own: &[&Path]) -> Vec<OsString> {
-        if self.confinement == Confinement::NONE {
+        self.behind(argv, own, self.confinement)
+    }
+
+    /// `argv` behind the same fence around files, with a network: a coding agent is no code under test, but edits and runs
+    /// it, and does what files in its workspace say.
+    pub fn fenced_agent(&self, argv: Vec<OsString>, own: &[&Path]) -> Vec<OsString> {
+        let files = self.confinement.files;
+        self.behind(argv, own, Confinement { files, offline: false, guarded: files })
+    }
+
+    fn behind(&self, argv: Vec<OsString>, own: &[&Path], fence: Confinement) -> Vec<OsString> {
+        if fence == Confinement::NONE {
             return argv;
         }
         let env = self.environment();
         let of_git = self.git_config.as_deref().and_then(Path::parent).map(Path::to_path_buf);
         let own = own.iter().map(|path| path.to_path_buf()).chain(self.temporary.clone()).chain(of_git);
-        let write = self.confinement.files.then(|| sandbox::shared_places(&env).into_iter().chain(own).collect());
-        let Confinement { offline, guarded, .. } = self.confinement;
+        let write = fence.files.then(|| sandbox::shared_places(&env).into_iter().chain(own).collect());
+        let Confinement { offline, guarded, .. } = fence;
         // other workspaces, what the judge compares with, the store: none of it is for code under test to change
         let keep = vec![self.store.temp.clone()];
         Fence { write, hide: self.hidden.clone(), keep, offline, guarded }.around(argv)

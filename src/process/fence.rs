@@ -79,6 +79,32 @@ fn children(folder: &Path) -> Vec<PathBuf> {
     all.filter(|entry| !is_link(entry)).map(|entry| entry.path()).collect()
 }
 
+/// Where those listen who start programs for others, also where they are of another network.
+const OF_MACHINES: [&str; 5] = [
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/podman/podman.sock",
+    "/run/crio/crio.sock",
+];
+
+/// The sockets that have a place in the file system, by the kernel's table (`/proc/net/unix`, see proc(5): seven columns,
+/// then the path).
+fn named_sockets(table: &str) -> Vec<PathBuf> {
+    let path = |line: &str| {
+        let mut rest = line;
+        for _ in 0..7 {
+            rest = rest.trim_start().split_once(' ').map(|(_, rest)| rest)?;
+        }
+        let path = rest.trim_start();
+        path.starts_with('/').then(|| PathBuf::from(path))
+    };
+    let mut all: Vec<PathBuf> = table.lines().filter_map(path).chain(OF_MACHINES.map(PathBuf::from)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 #[cfg(target_os = "linux")]
 pub(super) mod linux {
     use std::io;
@@ -88,9 +114,11 @@ pub(super) mod linux {
         ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus,
         path_beneath_rules,
     };
+    use nix::errno::Errno;
+    use nix::mount::{MsFlags, mount};
     use nix::sched::{CloneFlags, unshare};
 
-    use super::{but, children};
+    use super::{but, children, named_sockets};
 
     /// The version of Landlock that the kernel offers.
     pub fn abi() -> Option<i64> {
@@ -129,20 +157,38 @@ pub(super) mod linux {
         }
     }
 
-    /// Moves this process into a network of its own, with nothing in it but the loopback. As the same user: files still
-    /// belong to whom they belonged.
+    /// Moves this process into a network of its own, with nothing in it but the loopback, where the sockets of others can't
+    /// be reached by their names either. As the same user: files still belong to whom they belonged.
     pub fn go_offline() -> io::Result<()> {
         let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        match unshare(CloneFlags::CLONE_NEWNET) {
+        // of the network that is left
+        let sockets = named_sockets(&std::fs::read_to_string("/proc/net/unix").unwrap_or_default());
+        let apart = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+        match unshare(apart) {
             Ok(()) => {}
             Err(_) => {
-                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+                unshare(CloneFlags::CLONE_NEWUSER | apart)?;
                 std::fs::write("/proc/self/setgroups", "deny")?;
                 std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
                 std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
             }
         }
+        close(&sockets)?;
         loopback_up()
+    }
+
+    /// Puts something that nobody listens at over each socket, for this process and its children alone.
+    fn close(sockets: &[PathBuf]) -> io::Result<()> {
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        for socket in sockets {
+            match mount(Some("/dev/null"), socket, none, MsFlags::MS_BIND, none) {
+                // what is not there, or where nobody gets to, needs no cover
+                Ok(()) | Err(Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// A new network begins with its loopback switched off.
@@ -177,6 +223,18 @@ pub(super) mod linux {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_with_a_place_in_the_file_system_are_found_whatever_their_name() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                     0000000000000000: 00000002 00000000 00010000 0001 01 19040 /run/a b.sock\n\
+                     0000000000000000: 00000003 00000000 00000000 0001 03  1141\n\
+                     0000000000000000: 00000002 00000000 00010000 0001 01 19041 @/abstract\n\
+                     0000000000000000: 00000002 00000000 00010000 0001 01 19042 /tmp/x\n";
+        let found = named_sockets(table);
+        let all = OF_MACHINES.iter().map(PathBuf::from).chain(["/run/a b.sock".into(), "/tmp/x".into()]);
+        assert_eq!(found.iter().cloned().collect::<std::collections::BTreeSet<_>>(), all.collect());
+    }
 
     #[test]
     fn everything_but_what_is_hidden_is_told_in_the_fewest_places() {

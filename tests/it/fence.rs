@@ -365,3 +365,28 @@ fn doctor_says_of_the_environment_of_parents_what_a_test_finds() {
         assert_eq!(words.contains("but not with `sandbox: true`"), open, "{words}");
     }
 }
+
+#[test]
+fn a_coding_agent_is_behind_the_same_fence_around_files_and_keeps_its_network() {
+    if sandbox::can().landlock.is_none() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    let Some((_folder, victim)) = outside() else { return };
+    let project = Project::fixture("py-bounds");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let agent = format!(
+        "python3 -c \"import socket; socket.create_connection(('127.0.0.1', {port}), 2)\"; echo planted > {}; \
+         sed -i 's/low < high/low <= high/' search.py",
+        victim.display()
+    );
+    project.write(".kaizen.yml", &format!("agents:\n  - name: mine\n    cmd: {agent:?}\n"));
+    let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+    command.args(["heal", "--json", "--fixers", "command", "--dry-run", "--max-tier", "1"]);
+    let out = command.env("GITHUB_ACTIONS", "true").output().unwrap();
+    assert_eq!(out.status.code(), Some(10), "{}", String::from_utf8_lossy(&out.stdout));
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "as it was\n");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_ok(), "an agent without a network can ask nobody");
+}

@@ -80,7 +80,7 @@ fn place(loaded: &Loaded, key: &str) -> String {
 ///
 /// # Errors
 /// When this machine can't: without the fence it is not run.
-pub fn fence_for_forks(can: Can) -> Result<[Override; 2]> {
+pub fn fence_for_forks(can: Can) -> Result<[Override; 3]> {
     let lacks = |what: &str, hint: &str| {
         Err(Error::environment(format!("code of a fork is run only behind a fence, and this machine has no {what}"))
             .hint(hint))
@@ -95,7 +95,8 @@ pub fn fence_for_forks(can: Can) -> Result<[Override; 2]> {
         );
     }
     let set = |key, text: &str| Override { key, text: text.to_owned() };
-    Ok([set("sandbox", "true"), set("network", "false")])
+    // an agent has a network and a key, and does what files in its folder say
+    Ok([set("sandbox", "true"), set("network", "false"), set("agents", "[]")])
 }
 
 #[cfg(test)]
@@ -136,8 +137,10 @@ mod tests {
                 (Ok(options), _) => {
                     // over what the file and the workflow say
                     let env = [("KAIZEN_NETWORK".to_owned(), "true".to_owned())];
-                    let loaded = config::layered(Some("sandbox: false\nnetwork: true\n"), &env, &options).unwrap();
+                    let rules = "sandbox: false\nnetwork: true\nagents: [{name: claude}]\n";
+                    let loaded = config::layered(Some(rules), &env, &options).unwrap();
                     assert_eq!((loaded.config.sandbox, loaded.config.network), (Some(true), Some(false)));
+                    assert_eq!(loaded.config.agents, []);
                 }
                 (Err(error), None) => panic!("{error}"),
             }

@@ -205,3 +205,23 @@ fn what_tests_reach_through_a_network_that_they_were_not_given_is_told_as_that()
         }
     }
 }
+
+#[test]
+fn a_test_that_wants_a_network_keeps_nobody_from_healing_the_others() {
+    let suite = suite(Runner::Pytest);
+    let refused = "ConnectionRefusedError: [Errno 111] Connection refused";
+    let first = run(&[
+        ("a", Status::Failed, Scope::Test, "E   assert 1 == 2"),
+        ("far", Status::Failed, Scope::Test, refused),
+        ("said", Status::Failed, Scope::Test, "AssertionError: 'Connection refused' != 'done'"),
+    ]);
+    for offline in [true, false] {
+        let project = Project { paths: &[], read: &|_| None };
+        let decision =
+            decide(&Evidence { suite: &suite, first: &first, reruns: &[], base: None, excerpt: "", project, offline });
+        let far: Vec<&str> = decision.out_of_reach.iter().map(|id| id.0.as_str()).collect();
+        assert_eq!(far, if offline { vec!["far"] } else { vec![] });
+        assert_eq!(decision.red.len(), if offline { 2 } else { 3 });
+        assert_eq!(decision.evidence.contains("want of a network"), offline, "{}", decision.evidence);
+    }
+}

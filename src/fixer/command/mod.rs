@@ -3,9 +3,9 @@
 
 pub mod ready;
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -146,10 +146,14 @@ impl Work<'_> {
         let file = folder.join("prompt.md");
         std::fs::write(&file, prompt).context(|| format!("can't write {}", file.display()))?;
         let left = self.deadline.saturating_duration_since(Instant::now());
+        let env = self.environment(agent, workspace, &file);
+        let own: Vec<PathBuf> =
+            [workspace.path.clone(), folder.clone()].into_iter().chain(state(agent, &env)).collect();
+        let own: Vec<&Path> = own.iter().map(PathBuf::as_path).collect();
         let spec = Spec {
-            argv: argv(agent, prompt, &file)?,
+            argv: self.case.lab.fenced_agent(argv(agent, prompt, &file)?, &own),
             cwd: workspace.path.clone(),
-            env: self.environment(agent, workspace, &file),
+            env,
             time_limit: agent.time_limit.unwrap_or(TIME_LIMIT).min(left),
             grace: process::GRACE,
             stdout: folder.join("stdout.log"),
@@ -162,12 +166,7 @@ impl Work<'_> {
     }
 
     /// What tests see, and the agent's own secrets.
-    fn environment(
-        &self,
-        agent: &Agent,
-        workspace: &Workspace,
-        file: &Path,
-    ) -> std::collections::BTreeMap<OsString, OsString> {
+    fn environment(&self, agent: &Agent, workspace: &Workspace, file: &Path) -> BTreeMap<OsString, OsString> {
         let mut allow = self.case.lab.env_allow.clone();
         allow.extend(agent.env.iter().cloned());
         if let Some(ready) = ready::find(&agent.name).filter(|_| agent.cmd.is_none()) {
@@ -223,6 +222,14 @@ fn argv(agent: &Agent, prompt: &str, file: &Path) -> Result<Vec<OsString>> {
     }
     let ready = ready::find(&agent.name).ok_or_else(|| unknown(&agent.name))?;
     Ok(ready.argv(prompt, &file.display().to_string()).into_iter().map(OsString::from).collect())
+}
+
+/// Where a ready-made agent keeps what is its own.
+fn state(agent: &Agent, env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+    let ready = ready::find(&agent.name).filter(|_| agent.cmd.is_none());
+    let home = env.get(OsStr::new("HOME")).map(PathBuf::from);
+    let all = ready.zip(home).map(|(ready, home)| ready.state.iter().map(|name| home.join(name)).collect());
+    all.unwrap_or_default()
 }
 
 fn unknown(name: &str) -> Error {

@@ -10,6 +10,8 @@ pub struct Ready {
     pub argv: &'static [&'static str],
     /// Secrets of its own that it may see.
     pub env: &'static [&'static str],
+    /// Where in the home folder it keeps its settings, logins and sessions: behind a fence it may write there.
+    pub state: &'static [&'static str],
     /// How it is installed.
     pub install: &'static str,
 }
@@ -20,36 +22,42 @@ pub const READY: &[Ready] = &[
         name: "aider",
         argv: &["aider", "--yes-always", "--no-auto-commits", "--no-check-update", "--message-file", "{file}"],
         env: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "GEMINI_API_KEY"],
+        state: &[".aider"],
         install: "python -m pip install aider-install && aider-install",
     },
     Ready {
         name: "claude",
         argv: &["claude", "-p", "{prompt}", "--permission-mode", "acceptEdits"],
         env: &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"],
+        state: &[".claude", ".claude.json"],
         install: "npm install -g @anthropic-ai/claude-code",
     },
     Ready {
         name: "codex",
         argv: &["codex", "exec", "--full-auto", "--skip-git-repo-check", "{prompt}"],
         env: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+        state: &[".codex"],
         install: "npm install -g @openai/codex",
     },
     Ready {
         name: "gemini",
         argv: &["gemini", "--approval-mode", "auto_edit", "-p", "{prompt}"],
         env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        state: &[".gemini"],
         install: "npm install -g @google/gemini-cli",
     },
     Ready {
         name: "goose",
         argv: &["goose", "run", "--no-session", "-i", "{file}"],
         env: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GOOGLE_API_KEY"],
+        state: &[".config/goose", ".local/share/goose", ".local/state/goose"],
         install: "see https://block.github.io/goose",
     },
     Ready {
         name: "qwen",
         argv: &["qwen", "--approval-mode", "auto-edit", "-p", "{prompt}"],
         env: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
+        state: &[".qwen"],
         install: "npm install -g @qwen-code/qwen-code",
     },
 ];

@@ -342,12 +342,17 @@ fn without_a_network_tests_reach_themselves_and_nobody_else() {
     let project = Project::empty();
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    // as that of a service that starts programs for others
+    let socket = project.tmp().join("../service.sock");
+    let _service = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     project.write(
         "test_net.py",
         &format!(
             "import socket\n\n\ndef test_outside():\n    socket.create_connection(('127.0.0.1', {port}), 2)\n\n\n\
+             def test_service():\n    socket.socket(socket.AF_UNIX).connect({:?})\n\n\n\
              def test_inside():\n    server = socket.create_server(('127.0.0.1', 0))\n    \
-             socket.create_connection(server.getsockname(), 2)\n"
+             socket.create_connection(server.getsockname(), 2)\n",
+            socket.to_str().unwrap()
         ),
     );
     project.commit("Talk");
@@ -361,7 +366,7 @@ fn without_a_network_tests_reach_themselves_and_nobody_else() {
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         let document: Value = serde_json::from_str(&text)
             .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&out.stderr)));
-        assert_eq!(document["suite_runs"][0]["failed"], 1, "{name}: {document:#}");
+        assert_eq!(document["suite_runs"][0]["failed"], 2, "{name}: {document:#}");
         assert_eq!(document["suite_runs"][0]["passed"], 1, "{name}: {document:#}");
         assert!(document["notes"].to_string().contains("without a network"), "{name}: {document:#}");
     }
