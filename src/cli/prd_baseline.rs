@@ -8,6 +8,7 @@ use crate::cli::prd::{Document, SCHEMA};
 use crate::error::{Error, Result};
 use crate::prd::gate::Passed;
 use crate::prd::improve::{Known, hash};
+use crate::prd::review::Reviewed;
 use crate::state;
 use crate::system;
 
@@ -23,11 +24,14 @@ pub(super) fn repository_path(context: &Context, path: &Path) -> Option<String> 
     Some(parts.join("/"))
 }
 
-/// What reviewers said of the sections, by the hash of their text.
+/// What reviewers said of the sections, by the hash of their text. A section that fewer read than the others is reviewed
+/// anew: that reviewers failed once, or the tokens were over, is not kept for ever.
 pub(super) fn known(before: &Document) -> Known {
     let Some(review) = &before.review else { return Known::new() };
-    let now = review.sections.iter().filter_map(|section| section.reviewed.clone());
-    review.found.iter().cloned().chain(now).map(|reviewed| (reviewed.hash.clone(), reviewed)).collect()
+    let now = review.sections.iter().filter_map(|section| section.reviewed.as_ref());
+    let all: Vec<&Reviewed> = review.found.iter().chain(now).filter(|reviewed| reviewed.counts()).collect();
+    let most = all.iter().map(|reviewed| reviewed.reviews).max().unwrap_or(0);
+    all.into_iter().filter(|r| r.reviews == most).map(|r| (r.hash.clone(), r.clone())).collect()
 }
 
 /// What passed last time: of the document as it was found, when it still is so, else of the revised one.
@@ -75,4 +79,51 @@ pub(super) fn newest(context: &Context, path: &Path) -> Option<Document> {
     };
     let is_ours = |document: &Document| document.schema == SCHEMA && document.path == own;
     runs.iter().take(RUNS_MOST).filter_map(read).find(is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prd::outcome::{End, SectionInfo};
+    use crate::prd::review::Three;
+    use crate::report::prd::Review;
+
+    /// What was printed of a document whose sections so many reviewers read.
+    fn printed(reviews: &[usize]) -> Document {
+        let of = |reviews: usize| Reviewed { hash: format!("h{reviews}"), reviews, ..Reviewed::default() };
+        let section = |reviews: &usize| SectionInfo {
+            title: String::new(),
+            scores: Three::default(),
+            reviewed: Some(of(*reviews)),
+            revisions: 0,
+            left_because: None,
+        };
+        let review = Review {
+            run: String::new(),
+            end: End::Passed,
+            source: String::new(),
+            sections: reviews.iter().map(section).collect(),
+            found: vec![of(0)],
+            history: vec![],
+            questions: vec![],
+            staff: vec![],
+            changes: vec![],
+            replayed: 0,
+            changed: false,
+            diff: String::new(),
+            ms: 0,
+        };
+        let passed = Passed { clarity: true, completeness: true, testability: true, no_errors: true };
+        let lint = crate::prd::lint("", &|_| true);
+        let (schema, file, path) = (SCHEMA.to_owned(), String::new(), String::new());
+        Document { schema, file, path, exit: 0, threshold: 0.8, passed, lint, review: Some(review) }
+    }
+
+    #[test]
+    fn only_what_was_read_by_as_many_as_the_rest_is_known_the_next_time() {
+        for (reviews, kept) in [(vec![0, 1, 2, 3], vec!["h3"]), (vec![0, 1, 2], vec!["h2"]), (vec![0, 1], vec![])] {
+            let known = known(&printed(&reviews));
+            assert_eq!(known.keys().collect::<Vec<_>>(), kept, "{reviews:?}");
+        }
+    }
 }

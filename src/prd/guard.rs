@@ -102,18 +102,18 @@ pub struct Checked {
     pub assumptions: Vec<String>,
 }
 
-/// May `new` take the place of the section `old`? `whole` is the document that it is a section of: what stands anywhere in
-/// it is no invention.
+/// May `new` take the place of the section `old`? `source` is the document as it was found: what stands anywhere in it is no
+/// invention. What an earlier revision added is one, with or without its mark.
 ///
 /// # Errors
 /// Why not.
-pub fn check(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
+pub fn check(old: &str, new: &str, source: &str) -> Result<Checked, Refused> {
     if !has_windows_ends(old) {
-        return checked(old, new, whole);
+        return checked(old, new, source);
     }
     // models write lines as Unix does: compared like that, and put back as the document has them
     let back = |text: String| text.replace('\n', "\r\n");
-    let done = checked(&old.replace("\r\n", "\n"), new, &whole.replace("\r\n", "\n"))?;
+    let done = checked(&old.replace("\r\n", "\n"), new, &source.replace("\r\n", "\n"))?;
     Ok(Checked { text: back(done.text), assumptions: done.assumptions.into_iter().map(back).collect() })
 }
 
@@ -122,7 +122,7 @@ fn has_windows_ends(text: &str) -> bool {
     2 * text.matches("\r\n").count() > text.matches('\n').count()
 }
 
-fn checked(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
+fn checked(old: &str, new: &str, source: &str) -> Result<Checked, Refused> {
     let new = shaped(old, new);
     if new.trim().is_empty() {
         return Err(Refused::Empty);
@@ -132,7 +132,7 @@ fn checked(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
     }
     let (before, after) = (Document::new(old), Document::new(&new));
     headings(&before, &after)?;
-    ids(&before, &after, whole)?;
+    ids(&before, &after, source)?;
     links(&before, &after)?;
     tables(&before, &after)?;
     if code(old) != code(&new) {
@@ -140,7 +140,7 @@ fn checked(old: &str, new: &str, whole: &str) -> Result<Checked, Refused> {
     }
     html(old, &new)?;
     quiet(old, &new)?;
-    let (text, assumptions) = marked(&after, whole, old);
+    let (text, assumptions) = marked(&before, &after, source);
     grown(old, &text)?;
     Ok(Checked { text, assumptions })
 }
@@ -167,10 +167,10 @@ fn headings(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> 
     Err(Refused::Headings { what: what.unwrap_or_else(|| "their order".into()) })
 }
 
-fn ids(before: &Document<'_>, after: &Document<'_>, whole: &str) -> Result<(), Refused> {
+fn ids(before: &Document<'_>, after: &Document<'_>, source: &str) -> Result<(), Refused> {
     let all =
         |text: &str| -> BTreeSet<String> { crate::prd::identifiers::ids(text).map(|(_, id)| id.to_owned()).collect() };
-    let (old, new, known) = (all(before.text), all(after.text), all(whole));
+    let (old, new, known) = (all(before.text), all(after.text), all(source));
     let lost: Vec<String> = old.difference(&new).cloned().collect();
     // an id that is only mentioned may go; one that is defined here may not
     let defined: BTreeSet<&str> = before.defined();
@@ -334,20 +334,22 @@ fn numbers(text: &str) -> BTreeSet<String> {
 }
 
 /// The text with every sentence marked that says what the source does not: a number that stands nowhere in it, or words
-/// that are mostly not there.
-fn marked(after: &Document<'_>, whole: &str, old: &str) -> (String, Vec<String>) {
-    let source = format!("{whole}\n{old}");
-    let (known_numbers, known_words) = (numbers(&source), words(&source));
+/// that are mostly not there. A sentence that is kept as it was before, with its mark where it has one, stays as it is.
+fn marked(before: &Document<'_>, after: &Document<'_>, source: &str) -> (String, Vec<String>) {
+    let (known_numbers, known_words) = (numbers(source), words(source));
+    let blocks = before.blocks.iter().chain(&before.entries);
+    let kept: BTreeSet<&str> = blocks.flat_map(|block| &block.sentences).map(|range| before.source(range)).collect();
     let mut marks: Vec<(usize, String)> = Vec::new();
     for block in after.blocks.iter().chain(&after.entries).filter(|block| block.kind != Kind::Heading) {
         // a cell is no sentence, and says something in fewer words
         let enough = if block.kind == Kind::Cell { 2 } else { 4 };
         for sentence in &block.sentences {
             let text = after.source(sentence);
-            if MARKED.is_match(text) || old.contains(text) {
-                if MARKED.is_match(text) && !old.contains(text) {
-                    marks.push((usize::MAX, text.to_owned()));
-                }
+            if kept.contains(text) {
+                continue;
+            }
+            if MARKED.is_match(text) {
+                marks.push((usize::MAX, text.to_owned()));
                 continue;
             }
             let invents = numbers(text).difference(&known_numbers).next().is_some();
@@ -369,6 +371,19 @@ fn marked(after: &Document<'_>, whole: &str, old: &str) -> (String, Vec<String>)
         out.insert_str(at, &format!(" {MARK}"));
     }
     (out, marks.into_iter().map(|(_, text)| text).collect())
+}
+
+/// Of all `assumptions` that were made, those that still stand in `text`, each once, whether the writer marked it or the guard
+/// did: questions for a person.
+pub fn questions(assumptions: &[String], text: &str) -> Vec<String> {
+    let bare = |text: &str| text.replace(&format!(" {MARK}"), "");
+    let (text, mut found) = (bare(text), Vec::new());
+    for one in assumptions.iter().map(|one| bare(one)) {
+        if text.contains(one.trim_end_matches(['.', '!', ';', ' '])) && !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

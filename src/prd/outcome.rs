@@ -37,7 +37,7 @@ pub enum End {
     MoneyCap,
     /// The time was.
     TimeCap,
-    /// No reviewer answered.
+    /// Too few reviewers answered in a way that can be read.
     ReviewersLost,
     /// No writer answered.
     WriterLost,
@@ -80,7 +80,7 @@ impl End {
             End::TokenCap => "the tokens were over",
             End::MoneyCap => "the money was over",
             End::TimeCap => "the time was over",
-            End::ReviewersLost => "no reviewer answered",
+            End::ReviewersLost => "too few reviewers answered in a way that can be read",
             End::WriterLost => "no writer answered",
             End::Escalated => "a person has to look",
             End::Cancelled => "it was stopped",

@@ -88,6 +88,16 @@ pub struct Reviewed {
     pub reviews: usize,
 }
 
+/// Fewer reviews than these are one model's mood: a section with fewer was not reviewed.
+pub const FEWEST: usize = 2;
+
+impl Reviewed {
+    /// Did enough reviewers read it?
+    pub fn counts(&self) -> bool {
+        self.reviews >= FEWEST
+    }
+}
+
 /// The index of a dimension in arrays of three.
 pub fn index(dimension: Dimension) -> usize {
     match dimension {
@@ -188,7 +198,6 @@ fn median(mut scores: Vec<f64>) -> Option<f64> {
 
 /// All reviews of one revision together. A single review is one model's mood and counts for nothing.
 pub fn together(hash: &str, reviews: &[Review]) -> Reviewed {
-    const FEWEST: usize = 2;
     let of = |dimension: Dimension| {
         let scores: Vec<f64> = reviews.iter().filter_map(|r| r.scores[index(dimension)]).collect();
         if scores.len() < FEWEST { None } else { median(scores) }

@@ -13,13 +13,17 @@ use crate::trajectory::LoopEvent;
 use crate::turns::Over;
 
 impl Desk<'_> {
-    /// Puts reviews to their sections. An end when nobody reviewed anything.
+    /// Puts reviews to their sections; what fewer than two reviewers could read stays unread, and is asked again. An end when
+    /// nothing was read.
     pub(super) fn take_reviews(&mut self, pass: &Pass) -> Option<End> {
         for (at, reviewed) in &pass.reviews {
-            if reviewed.reviews > 0 {
-                self.known.insert(reviewed.hash.clone(), reviewed.clone());
-            }
             let section = &mut self.sections[*at];
+            if !reviewed.counts() {
+                section.missed += 1;
+                continue;
+            }
+            section.missed = 0;
+            self.known.insert(reviewed.hash.clone(), reviewed.clone());
             // a review of another revision than the one that is there counts for nothing
             if section.hash == reviewed.hash {
                 section.reviewed = Some(reviewed.clone());
@@ -41,7 +45,7 @@ impl Desk<'_> {
         if self.cancel.is_cancelled() {
             return Some(End::Cancelled);
         }
-        let lost = !pass.reviews.is_empty() && pass.reviews.iter().all(|(_, r)| r.reviews == 0);
+        let lost = !pass.reviews.is_empty() && pass.reviews.iter().all(|(_, r)| !r.counts());
         if lost { Some(self.over.unwrap_or(End::ReviewersLost)) } else { None }
     }
 
@@ -102,8 +106,13 @@ impl Desk<'_> {
         if same { self.text() } else { String::new() }
     }
 
-    /// The scores of the document as it is now.
-    pub(super) fn score(&self, round: u32, lint: &Lint, pass: &Pass) -> Row {
+    /// Sections that too few reviewers could read: nobody knows what they are worth, whatever the lint says.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(|section| section.prose && section.reviewed.is_none())
+    }
+
+    /// The scores of the document as it is now; nothing passes that was not read to the end.
+    pub(super) fn score(&mut self, round: u32, lint: &Lint, pass: &Pass) -> Row {
         let now = self.text();
         let fresh;
         // sections were put back: the lint of what is there now
@@ -143,15 +152,17 @@ impl Desk<'_> {
         });
         let whole = Reviewed { median, ..Reviewed::default() };
         let scores = review::combined(&lint.scores, Some(&whole));
-        let before = self.history.last().map(|row| row.passed).or(self.task.passed);
-        let gate = Gate { threshold };
-        let passes = |d: Dimension| gate.passes(scores.of(d), before.map(|b| b.of(d)));
+        let (gate, before, read) = (Gate { threshold }, self.passed, self.unread().next().is_none());
+        let passes = |d: Dimension| read && gate.passes(scores.of(d), before.map(|b| b.of(d)));
         let passed = Passed {
             clarity: passes(Dimension::Clarity),
             completeness: passes(Dimension::Completeness),
             testability: passes(Dimension::Testability),
             no_errors: lint.findings.iter().all(|f| f.severity < Severity::Error),
         };
+        if read {
+            self.passed = Some(passed);
+        }
         for d in Dimension::ALL {
             let (dimension, score, revision) = (d.name().to_owned(), scores.of(d), hash(&now));
             self.say(LoopEvent::Scored { round, section: None, revision, dimension, score, threshold });
@@ -162,6 +173,10 @@ impl Desk<'_> {
 
     /// Takes rewrites whose critique was written for what is there, as far as the document stays within its measure.
     pub(super) fn apply(&mut self, round: u32, rewrites: Vec<Rewrite>) -> Option<End> {
+        if rewrites.is_empty() {
+            // what nobody could read is asked again
+            return None;
+        }
         let mut any_taken = false;
         let mut tried = Vec::new();
         for Rewrite { section: at, from, result, by: _ } in rewrites {
@@ -207,6 +222,9 @@ impl Desk<'_> {
         section.refused = None;
         if old_hash == new_hash {
             return Err("nothing is changed".into());
+        }
+        if !section.prose {
+            return Err("nothing is left in it that could be reviewed".into());
         }
         let whole = self.text();
         if !guard::fits(self.task.text, &whole) {

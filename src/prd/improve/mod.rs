@@ -113,6 +113,8 @@ struct Section {
     /// The best revision that was reviewed, with its scores.
     best: Option<(String, Three, Reviewed)>,
     tries: u32,
+    /// Rounds in a row in which too few reviewers could read it.
+    missed: u32,
     /// Hashes of revisions that were taken once.
     tried: BTreeSet<String>,
     /// Why the last try was not taken.
@@ -162,6 +164,8 @@ struct Desk<'d> {
     title: String,
     sections: Vec<Section>,
     history: Vec<Row>,
+    /// What passed when everything was read last.
+    passed: Option<Passed>,
     assumptions: Vec<String>,
     seen: BTreeSet<String>,
     /// Reviews of before and of this run, by hash.
@@ -210,9 +214,11 @@ pub async fn improve(
 ) -> Outcome {
     let document = Document::new(task.text);
     let title = document.sections.iter().map(|s| s.title.clone()).find(|t| !t.is_empty());
+    let known: Known =
+        task.known.iter().filter(|(_, r)| r.counts()).map(|(hash, r)| (hash.clone(), r.clone())).collect();
     let section = |text: String| {
         let hash = hash(&text);
-        let reviewed = task.known.get(&hash).cloned();
+        let reviewed = known.get(&hash).cloned();
         let found = (text.clone(), reviewed.clone());
         Section {
             hash,
@@ -222,6 +228,7 @@ pub async fn improve(
             found,
             best: None,
             tries: 0,
+            missed: 0,
             tried: BTreeSet::new(),
             refused: None,
             revisions: 0,
@@ -238,9 +245,10 @@ pub async fn improve(
         title: title.unwrap_or_default(),
         sections: parts(&document).into_iter().map(section).collect(),
         history: Vec::new(),
+        passed: task.passed,
         assumptions: Vec::new(),
         seen: [hash(task.text)].into(),
-        known: task.known.clone(),
+        known: known.clone(),
         turn_infos: Vec::new(),
         writer: 0,
         warm: false,
@@ -365,6 +373,9 @@ impl Desk<'_> {
         if self.left().is_zero() {
             return Some(End::TimeCap);
         }
+        if self.is_lost(may_write, pass) {
+            return Some(End::ReviewersLost);
+        }
         // a loop that gets nowhere is called so, in its last round too
         if self.is_flat(round) {
             return Some(End::Stalled(Stall::Plateau));
@@ -375,7 +386,7 @@ impl Desk<'_> {
             return Some(stalled.map_or(End::RoundCap, End::Stalled));
         }
         if pass.rewrites.is_empty() {
-            return Some(End::Stalled(Stall::NothingToRewrite));
+            return self.unread().next().is_none().then_some(End::Stalled(Stall::NothingToRewrite));
         }
         let all_failed = pass.rewrites.iter().all(|r| r.result.is_err());
         let asked = pass.infos.iter().filter(|i| i.who == "writer");
@@ -387,6 +398,14 @@ impl Desk<'_> {
             return Some(End::Stalled(Stall::AllRefused));
         }
         None
+    }
+
+    /// Is something left unread for good: no round is left to ask again, or nothing else is left to do and it was asked often
+    /// enough?
+    fn is_lost(&self, may_write: bool, pass: &Pass) -> bool {
+        let mut unread = self.unread().peekable();
+        let any = unread.peek().is_some();
+        any && (!may_write || pass.rewrites.is_empty() && unread.all(|section| section.missed >= TRIES_MOST))
     }
 
     /// Did the last rounds gain nothing?
@@ -495,13 +514,7 @@ impl Desk<'_> {
                 left_because: s.refused.clone(),
             }
         };
-        let mut questions: Vec<String> = self
-            .assumptions
-            .iter()
-            .filter(|a| text.contains(a.trim_end_matches(['.', '!', ';', ' '])))
-            .cloned()
-            .collect();
-        questions.dedup();
+        let questions = guard::questions(&self.assumptions, &text);
         let change = |a: &supervise::Advice| format!("{} ({})", a.diagnosis.change.words(), a.tier.name());
         Outcome {
             end,

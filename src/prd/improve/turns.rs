@@ -35,7 +35,7 @@ impl Desk<'_> {
                     infos.extend(told);
                     troubles.extend(failed);
                     reviews.push((at, new.clone()));
-                    reviewed = Some(new);
+                    reviewed = Some(new).filter(Reviewed::counts);
                 }
                 if may_write && let Some((text, critique)) = self.critique(at, section, lint, reviewed.as_ref()) {
                     // nobody left to rewrite: the reviews still count
@@ -197,11 +197,10 @@ impl Desk<'_> {
     ) -> (Rewrite, Vec<TurnInfo>, Vec<Trouble>) {
         let from = critique.of.clone();
         let question = self.rewriting(round, at, &text, &critique);
-        let whole = self.text();
         match self.paying().used(question, |reply| writer::read(reply, &text)).await {
             Ok((new, answer)) => {
                 let info = TurnInfo::of("writer", &answer);
-                let result = guard::check(&text, &new, &whole).map_err(|refused| refused.to_string());
+                let result = guard::check(&text, &new, self.task.text).map_err(|refused| refused.to_string());
                 (Rewrite { section: at, from, by: answer.answered_by, result }, vec![info], Vec::new())
             }
             Err(trouble) => {

@@ -349,3 +349,111 @@ async fn without_costs_more_rounds_are_made_only_while_it_gets_better() {
     let outcome = improve(&task, &turns, &Recorder::forgetful(), &CancellationToken::new(), None).await;
     assert_eq!((outcome.end, outcome.history.len()), (End::RoundCap, 2));
 }
+
+/// Reviewers who find fault with parts 3 to 8, whatever stands there.
+fn strict(q: &Question) -> Says {
+    let text = section(q);
+    let weak = (3..=8).any(|n| text.contains(&format!("## Part {n}\n")));
+    let quote = "this part of the page";
+    let said = [("clarity", quote, "which?"), ("completeness", quote, "which?"), ("testability", quote, "which?")];
+    Says::Text(if weak { scores(0.1, 0.1, 0.1, &said) } else { scores(0.95, 0.95, 0.95, &[]) })
+}
+
+/// Sections that the reviewers can't have passed: changed or not, fewer than two of them read what is there now.
+fn unread(outcome: &Outcome) -> usize {
+    let parts = sections(&outcome.text);
+    let read = |(part, info): &(&String, &super::outcome::SectionInfo)| {
+        info.reviewed.as_ref().is_some_and(|r| r.hash == hash(part) && r.reviews >= 2)
+    };
+    parts.iter().zip(&outcome.sections).filter(|pair| pair.0.lines().count() > 2 && !read(pair)).count()
+}
+
+#[tokio::test]
+async fn what_nobody_has_read_does_not_pass_whatever_ended_first() {
+    let text = eight_sections().replace("be fast", "beep").replace("is fast", "beeps");
+    assert!(linted(&text).scores.clarity >= 0.95);
+    for (tokens, rounds) in [(3000, 3), (5000, 0), (5000, 3)] {
+        let rules = Rules { tokens, rounds, free_rounds: 0, ..Rules::default() };
+        let outcome = improved(&text, &rules, &script(strict), &Recorder::forgetful()).await;
+        assert_eq!((outcome.end, unread(&outcome) > 0), (End::TokenCap, true), "{tokens} {rounds}");
+        assert!(!outcome.history.last().unwrap().passed.all(), "{:?}", outcome.history);
+    }
+    let slow = script(|q| match strict(q) {
+        Says::Text(text) => Says::Late(30, text),
+        other => other,
+    });
+    let rules = Rules { time_limit_ms: 80, ..Rules::default() };
+    let outcome = improved(&text, &rules, &slow, &Recorder::forgetful()).await;
+    assert_eq!((outcome.end, unread(&outcome) > 0), (End::TimeCap, true));
+    let poor = script(|q| match q.actor.ends_with("section 5") {
+        true => Says::Trouble(crate::model::Trouble::OutOfBudget { what: "money".into() }),
+        false => Says::Text(scores(0.95, 0.95, 0.95, &[])),
+    });
+    let outcome = improved(&text, &Rules::default(), &poor, &Recorder::forgetful()).await;
+    assert_eq!((outcome.end, unread(&outcome)), (End::MoneyCap, 1));
+}
+
+#[tokio::test]
+async fn what_two_reviewers_could_not_read_is_asked_again_and_lost_only_then() {
+    let text = CHAT.replace("be fast. Acceptance: it is fast", "beep. Acceptance: it beeps");
+    // the first two reviewers of the requirements fail in as many rounds
+    for (rounds, end) in [(0, End::Passed), (1, End::Passed), (9, End::ReviewersLost)] {
+        let turns = script(move |q| {
+            let broken = q.actor.ends_with("section 3") && !q.actor.starts_with("reviewer 3") && q.round <= rounds;
+            Says::Text(if broken { "It is fine.".into() } else { scores(0.95, 0.95, 0.95, &[]) })
+        });
+        let outcome = improved(&text, &Rules::default(), &turns, &Recorder::forgetful()).await;
+        assert_eq!((outcome.end, unread(&outcome)), (end, usize::from(end != End::Passed)), "{rounds}");
+        let asked = turns.questions().iter().filter(|q| q.actor == "reviewer 3 of section 3").count();
+        assert_eq!(asked, 1 + rounds.min(1) as usize, "{rounds}");
+    }
+    // nor is what an earlier run says that nobody read
+    let (staff, rules) = (staff(), Rules { rounds: 0, free_rounds: 0, ..Rules::default() });
+    let of = |part: String| (hash(&part), super::review::Reviewed { hash: hash(&part), ..Default::default() });
+    let known: Known = sections(&text).into_iter().map(of).collect();
+    let turns = script(|_| Says::Text(scores(0.95, 0.95, 0.95, &[])));
+    let task = Task { text: &text, lint: &linted, rules: &rules, staff: &staff, known, passed: None };
+    let outcome = improve(&task, &turns, &Recorder::forgetful(), &CancellationToken::new(), None).await;
+    assert_eq!((outcome.end, turns.questions().len()), (End::Passed, 9));
+}
+
+#[tokio::test]
+async fn a_revision_that_nobody_could_read_is_not_handed_over() {
+    for readable in [0, 1] {
+        let turns = script(move |q| match sensible(q) {
+            Says::Text(_) if q.actor.starts_with("reviewer") && section(q).contains("200 ms") => {
+                let able = (1..=readable).any(|n| q.actor.starts_with(&format!("reviewer {n}")));
+                Says::Text(if able { scores(0.95, 0.95, 0.95, &[]) } else { "It is fine.".into() })
+            }
+            other => other,
+        });
+        let outcome = improved(CHAT, &Rules::default(), &turns, &Recorder::forgetful()).await;
+        assert_eq!((outcome.end, outcome.text.as_str()), (End::ReviewersLost, CHAT), "{readable}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_a_later_round_drops_comes_back_with_its_question() {
+    // the first revision marks its number; the second one drops the mark, and says something else better
+    let turns = script(|q| {
+        let text = section(q);
+        Says::Text(if q.actor.starts_with("reviewer") {
+            match (text.contains("be fast"), text.contains("shall show")) {
+                (true, _) => {
+                    scores(0.3, 0.9, 0.2, &[("clarity", "be fast", "how?"), ("testability", "be fast", "how?")])
+                }
+                (false, true) => scores(0.3, 0.9, 0.9, &[("clarity", "shall show", "where?")]),
+                (false, false) => scores(0.95, 0.95, 0.95, &[]),
+            }
+        } else if text.contains("be fast") {
+            text.replace("be fast", "answer within 200 ms *(assumption)*").replace("it is fast", "the answer is there")
+        } else {
+            text.replace(" *(assumption)*", "").replace("shall show", "shall list")
+        })
+    });
+    let rules = Rules { threshold: 0.95, ..Rules::default() };
+    let outcome = improved(CHAT, &rules, &turns, &Recorder::forgetful()).await;
+    assert!(outcome.text.contains("shall list"), "{:?} {}", outcome.end, outcome.text);
+    assert!(outcome.text.contains("within 200 ms *(assumption)*"), "{}", outcome.text);
+    assert_eq!(outcome.questions.iter().filter(|q| q.contains("200 ms")).count(), 1, "{:?}", outcome.questions);
+}
