@@ -34,6 +34,8 @@ pub enum Stall {
     Plateau,
     /// There and back again.
     FlipFlop,
+    /// The critic raises nothing new, and seats leave what it raised without an answer that counts.
+    Unanswered,
 }
 
 impl Stall {
@@ -44,6 +46,7 @@ impl Stall {
             Stall::Reseeding => "reseeding",
             Stall::Plateau => "plateau",
             Stall::FlipFlop => "flip-flop",
+            Stall::Unanswered => "unanswered",
         }
     }
 }
@@ -117,6 +120,8 @@ impl Facts {
             Some(Stall::SameObjection)
         } else if self.is_trifling() {
             Some(Stall::Reseeding)
+        } else if self.new.is_empty() {
+            Some(Stall::Unanswered)
         } else {
             None
         }
@@ -206,6 +211,7 @@ mod tests {
             (vec![facts(&[], &[])], 0, Next::Agreed),
             (vec![facts(&[Major, Major], &[]), facts(&[], &[Major, Major])], 0, Next::Agreed),
             (vec![facts(&[Major], &[]), again(1), again(1)], 1, Next::Stalled(Stall::SameObjection)),
+            (vec![facts(&[Major], &[]), facts(&[], &[]), facts(&[], &[])], 1, Next::Stalled(Stall::Unanswered)),
             (
                 vec![facts(&[Major], &[]), Facts { settled_before: 1, ..again(1) }],
                 0,

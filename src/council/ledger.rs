@@ -388,6 +388,20 @@ impl Ledger {
         out
     }
 
+    /// Settles open objections to words that stand in no answer (one per seat in `texts`) any more: the critic has read what is
+    /// there now and raised nothing.
+    pub fn settle_gone(&mut self, texts: &[String]) -> Vec<Settled> {
+        let is_gone =
+            |o: &&mut Objection| texts.get(o.seat).is_some_and(|t| !t.is_empty() && !text::stands_in(&o.quote, t));
+        let open = self.objections.iter_mut().filter(|o| o.status == Status::Open).filter(is_gone);
+        open.map(|o| {
+            o.status = Status::Partly;
+            o.reason = "the words are gone, and the critic objects to nothing in their place".into();
+            Settled { id: o.id.clone(), status: o.status, severity: o.severity, reason: o.reason.clone() }
+        })
+        .collect()
+    }
+
     /// Drops all that is open; for a suggestion that says so.
     pub fn drop_open(&mut self) -> Vec<String> {
         let open = self.objections.iter_mut().filter(|o| o.status == Status::Open);

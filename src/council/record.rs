@@ -7,6 +7,7 @@ use super::decide::Decision;
 use super::ledger::{Objection, Status};
 use super::pack::Pack;
 use super::read::Said;
+use crate::turns::text::same_position;
 
 /// The document's name and version.
 pub const SCHEMA: &str = "kaizen-ci/council/v1";
@@ -61,6 +62,7 @@ impl End {
             End::Stalled(Stall::SameObjection) => "the same objection came back in other words",
             End::Stalled(Stall::Reseeding) => "the critic raised ever new trifles",
             End::Stalled(Stall::Plateau) => "new objections changed nothing any more",
+            End::Stalled(Stall::Unanswered) => "objections were left without an answer that counts",
             End::Stalled(Stall::FlipFlop) => "answers went there and back again",
             End::RoundCap => "the rounds were over",
             End::TokenCap => "the tokens were over",
@@ -180,6 +182,12 @@ impl Record {
     pub fn dissent(&self) -> Vec<(&SeatInfo, &Said)> {
         let against = self.decision.as_ref().map(|d| d.against.as_slice()).unwrap_or_default();
         against.iter().filter_map(|seat| self.seats.get(*seat)).filter_map(|s| Some((s, s.said.as_ref()?))).collect()
+    }
+    /// Seats that stood for something else at first and gave way, with what that was.
+    pub fn gave_way(&self) -> impl Iterator<Item = (&SeatInfo, &str)> {
+        let of = |seat: &SeatInfo, first: &str| seat.said.as_ref().is_some_and(|s| !same_position(first, &s.position));
+        let all = self.members().iter().filter_map(|seat| Some((seat, seat.first_position.as_deref()?)));
+        all.filter(move |(seat, first)| of(seat, first))
     }
     /// Who sat in the seats, the critic left out.
     pub fn members(&self) -> &[SeatInfo] {

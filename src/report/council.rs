@@ -151,6 +151,14 @@ fn dissent(out: &mut String, record: &Record) {
             markdown(&one_line(&said.answer, 600))
         ));
     }
+    for (seat, first) in record.gave_way() {
+        out.push_str(&format!(
+            "* {} ({}) gave way; at first: **{}**\n",
+            seat.name,
+            code(&seat.answered_by),
+            markdown(first)
+        ));
+    }
     let open: Vec<&Objection> = record.objections.iter().filter(|o| o.status == Status::Open).collect();
     if !open.is_empty() {
         out.push_str("\nObjections that nobody has answered:\n\n");
@@ -251,6 +259,9 @@ pub fn comment(record: &Record) -> String {
             markdown(&said.position),
             markdown(&one_line(&said.answer, 300))
         ));
+    }
+    for (seat, first) in record.gave_way() {
+        out.push_str(&format!("\nGave way ({}), at first: {}.\n", code(&seat.answered_by), markdown(first)));
     }
     out.push('\n');
     if let Some(chosen) = record.chosen() {

@@ -19,7 +19,7 @@ use crate::turns::text::{clipped, short};
 
 impl Hall<'_> {
     /// Each seat's text as the critic reads it.
-    fn texts(&self) -> Vec<String> {
+    pub(super) fn texts(&self) -> Vec<String> {
         let members: Vec<_> = self.brief.table.seats.iter().chain(&self.brief.table.critics).cloned().collect();
         let text = |seat: usize| {
             let said = self.seats[seat].said.as_ref()?;

@@ -147,7 +147,7 @@ impl Hall<'_> {
             if !self.fits(&questions) {
                 return End::TokenCap;
             }
-            let (settled, mut info) = match self.answer(round, questions, began).await {
+            let (mut settled, mut info) = match self.answer(round, questions, began).await {
                 Ok(done) => done,
                 Err(end) => return end,
             };
@@ -160,6 +160,13 @@ impl Hall<'_> {
                     return end;
                 }
             };
+            if raised.is_empty() {
+                let gone = self.ledger.settle_gone(&self.texts());
+                for one in &gone {
+                    self.say_settled(round, one);
+                }
+                settled.extend(gone);
+            }
             if let Some(end) = self.judge(round, &raised, &settled, info, began).await {
                 return end;
             }
@@ -270,7 +277,7 @@ impl Hall<'_> {
         };
         let rule = match stall {
             Stall::SameObjection | Stall::Reseeding => Rule::ReseededObjections,
-            Stall::Plateau => Rule::CostWithoutProgress,
+            Stall::Plateau | Stall::Unanswered => Rule::CostWithoutProgress,
             Stall::FlipFlop => Rule::PingPong,
         };
         let said = supervise::watch::advise(&steps, Some(rule), &mut self.book, oversight.asks, &can).await;

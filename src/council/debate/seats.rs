@@ -6,12 +6,12 @@ use futures::future::join_all;
 
 use super::{Hall, ms};
 use crate::council::Brief;
-use crate::council::ask;
+use crate::council::ask::{self, seat_name};
 use crate::council::ledger::{Response, Settled, Status};
 use crate::council::read::{self, Said};
 use crate::council::record::{End, RoundInfo};
 use crate::model::{Trouble, tokens};
-use crate::trajectory::LoopEvent;
+use crate::trajectory::{Event, LoopEvent};
 use crate::turns::text::{same_position, short};
 use crate::turns::{Answer, Over, Question};
 
@@ -142,21 +142,17 @@ impl Hall<'_> {
             let done = self.ledger.settle(seat, responses, &before.answer, &said.answer);
             let gave_way = done.iter().any(|s| matches!(s.status, Status::Accepted | Status::Partly));
             if !gave_way && !same_position(&before.position, &said.position) {
-                // a position changes for a reason that somebody gave, or not at all
-                said.position.clone_from(&before.position);
+                // a position changes for a reason that somebody gave, or not at all: with it goes the answer that stands for it
+                let (who, turned) = (seat_name(seat), short(&said.position, 200));
+                let text =
+                    format!("{who} turned to “{turned}” without giving way to an objection: its answer before stands");
+                self.recorder.record(Event::Note { text });
+                said.clone_from(&before);
             }
             for one in &done {
-                let accepted = matches!(one.status, Status::Accepted | Status::Partly);
-                if accepted {
+                if self.say_settled(round, one) {
                     self.changes.push((seat, short(&one.reason, 200)));
                 }
-                self.say(LoopEvent::Settled {
-                    round,
-                    id: one.id.clone(),
-                    status: one.status.name().into(),
-                    accepted,
-                    reason: one.reason.clone(),
-                });
             }
             settled.extend(done);
             if self.seats[seat].first_position.is_none() && !same_position(&before.position, &said.position) {
@@ -167,6 +163,14 @@ impl Hall<'_> {
         self.answers[seat].push(said.answer.clone());
         self.seats[seat].said = Some(said);
         true
+    }
+
+    /// Did the seat give way?
+    pub(super) fn say_settled(&self, round: u32, one: &Settled) -> bool {
+        let accepted = matches!(one.status, Status::Accepted | Status::Partly);
+        let (status, reason) = (one.status.name().into(), one.reason.clone());
+        self.say(LoopEvent::Settled { round, id: one.id.clone(), status, accepted, reason });
+        accepted
     }
 
     pub(super) fn count(&mut self, seat: usize, answer: &Answer) {

@@ -352,3 +352,53 @@ async fn a_cancelled_council_ends_at_once_and_keeps_what_was_said() {
     assert_eq!(record.end, End::Cancelled);
     assert!(record.decision.is_some() && began.elapsed() < Duration::from_secs(2));
 }
+
+/// Everybody answers SQLite, two of them; in the second round these two turn to PostgreSQL without a word on the objection.
+fn turning(q: &Question) -> Says {
+    Says::Text(match (q.actor.as_str(), q.round) {
+        ("critic", 1) => {
+            let text = &q.messages[1].content;
+            let at = text.find("SQLite is one file").unwrap();
+            let letter = text[..at].rsplit("## Answer ").next().unwrap().chars().next().unwrap();
+            objections(&[(letter, "major", "is one file", "two writers block each other".into())])
+        }
+        ("critic", _) => "[]".into(),
+        ("seat 3", _) => json("PostgreSQL", "PostgreSQL takes many writers.", &[]),
+        (_, 1) => json("SQLite", "SQLite is one file.", &[]),
+        (_, _) => json("PostgreSQL", "PostgreSQL is a server.", &[]),
+    })
+}
+
+#[tokio::test]
+async fn a_position_that_is_put_back_keeps_the_answer_that_stands_for_it() {
+    let kept = Kept::default();
+    let (brief, cancel) = (brief(Rules::default()), CancellationToken::new());
+    let record = hold(&brief, &script(turning), &kept.recorder(), &cancel, None, Arc::new(|_, _| false)).await;
+    for seat in &record.seats[..2] {
+        let said = seat.said.as_ref().unwrap();
+        assert_eq!((said.position.as_str(), said.answer.as_str()), ("SQLite", "SQLite is one file."), "{}", seat.name);
+    }
+    let decision = record.decision.as_ref().unwrap();
+    assert_eq!((decision.position.as_str(), decision.against.as_slice()), ("SQLite", &[2][..]));
+    let noted = |e: &&Event| matches!(e, Event::Note { text } if text.contains("turned to “PostgreSQL”"));
+    assert!(kept.events().iter().any(|e| noted(&e)), "it is said");
+    // the objection stands, nobody answers it, and the critic has no other
+    assert_eq!(record.end, End::Stalled(Stall::Unanswered), "{:#?}", record.rounds);
+}
+
+#[tokio::test]
+async fn a_critic_without_a_further_objection_ends_it_when_the_words_are_gone() {
+    let turns = script(|q| {
+        Says::Text(match (q.actor.as_str(), q.round) {
+            ("critic", 1) => objections(&[('A', "major", "one file", "two writers block each other".into())]),
+            ("critic", _) => "{\"objections\": []}".into(),
+            (_, 1) => json("SQLite", "SQLite is one file.", &[]),
+            // another answer, and no response to the objection by its name
+            (_, _) => json("SQLite", "SQLite with a queue in front of it.", &[]),
+        })
+    });
+    let record = held(&brief(Rules::default()), &turns).await;
+    assert_eq!((record.end, record.rounds.len()), (End::Agreed, 2), "{:#?}", record.objections);
+    assert_eq!(record.objections[0].status, Status::Partly);
+    assert!(record.objections[0].reason.contains("the words are gone"));
+}

@@ -146,3 +146,15 @@ fn what_a_model_says_stays_in_its_place() {
         }
     }
 }
+
+#[test]
+fn a_view_that_gave_way_is_told_and_one_that_came_back_is_not() {
+    let mut told = record("it is simple");
+    told.seats[1].first_position = Some("Take DuckDB".into());
+    told.seats[2].first_position = Some("take PostgreSQL.".into());
+    let text = madr(&told);
+    assert!(text.contains("* b (`b-7b`) gave way; at first: **Take DuckDB**\n"), "{text}");
+    let text = comment(&told);
+    assert!(text.contains("\nGave way (`b-7b`), at first: Take DuckDB.\n"), "{text}");
+    assert_eq!(text.matches("Gave way").count(), 1);
+}
