@@ -1,12 +1,12 @@
 //! Figures over many runs: who ended failures, how long it took, what it cost, what was stuck and who resolved it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::learn::Told;
 use crate::learn::patterns::{Ended, heal};
-use crate::trajectory::{Event, Loop, LoopEvent};
+use crate::trajectory::{Event, Loop, LoopEvent, TurnTaken};
 
 /// The document's name and version.
 pub const SCHEMA: &str = "kaizen-ci/stats/v1";
@@ -138,6 +138,7 @@ pub fn stats(runs: &[Told]) -> Stats {
     stats.since = runs.iter().map(|r| r.began).min().map(|time| time.to_string());
     let mut times: Vec<u64> = Vec::new();
     let mut ended: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut told: BTreeSet<Vec<&str>> = runs.iter().filter(|run| !is_retold(run) && is_over(run)).map(keys).collect();
     for run in runs {
         if let Some(heal) = heal(run) {
             let name = match (heal.ended, heal.tier) {
@@ -156,7 +157,10 @@ pub fn stats(runs: &[Told]) -> Stats {
             }
         }
         turns(run, &mut stats.turns);
-        loops(run, &mut stats);
+        // a loop that was over and is told again is the same loop
+        if !is_retold(run) || told.insert(keys(run)) {
+            loops(run, &mut stats);
+        }
     }
     let n = |name: &str| ended.get(name).copied().unwrap_or(0);
     let all = n("tier 1") + n("tier 2") + n("tier 3") + n("triage");
@@ -226,6 +230,29 @@ fn turns(run: &Told, turns: &mut Turns) {
     }
 }
 
+fn turns_of(run: &Told) -> impl Iterator<Item = &TurnTaken> {
+    run.entries.iter().filter_map(|entry| match &entry.event {
+        Event::Loop(LoopEvent::Turn(turn)) => Some(turn),
+        _ => None,
+    })
+}
+
+fn is_over(run: &Told) -> bool {
+    run.entries.iter().any(|entry| matches!(entry.event, Event::Loop(LoopEvent::Ended { .. })))
+}
+
+/// Was everything that anybody said in it said in an earlier run?
+fn is_retold(run: &Told) -> bool {
+    turns_of(run).next().is_some() && turns_of(run).all(|turn| turn.replayed)
+}
+
+/// What was asked in a run, in no order: the same of a run that goes on to its end as of one that tells it again.
+fn keys(run: &Told) -> Vec<&str> {
+    let mut keys: Vec<&str> = turns_of(run).filter(|t| t.outcome == "answered").map(|t| t.key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
 fn loops(run: &Told, stats: &mut Stats) {
     let mut causes: BTreeMap<&str, &str> = BTreeMap::new();
     for entry in &run.entries {
@@ -282,6 +309,50 @@ mod tests {
             |n: usize| jiff::Timestamp::from_millisecond(1_763_800_000_000 + 1000 * i64::try_from(n).unwrap()).unwrap();
         let entry = |(n, event)| Entry { v: SCHEMA_VERSION, run: "r".into(), step: n as u64, time: time(n), event };
         Told { id: "r".into(), began: time(0), entries: events.into_iter().enumerate().map(entry).collect() }
+    }
+
+    /// A council that agreed, with one turn for each of `keys`.
+    fn council(keys: &[&str], replayed: bool) -> Told {
+        let turn = |key: &&str| {
+            Event::Loop(LoopEvent::Turn(TurnTaken {
+                of: Loop::Council,
+                actor: "seat 1".into(),
+                round: 1,
+                key: (*key).to_owned(),
+                outcome: "answered".into(),
+                model: "m".into(),
+                answered_by: "m".into(),
+                family: "m".into(),
+                words: String::new(),
+                content: "x".into(),
+                prompt_tokens: 1,
+                answer_tokens: 1,
+                nano_dollars: 0,
+                cached: false,
+                replayed,
+                ms: 1,
+            }))
+        };
+        let ended = LoopEvent::Ended { of: Loop::Council, why: "agreed".into(), good: true, rounds: 1 };
+        told(keys.iter().map(turn).chain([Event::Loop(ended)]).collect())
+    }
+
+    #[test]
+    fn a_council_that_is_told_again_is_no_second_one() {
+        let (fresh, again, other) = (council(&["a", "b"], false), council(&["b", "a"], true), council(&["c"], false));
+        let mut killed = fresh.clone();
+        killed.entries.pop();
+        for (runs, n) in [
+            (vec![fresh.clone(), again.clone()], 1),
+            // the newest first
+            (vec![again.clone(), fresh.clone(), again.clone()], 1),
+            // killed when everything was said: it ends only later
+            (vec![again.clone(), again, killed], 1),
+            (vec![fresh.clone(), fresh, other], 3),
+        ] {
+            let found = stats(&runs).council;
+            assert_eq!((found.runs, found.good.n), (n, n));
+        }
     }
 
     fn recorded(name: &str) -> Told {

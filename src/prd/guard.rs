@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::mask::COVER;
 use crate::prd::document::{self, BARE_URL, Document, Kind};
 use crate::prd::sentences::pattern;
 use crate::turns::text::words;
@@ -140,6 +141,10 @@ fn checked(old: &str, new: &str, source: &str) -> Result<Checked, Refused> {
     }
     html(old, &new)?;
     quiet(old, &new)?;
+    // what stands under a cover has to find its place again
+    if old.matches(COVER).count() != new.matches(COVER).count() {
+        return Err(Refused::Quiet { what: "a covered secret (***)" });
+    }
     let (text, assumptions) = marked(&before, &after, source);
     grown(old, &text)?;
     Ok(Checked { text, assumptions })
@@ -409,6 +414,9 @@ mod tests {
         // marked by the writer: not twice
         let own = OLD.replace("shall be fast", "shall answer within 200 ms *(assumption)*");
         assert_eq!(checked(&own).unwrap().text.matches("assumption").count(), 1);
+        let secret = format!("{OLD}Call it with ***.\n");
+        let lost = check(&secret, &secret.replace("with ***", "with it"), &secret).unwrap_err().to_string();
+        assert_eq!(lost, "a covered secret (***) was changed");
         let foreign = OLD.replace("- REQ-2:", "- Premium customers receive loyalty vouchers quarterly.\n- REQ-2:");
         assert!(checked(&foreign).unwrap().text.contains("quarterly *(assumption)*."));
     }

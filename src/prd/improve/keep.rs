@@ -9,7 +9,7 @@ use crate::prd::history::Row;
 use crate::prd::outcome::End;
 use crate::prd::review::{self, Reviewed};
 use crate::prd::{Lint, Severity};
-use crate::trajectory::LoopEvent;
+use crate::trajectory::{Event, LoopEvent};
 use crate::turns::Over;
 
 impl Desk<'_> {
@@ -23,6 +23,13 @@ impl Desk<'_> {
                 continue;
             }
             section.missed = 0;
+            let moods = Dimension::ALL.into_iter().filter(|d| reviewed.median[review::index(*d)].is_none());
+            let moods: Vec<&str> = moods.map(Dimension::name).collect();
+            if !moods.is_empty() {
+                let text =
+                    format!("section {}: too few reviewers quote what stands there for {}", at + 1, moods.join(", "));
+                self.recorder.record(Event::Note { text: format!("{text}; the lint alone decides") });
+            }
             self.known.insert(reviewed.hash.clone(), reviewed.clone());
             // a review of another revision than the one that is there counts for nothing
             if section.hash == reviewed.hash {
