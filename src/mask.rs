@@ -116,6 +116,32 @@ impl Mask {
     }
 }
 
+/// `new` with the secrets put back that `real` has where `covered`, the same text under a mask, has covers: in their order.
+/// None when `new` has more or fewer of them, or the texts do not belong together.
+pub fn put_back(real: &str, covered: &str, new: &str) -> Option<String> {
+    let pieces: Vec<&str> = covered.split(COVER).collect();
+    let (last, between) = pieces.split_last()?;
+    let (first, between) = between.split_first().unwrap_or((&"", &[]));
+    if pieces.len() == 1 {
+        return (real == covered && !new.contains(COVER)).then(|| new.to_owned());
+    }
+    let mut rest = real.strip_prefix(first)?.strip_suffix(last)?;
+    let mut secrets = Vec::new();
+    for piece in between {
+        // two covers in a row: nobody knows where one secret ends
+        let at = if piece.is_empty() { None } else { rest.find(piece) }?;
+        secrets.push(&rest[..at]);
+        rest = &rest[at + piece.len()..];
+    }
+    secrets.push(rest);
+    let texts: Vec<&str> = new.split(COVER).collect();
+    let (head, tails) = texts.split_first()?;
+    if tails.len() != secrets.len() {
+        return None;
+    }
+    Some(secrets.iter().zip(tails).fold((*head).to_owned(), |out, (secret, text)| out + secret + text))
+}
+
 fn is_worth_covering(value: &str) -> bool {
     let is_word = value.len() <= WORD_MOST_BYTES && value.bytes().all(|b| b.is_ascii_lowercase());
     value.len() >= VALUE_LEAST_BYTES && !is_word
@@ -198,6 +224,22 @@ mod tests {
         let mut value = serde_json::json!({"top-secret": ["top-secret\n", {"a": "x top-secret"}], "n": 1});
         Mask::new(["top-secret"]).cover_json(&mut value);
         assert_eq!(value, serde_json::json!({"top-secret": ["***\n", {"a": "x ***"}], "n": 1}));
+    }
+
+    #[test]
+    fn secrets_come_back_into_a_text_that_was_written_under_covers() {
+        let (a, b) = (format!("ghp_{}", "aB3".repeat(12)), format!("glpat-{}", "xY9".repeat(8)));
+        let real = format!("a {a} b {b} c");
+        let covered = Mask::default().cover(&real).into_owned();
+        assert_eq!(covered, "a *** b *** c");
+        assert_eq!(put_back(&real, &covered, "A *** and *** z").unwrap(), format!("A {a} and {b} z"));
+        assert_eq!(put_back(&real, &covered, &covered).unwrap(), real);
+        for wrong in ["A *** z", "*** *** ***", "none"] {
+            assert_eq!(put_back(&real, &covered, wrong), None, "{wrong}");
+        }
+        assert_eq!(put_back("plain", "plain", "new").unwrap(), "new");
+        assert_eq!(put_back("one ***", "one ***", "*** two").unwrap(), "*** two");
+        assert_eq!(put_back("another", "a *** b", "***"), None);
     }
 
     proptest! {

@@ -13,7 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::models;
 use crate::config::{Config, Override};
 use crate::council::ledger::Same;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
+use crate::mask::Mask;
 use crate::model::catalog::Tier as ModelTier;
 use crate::model::router::Evidence;
 use crate::model::trouble::Consequence;
@@ -74,6 +75,16 @@ pub fn asked_with<T: serde::de::DeserializeOwned>(entries: &[Entry], wanted: Loo
     serde_json::from_value(began.ok_or_else(none)?).map_err(|e| {
         Error::usage(format!("the run {run} can't be resumed: what it was asked with is not readable")).source(e)
     })
+}
+
+/// The same with every secret covered, as the log will have it: whoever goes on from the log has to ask the same.
+///
+/// # Errors
+/// Never for what this program writes down.
+pub fn covered<T: serde::Serialize + serde::de::DeserializeOwned>(value: T, mask: &Mask) -> Result<T> {
+    let mut json = serde_json::to_value(value).context(|| "can't write down what was asked".into())?;
+    mask.cover_json(&mut json);
+    serde_json::from_value(json).context(|| "can't write down what was asked".into())
 }
 
 /// Events as the supervisor sees them.

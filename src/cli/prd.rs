@@ -55,8 +55,8 @@ pub struct Prd {
     /// Only models that cost nothing
     #[arg(long, help_heading = HOW)]
     pub free: bool,
-    /// Go on with a run that was stopped; no turn that it paid for is paid for again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "baseline"], help_heading = HOW)]
+    /// Go on with a run that was stopped, as far as it was to go; no turn that it paid for is paid for again
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "baseline", "threshold", "rounds", "tokens", "writer", "time_limit"], help_heading = HOW)]
     pub resume: Option<String>,
     /// Write the revised text over the document
     #[arg(long, help_heading = THEN)]

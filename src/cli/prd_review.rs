@@ -9,11 +9,12 @@ use crate::cli::context::Context;
 use crate::cli::loops::{self, Diagnosers};
 use crate::cli::prd::{Document, Prd, SCHEMA, sarif_name, target_exists};
 use crate::cli::prd_baseline;
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session};
 use crate::config::Config;
 use crate::console::prd as screen;
 use crate::console::{Progress, plain};
 use crate::error::{Context as _, Error, Exit, Result};
+use crate::mask::{self, Mask};
 use crate::model::Job;
 use crate::model::catalog::Tier;
 use crate::prd::gate::Passed;
@@ -104,7 +105,7 @@ fn reviewed<T>(
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
-    let work = Work { args, config, repository, earlier: &earlier, path };
+    let work = Work { args, config, repository, earlier: &earlier, path, mask: session::mask() };
     let (session, asked, outcome) = context.wait(|cancel| work.work(context, (text, before), progress, cancel))?;
     let exit = exit_of(outcome.end);
     session.end(exit);
@@ -117,6 +118,8 @@ struct Work<'j> {
     repository: &'j Repository,
     earlier: &'j [Entry],
     path: &'j Path,
+    /// The log's: a run that goes on from its log has to ask what the first one asked.
+    mask: Mask,
 }
 
 impl Work<'_> {
@@ -131,7 +134,14 @@ impl Work<'_> {
         let models = loops::models_of(self.config, self.repository)?;
         let members = loops::live(&models, &Recorder::forgetful(), &cancel).members().await;
         let asked = match &self.args.resume {
-            Some(run) => loops::asked_with(self.earlier, Loop::Prd, run)?,
+            Some(run) => {
+                let asked: AskedWith = loops::asked_with(self.earlier, Loop::Prd, run)?;
+                if self.args.write {
+                    // said now, and not when everything is paid for
+                    unchanged(self.path, &asked.text, &self.mask)?;
+                }
+                asked
+            }
             None => {
                 let writers = loops::named(&models, self.config, &[Job::Writer]).await;
                 let reviewers = loops::named(&models, self.config, &[Job::Reviewer]).await;
@@ -144,7 +154,7 @@ impl Work<'_> {
         let recorder = &session.recorder;
         let live = loops::live(&models, recorder, &cancel);
         recorder.record(Event::Loop(LoopEvent::Began { of: Loop::Prd, subject: asked.file.clone(), asked_with }));
-        let past = Past::resume(&live, recorder.clone(), self.earlier);
+        let past = Past::resume(&live, recorder.clone(), self.earlier).covering(self.mask.clone());
         let kept = session.kept();
         let steps = || loops::steps(kept.entries());
         let diagnosers = Diagnosers { turns: &past, models: &models };
@@ -164,14 +174,16 @@ impl Work<'_> {
 
     /// `roles`: whom the configuration lets write and review, where it names anybody.
     fn fresh(&self, text: &str, before: Option<&Document>, members: &[Member], roles: Roles) -> Result<AskedWith> {
-        let args = self.args;
+        let (args, text) = (self.args, self.mask.cover(text).into_owned());
         let (reviewers, writers) = staff(members, args.writer.as_deref(), roles)?;
         let local = reviewers.iter().chain(&writers).any(|m| m.tier == Tier::Local);
         let turn_limit_ms = if local { 900_000 } else { 300_000 };
         let time_limit_ms = u64::try_from(self.config.time_limit.as_millis()).unwrap_or(u64::MAX);
         Ok(AskedWith {
             file: args.file.as_deref().unwrap_or(Path::new("")).to_string_lossy().into_owned(),
-            text: text.to_owned(),
+            passed: before.map(|before| prd_baseline::passed(before, &text)),
+            known: loops::covered(before.map(prd_baseline::known).unwrap_or_default(), &self.mask)?,
+            text,
             rules: Rules {
                 threshold: args.threshold,
                 rounds: args.rounds,
@@ -183,8 +195,6 @@ impl Work<'_> {
             },
             reviewers: reviewers.iter().map(|m| m.name.clone()).collect(),
             writers: writers.iter().map(|m| m.name.clone()).collect(),
-            known: before.map(prd_baseline::known).unwrap_or_default(),
-            passed: before.map(|before| prd_baseline::passed(before, text)),
         })
     }
 
@@ -221,10 +231,15 @@ impl Work<'_> {
         let Some(review) = &document.review else { return Ok(exit) };
         let then = match (review.changed, args.write) {
             (false, _) => String::new(),
-            (true, true) => {
-                write_over(self.path, &asked.text, &outcome.text)?;
+            (true, true) if is_written(args.write, review.end) => {
+                write_over(self.path, (&asked.text, &outcome.text), &self.mask)?;
                 format!("written to {}", self.path.display())
             }
+            (true, true) => format!(
+                "stopped, so nothing was written: what there was is in {}; kaizen-ci prd --resume {} --write goes on",
+                run.path.join("revised.md").display(),
+                run.id
+            ),
             (true, false) => {
                 format!("kept in {}; --write writes it over the document", run.path.join("revised.md").display())
             }
@@ -299,15 +314,30 @@ fn seated(asked: &AskedWith, members: &[Member]) -> Result<Staff> {
     Ok(Staff { reviewers: [nth(0), nth(1), nth(2)], writers })
 }
 
-/// Writes the revised text over the document, when it still is what was reviewed.
-fn write_over(path: &Path, reviewed: &str, revised: &str) -> Result<()> {
-    use std::io::Write as _;
+/// Is the revised text written over the document? Who stopped the loop did not see what it would be.
+fn is_written(asked_for: bool, end: End) -> bool {
+    asked_for && end != End::Cancelled
+}
+
+/// The document as it is now, when it still is what was reviewed; reviewed is what is left of it under the mask.
+fn unchanged(path: &Path, reviewed: &str, mask: &Mask) -> Result<String> {
     let now = std::fs::read_to_string(path).context(|| format!("can't read {}", path.display()))?;
-    if now != reviewed {
+    if mask.cover(&now) != reviewed {
         return Err(Error::usage(format!("{} was changed while it was being reviewed", path.display()))
             .why("the revised text would undo that")
             .hint("the revised text is in the run's folder as revised.md"));
     }
+    Ok(now)
+}
+
+/// Writes the revised text over the document, with the secrets that nobody was shown.
+fn write_over(path: &Path, (reviewed, revised): (&str, &str), mask: &Mask) -> Result<()> {
+    use std::io::Write as _;
+    let now = unchanged(path, reviewed, mask)?;
+    let revised = mask::put_back(&now, reviewed, revised).ok_or_else(|| {
+        Error::usage(format!("the secrets in {} can't be put back into the revised text", path.display()))
+            .hint("the revised text is in the run's folder as revised.md, with *** in their place")
+    })?;
     // a link is written through, not over
     let place = path.canonicalize().context(|| format!("can't find {}", path.display()))?;
     let permissions = std::fs::metadata(&place).context(|| format!("can't read {}", place.display()))?.permissions();
@@ -355,9 +385,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("prd.md");
         std::fs::write(&path, "one").unwrap();
-        write_over(&path, "one", "two").unwrap();
+        let mask = Mask::default();
+        write_over(&path, ("one", "two"), &mask).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
-        assert!(write_over(&path, "one", "three").is_err());
+        assert!(write_over(&path, ("one", "three"), &mask).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        // what was reviewed is what the mask leaves; what is written has the secret again
+        let secret = format!("ghp_{}", "aB3".repeat(12));
+        std::fs::write(&path, format!("one {secret}")).unwrap();
+        write_over(&path, ("one ***", "two ***!"), &mask).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("two {secret}!"));
+        assert!(write_over(&path, ("two ***!", "three"), &mask).is_err(), "the secret would be lost");
+    }
+
+    #[test]
+    fn a_loop_that_was_stopped_writes_nothing() {
+        for (end, written) in [(End::Cancelled, false), (End::Passed, true), (End::RoundCap, true)] {
+            assert_eq!(is_written(true, end), written, "{end:?}");
+            assert!(!is_written(false, end));
+        }
     }
 }

@@ -30,6 +30,11 @@ pub struct Session {
     began: Instant,
 }
 
+/// What covers secrets in everything that a run writes down.
+pub fn mask() -> Mask {
+    Mask::new(environment::secrets(std::env::vars_os()))
+}
+
 /// Covers secrets before anybody sees an event.
 struct Covered {
     mask: Mask,
@@ -77,7 +82,7 @@ impl Session {
         let leftovers = state::clean_leftovers(&state_dir)?;
         let run = state::begin(&state_dir)?;
         context.log_place.set(run.events());
-        let mask = Mask::new(environment::secrets(std::env::vars_os()));
+        let mask = mask();
         let log = log::Writer::open(&run.events(), mask.clone())?;
         let (trouble, kept) = (log.trouble(), Kept::default());
         let mut seen: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];

@@ -1,5 +1,6 @@
 //! Turns that are recorded, and turns of an earlier run that are told again instead of being paid for again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 
 use super::{Answer, Member, Question, Turns, words_hash};
+use crate::mask::Mask;
 use crate::model::{Money, Trouble};
 use crate::trajectory::{Entry, Event, LoopEvent, Recorder, TurnTaken};
 
@@ -20,13 +22,27 @@ pub const ANSWERED: &str = "answered";
 pub struct Past<'t> {
     inner: &'t dyn Turns,
     recorder: Recorder,
+    mask: Mask,
     told: Mutex<BTreeMap<String, VecDeque<TurnTaken>>>,
 }
 
 impl<'t> Past<'t> {
     /// Without a past.
     pub fn new(inner: &'t dyn Turns, recorder: Recorder) -> Self {
-        Self { inner, recorder, told: Mutex::default() }
+        Self { inner, recorder, mask: Mask::default(), told: Mutex::default() }
+    }
+
+    /// With the log's own mask: what an answer holds is covered before anybody builds on it, so that a run that is told again
+    /// from its log asks the same.
+    pub fn covering(self, mask: Mask) -> Self {
+        Self { mask, ..self }
+    }
+
+    fn covered(&self, answer: Answer) -> Answer {
+        match self.mask.cover(&answer.content) {
+            Cow::Owned(content) => Answer { content, ..answer },
+            Cow::Borrowed(_) => answer,
+        }
     }
 
     /// With the answered turns of an earlier run, in its order.
@@ -103,7 +119,7 @@ impl Turns for Past<'_> {
                 // whoever answers late is not waited for, whatever the client below does
                 None => match tokio::time::timeout(question.deadline, self.inner.ask(question)).await {
                     Ok(Ok(answer)) if answer.content.trim().is_empty() => Err(Trouble::Empty),
-                    Ok(result) => result,
+                    Ok(result) => result.map(|answer| self.covered(answer)),
                     Err(_) => Err(Trouble::TimedOut),
                 },
             };
