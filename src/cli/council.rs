@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::context::Context;
 use crate::cli::loops::{self, Diagnosers};
 use crate::cli::options::{HOW, OUTPUT, THEN, WHAT};
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session};
 use crate::config::{Config, Override};
 use crate::console::council as screen;
 use crate::console::{Progress, plain};
@@ -59,11 +59,11 @@ pub struct Council {
     /// Only models that cost nothing
     #[arg(long, help_heading = HOW)]
     pub free: bool,
-    /// Go on with a council that was stopped; no turn that it paid for is paid for again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["question", "context"], help_heading = HOW)]
+    /// Go on with a council that was stopped, as far as it was to go; no turn that it paid for is paid for again
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["question", "context", "seats", "critic", "rounds", "tokens", "time_limit"], help_heading = HOW)]
     pub resume: Option<String>,
-    /// Write the decision record to this file (`NNNN` in its name becomes the next number, `title` the question), or into
-    /// this folder
+    /// Write the decision record to this new file (`NNNN` in its name becomes the next number, `title` the question), or into
+    /// this folder: a path without an ending is one
     #[arg(long, value_name = "PATH", help_heading = THEN)]
     pub out: Option<PathBuf>,
     /// Print one JSON document (`kaizen-ci schema council`)
@@ -211,12 +211,15 @@ impl Hold<'_> {
         };
         let brief = brief(&asked, &members)?;
         let asked_with = serde_json::to_value(&asked).context(|| "can't write down what was asked".into())?;
+        if let Some(out) = &self.args.out {
+            free(&numbered(&self.context.dir.join(out), &asked.question)?)?;
+        }
         let session = Session::begin(self.context, self.repository, "council", 0, progress)?;
         let recorder = &session.recorder;
         let live = loops::live(&models, recorder, &cancel);
         let subject = asked.question.clone();
         recorder.record(Event::Loop(LoopEvent::Began { of: Loop::Council, subject, asked_with }));
-        let past = Past::resume(&live, recorder.clone(), self.earlier);
+        let past = Past::resume(&live, recorder.clone(), self.earlier).covering(session::mask());
         let kept = session.kept();
         let steps = || loops::steps(kept.entries());
         let diagnosers = Diagnosers { turns: &past, models: &models };
@@ -228,7 +231,9 @@ impl Hold<'_> {
     /// `roles`: whom the configuration lets sit there, when it names anybody.
     fn fresh(&self, members: &[Member], roles: Option<&[String]>) -> Result<AskedWith> {
         let (args, config) = (self.args, self.config);
-        let question = args.question.join(" ");
+        // as the log will have it: whoever goes on from there has to ask the same
+        let mask = session::mask();
+        let question = mask.cover(&args.question.join(" ")).into_owned();
         if question.trim().is_empty() {
             return Err(Error::usage("there is no question").hint("kaizen-ci council 'Which …?'"));
         }
@@ -243,14 +248,18 @@ impl Hold<'_> {
             .filter(|m| is_named(m) || roles.map_or(m.tier != Tier::Paid, |names| names.contains(&m.name)))
             .cloned()
             .collect();
-        let table = seats::seat(&members, n, &names, args.critic.as_deref()).map_err(|unseated| {
+        let mut table = seats::seat(&members, n, &names, args.critic.as_deref()).map_err(|unseated| {
             Error::usage("the council can't be seated").why(unseated.to_string()).hint(
                 "kaizen-ci models lists who can be asked; --seats 2 needs two models and a critic of another family",
             )
         })?;
         let answer_tokens = Rules::default().answer_tokens;
         let smallest = table.seats.iter().chain(&table.critics[..1]).map(|m| m.context).min().unwrap_or(0);
-        let (pack, context_text) = self.packed(room(smallest, n, &question, answer_tokens))?;
+        // who would take the critic's place and can't read that much is none
+        table.critics.retain(|critic| critic.context >= smallest);
+        let mut pack = self.packed(room(smallest, n, &question, answer_tokens))?;
+        pack.text = mask.cover(&pack.text).into_owned();
+        let context_text = pack.text.clone();
         // a busy machine answers one after another, and slowly
         let local = table.seats.iter().any(|m| m.tier == Tier::Local);
         let seat_limit = if local { Duration::from_secs(900) } else { Duration::from_secs(180) };
@@ -277,12 +286,12 @@ impl Hold<'_> {
         })
     }
 
-    fn packed(&self, room: u64) -> Result<(Pack, String)> {
+    fn packed(&self, room: u64) -> Result<Pack> {
         let (context, args, config, repository) = (self.context, self.args, self.config, self.repository);
         let mut pieces: Vec<Piece> = self.extra.pieces.clone();
         let mut left = self.extra.left.clone();
         for name in &args.context {
-            if name == "pr" {
+            if name.eq_ignore_ascii_case("pr") {
                 pieces.push(change(repository, config, None)?);
             } else if let Some(number) = name.strip_prefix('#').and_then(|n| n.parse().ok()) {
                 pieces.push(change(repository, config, Some(number))?);
@@ -292,9 +301,7 @@ impl Hold<'_> {
                 left.extend(not);
             }
         }
-        let pack = pack::pack(&pieces, left, room);
-        let text = pack.text.clone();
-        Ok((pack, text))
+        Ok(pack::pack(&pieces, left, room))
     }
 }
 
@@ -393,10 +400,15 @@ fn show(context: &Context, args: &Council, session: &Session, record: Record, ex
         std::fs::write(place(name), text).context(|| format!("can't write {}", place(name).display()))?;
     }
     let out = args.out.as_deref().filter(|_| document.record.decision.is_some());
-    let out = out.map(|path| numbered(&context.dir.join(path), &document.record.question)).transpose()?;
-    if let Some(path) = &out {
-        loops::write_new(path, &madr)?;
-    }
+    let write = |path: &Path| {
+        let path = numbered(&context.dir.join(path), &document.record.question)?;
+        loops::write_new(&path, &madr).map(|()| path)
+    };
+    // the decision is shown, whatever becomes of the file
+    let (out, failed) = match out.map(write).transpose() {
+        Ok(out) => (out, None),
+        Err(error) => (None, Some(error)),
+    };
     if args.json {
         terminal.out(&format!("{json}\n"));
     } else if args.markdown {
@@ -405,13 +417,24 @@ fn show(context: &Context, args: &Council, session: &Session, record: Record, ex
         let kept = out.unwrap_or_else(|| place("decision.md"));
         terminal.out(&screen::render(&document.record, &kept, terminal.out_style()));
     }
-    Ok(exit)
+    failed.map_or(Ok(exit), Err)
+}
+
+/// Said before anybody is asked: what is there is not written over.
+fn free(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Err(Error::usage(format!("{} is there already", path.display()))
+            .why("a decision record is a new file")
+            .hint("give another path, `NNNN` in the name for the next number, or a folder"));
+    }
+    Ok(())
 }
 
 /// The file that `path` means: `NNNN` becomes the number after the highest in the folder, `title` the question's words; a
 /// folder gets `NNNN-title.md`.
 fn numbered(path: &Path, question: &str) -> Result<PathBuf> {
-    let is_folder = path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/');
+    let is_named = path.is_file() || path.extension().is_some() || path.to_string_lossy().contains("NNNN");
+    let is_folder = path.is_dir() || !is_named || path.as_os_str().to_string_lossy().ends_with('/');
     let path = if is_folder { path.join("NNNN-title.md") } else { path.to_owned() };
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
@@ -457,6 +480,10 @@ mod tests {
         }
         assert_eq!(name(&at("docs")), "docs/0012-which-store-sqlite-or-a-server.md");
         assert_eq!(name(&at("docs/fixed.md")), "docs/fixed.md");
+        assert_eq!(name(&at("docs/new")), "docs/new/0001-which-store-sqlite-or-a-server.md");
+        assert_eq!(name(&at("docs/NNNN")), "docs/0012");
+        std::fs::write(dir.path().join("docs/LICENSE"), "").unwrap();
+        assert!(free(&at("docs/LICENSE")).is_err() && free(&at("docs/new")).is_ok());
         for odd in ["../../etc/passwd", "日本", ""] {
             assert!(!slug(odd).contains(['/', '.']) && !slug(odd).is_empty());
         }

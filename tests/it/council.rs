@@ -38,6 +38,14 @@ impl Table {
         command.env("KAIZEN_MODELS", "own").env("KAIZEN_MODEL_URL", urls.join(",")).args(args).output().unwrap()
     }
 
+    /// The same without kept answers: what is not asked then was told again from the log.
+    fn run_without_cache(&self, args: &[&str]) -> Output {
+        let urls: Vec<&str> = self.servers.iter().map(|s| s.url.as_str()).collect();
+        let mut command = self.project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
+        command.env("KAIZEN_MODELS", "own").env("KAIZEN_MODEL_URL", urls.join(",")).env("KAIZEN_CACHE", "false");
+        command.args(args).output().unwrap()
+    }
+
     fn runs(&self) -> usize {
         std::fs::read_dir(self.project.root().join(".git/kaizen/runs")).map_or(0, Iterator::count)
     }
@@ -202,6 +210,9 @@ fn what_was_asked_wrongly_leaves_no_run_behind() {
         &["council", "Which?", "--context", "nowhere.md"],
         &["council", "Which?", "--critic", "nobody-7b"],
         &["council", "--resume", "nothing"],
+        &["council", "Which?", "--critic", "dahlia-7b", "--out", "notes.md"],
+        &["council", "--resume", "latest", "--rounds", "7"],
+        &["prd", "--resume", "latest", "--tokens", "5"],
         &["prd", "prd.md", "--writer", "nobody-7b"],
         &["prd", "nowhere.md"],
         &["prd", "prd.md", "prd.md"],
@@ -352,4 +363,51 @@ fn a_run_is_resumed_although_its_document_is_gone() {
     );
     assert_eq!(table.asked(), asked, "nothing is asked twice");
     assert_eq!(table.run(&["prd", "--resume", "latest", "--write"]).status.code(), Some(64));
+}
+
+/// Put together here, so that scanners don't take this file for a leak.
+fn secret() -> String {
+    format!("ghp_{}", "aB3".repeat(12))
+}
+
+#[test]
+fn a_secret_is_shown_to_nobody_and_a_run_that_goes_on_asks_the_same_in_spite_of_it() {
+    let table = newsroom(REVISED);
+    let text = CHAT.replace("Video.", &format!("Video of {}.", secret()));
+    table.project.write("prd.md", &text);
+    let first = table.run_without_cache(&["prd", "prd.md", "--json"]);
+    assert_eq!(document(&first)["review"]["end"], "passed");
+    let asked = table.asked();
+    let out = table.run_without_cache(&["prd", "--resume", "latest", "--write", "--quiet"]);
+    assert_eq!((out.status.code(), table.asked()), (Some(0), asked), "{}", String::from_utf8_lossy(&out.stderr));
+    let now = table.project.read("prd.md");
+    assert!(now.contains("within 200 ms") && now.contains(&format!("Video of {}.", secret())), "{now}");
+
+    let hall = debate();
+    hall.project.write("notes.md", &format!("We write twice a second with {}.\n", secret()));
+    let first = hall.run_without_cache(&[
+        "council",
+        "Which store?",
+        "--context",
+        "notes.md",
+        "--critic",
+        "dahlia-7b",
+        "--json",
+    ]);
+    let (first, asked) = (document(&first), hall.asked());
+    let again = document(&hall.run_without_cache(&["council", "--resume", "latest", "--json"]));
+    assert_eq!((&again["decision"], hall.asked()), (&first["decision"], asked), "{again:#}");
+    let told: Vec<String> =
+        table.servers.iter().chain(&hall.servers).flat_map(Server::questions).map(|q| format!("{q:?}")).collect();
+    assert!(!told.is_empty() && !told.iter().any(|q| q.contains("ghp_")));
+}
+
+#[test]
+fn the_change_of_this_branch_is_asked_for_in_any_case() {
+    let included = |word: &str| {
+        let out = debate().run(&["council", "Which store?", "--context", word, "--critic", "dahlia-7b", "--json"]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        serde_json::from_slice::<Value>(&out.stdout).map_or(json!(said), |found| found["context"]["included"].clone())
+    };
+    assert_eq!(included("PR"), included("pr"));
 }
