@@ -254,9 +254,7 @@ impl Hold<'_> {
             )
         })?;
         let answer_tokens = Rules::default().answer_tokens;
-        let smallest = table.seats.iter().chain(&table.critics[..1]).map(|m| m.context).min().unwrap_or(0);
-        // who would take the critic's place and can't read that much is none
-        table.critics.retain(|critic| critic.context >= smallest);
+        let smallest = smallest(&mut table);
         let mut pack = self.packed(room(smallest, n, &question, answer_tokens))?;
         pack.text = mask.cover(&pack.text).into_owned();
         let context_text = pack.text.clone();
@@ -303,6 +301,13 @@ impl Hold<'_> {
         }
         Ok(pack::pack(&pieces, left, room))
     }
+}
+
+/// The smallest window at the table. Who would take the critic's place and could not read what is made for it is no critic.
+fn smallest(table: &mut Table) -> u64 {
+    let window = table.seats.iter().chain(&table.critics[..1]).map(|m| m.context).min().unwrap_or(0);
+    table.critics.retain(|critic| critic.context >= window);
+    window
 }
 
 /// How many seats, or who.
@@ -422,12 +427,17 @@ fn show(context: &Context, args: &Council, session: &Session, record: Record, ex
 
 /// Said before anybody is asked: what is there is not written over.
 fn free(path: &Path) -> Result<()> {
+    let no = |what: &Path, why: &str| {
+        let hint = "give another path, `NNNN` in the name for the next number, or a folder";
+        Err(Error::usage(format!("can't write the decision record: {} {why}", what.display())).hint(hint))
+    };
     if path.exists() {
-        return Err(Error::usage(format!("{} is there already", path.display()))
-            .why("a decision record is a new file")
-            .hint("give another path, `NNNN` in the name for the next number, or a folder"));
+        return no(path, "is there already");
     }
-    Ok(())
+    match path.ancestors().skip(1).find(|above| above.exists()).filter(|above| !above.is_dir()) {
+        Some(above) => no(above, "is no folder"),
+        None => Ok(()),
+    }
 }
 
 /// The file that `path` means: `NNNN` becomes the number after the highest in the folder, `title` the question's words; a
@@ -487,6 +497,22 @@ mod tests {
         for odd in ["../../etc/passwd", "日本", ""] {
             assert!(!slug(odd).contains(['/', '.']) && !slug(odd).is_empty());
         }
+    }
+
+    #[test]
+    fn a_critic_in_reserve_has_to_hold_what_the_first_one_reads() {
+        let member = |name: &str, context: u64| Member {
+            name: name.into(),
+            lineage: name.into(),
+            tier: Tier::Local,
+            context,
+            strength: 3,
+        };
+        let seats = vec![member("a", 16_384), member("b", 32_768)];
+        let critics = vec![member("c", 8192), member("d", 4096), member("e", 8192)];
+        let mut table = Table { seats, critics };
+        assert_eq!(smallest(&mut table), 8192);
+        assert_eq!(table.critics.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["c", "e"]);
     }
 
     #[test]

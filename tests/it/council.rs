@@ -211,6 +211,7 @@ fn what_was_asked_wrongly_leaves_no_run_behind() {
         &["council", "Which?", "--critic", "nobody-7b"],
         &["council", "--resume", "nothing"],
         &["council", "Which?", "--critic", "dahlia-7b", "--out", "notes.md"],
+        &["council", "Which?", "--critic", "dahlia-7b", "--out", "notes.md/0001-x.md"],
         &["council", "--resume", "latest", "--rounds", "7"],
         &["prd", "--resume", "latest", "--tokens", "5"],
         &["prd", "prd.md", "--writer", "nobody-7b"],
@@ -410,4 +411,13 @@ fn the_change_of_this_branch_is_asked_for_in_any_case() {
         serde_json::from_slice::<Value>(&out.stdout).map_or(json!(said), |found| found["context"]["included"].clone())
     };
     assert_eq!(included("PR"), included("pr"));
+}
+
+#[test]
+fn a_record_that_can_not_be_written_does_not_hide_the_decision() {
+    let name = format!("docs/{}.md", "x".repeat(300));
+    let out = debate().run(&["council", "Which store?", "--critic", "dahlia-7b", "--out", &name]);
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(64), "{said}");
+    assert!(said.contains("Keep SQLite"), "{said}");
 }

@@ -457,3 +457,21 @@ async fn a_mark_that_a_later_round_drops_comes_back_with_its_question() {
     assert!(outcome.text.contains("within 200 ms *(assumption)*"), "{}", outcome.text);
     assert_eq!(outcome.questions.iter().filter(|q| q.contains("200 ms")).count(), 1, "{:?}", outcome.questions);
 }
+
+#[tokio::test]
+async fn where_no_reviewer_quotes_what_is_there_it_is_said_that_the_lint_alone_decides() {
+    let mood = scores(0.1, 0.9, 0.9, &[("clarity", "words of another document", "no")]);
+    for (said, n) in [(mood, 3), (scores(0.9, 0.9, 0.9, &[]), 0)] {
+        let kept = Kept::default();
+        improved(
+            CHAT,
+            &Rules { rounds: 0, ..Rules::default() },
+            &script(move |_| Says::Text(said.clone())),
+            &kept.recorder(),
+        )
+        .await;
+        let alone =
+            |e: &&Event| matches!(e, Event::Note { text } if text.ends_with("for clarity; the lint alone decides"));
+        assert_eq!(kept.events().iter().filter(alone).count(), n);
+    }
+}
