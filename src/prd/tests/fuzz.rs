@@ -35,7 +35,9 @@ fn anything(seed: u64, q: &Question) -> Says {
             let quote = serde_json::Value::from(quote(&mut chance));
             let comma = if problems.is_empty() { "" } else { "," };
             problems += &format!(r#"{comma}{{"dimension":"{dimension}","quote":{quote},"why":"why"}}"#);
-            score += &format!(r#""{dimension}":{},"#, chance.below(101) as f64 / 100.0);
+            // kind ones let a document pass, so that what is unread would too
+            let least = if seed.is_multiple_of(2 * OF_LONG) { 90 } else { 0 };
+            score += &format!(r#""{dimension}":{},"#, (least + chance.below(101 - least)) as f64 / 100.0);
         }
         format!(r#"{{{score}"problems":[{problems}]}}"#)
     } else {
@@ -46,8 +48,8 @@ fn anything(seed: u64, q: &Question) -> Says {
             3 => text.replace("REQ-", "R-"),
             4 => text.repeat(3),
             5 => text.lines().take(2).collect::<Vec<_>>().join("\n"),
-            6 => text.replace(" *(assumption)*", "").replace("Acceptance", "Accepted"),
-            7 => text.replace("fast", &format!("ready within {} ms", 10 * chance.below(50))),
+            6 => text.replace(" *(assumption)*", ""),
+            7 => text.replacen("fast", &format!("{} ms", 2 + chance.below(50)), 1),
             _ => format!("{}\n", text.replace(" be ", [" stay ", " be ", " get "][chance.below(3)])),
         }
     };
