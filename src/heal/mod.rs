@@ -55,6 +55,8 @@ pub struct Request {
     pub fixers: Vec<Arc<dyn Fixer>>,
     /// The rules.
     pub config: Config,
+    /// The commit whose house rules models are told; none: those of the tree itself.
+    pub rules_of: Option<Sha>,
     /// Seed for everything random.
     pub seed: u64,
     /// Go on with flaky tests, a broken environment, a failure that is left alone.
@@ -420,6 +422,7 @@ impl<'a> Healing<'a> {
             red: docket.red.clone(),
             green,
             wanted: None,
+            rules_of: self.request.rules_of.clone(),
             lab: Arc::clone(&self.lab),
             limits: Limits { background: true, ..docket.limits },
             protected: self.protected.clone(),
