@@ -1,4 +1,4 @@
-//! Secrets in text: what tokens of well-known services look like, and covering them before anything is written down.
+//! What must not pass on in text: secrets, covered before anything is written down, and characters that nobody sees.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -57,6 +57,25 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(SHAPES).expect("the 
 /// Is there a token of a known service in `text`?
 pub fn holds_token(text: &str) -> bool {
     TOKEN.is_match(text)
+}
+
+/// Does this character show nothing, or steer how others are shown? Zero width, bidirectional marks, fillers, tags, variation
+/// selectors, controls.
+pub fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' | '\r' => false,
+        c if c.is_control() => true,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' => true,
+        '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
+/// Without characters that show nothing (zero width, bidirectional marks, tags, variation selectors, controls).
+pub fn without_hidden(text: &str) -> String {
+    text.chars().filter(|c| !is_hidden(*c)).collect()
 }
 
 /// Covers secrets in text: known values, and everything that looks like a token of a known service.
@@ -196,6 +215,17 @@ mod tests {
             (format!("{begin}\n{line}\n-----BEGIN CERTIFICATE-----\nx"), "***\n-----BEGIN CERTIFICATE-----\nx"),
         ] {
             assert_eq!(Mask::default().cover(&text), covered, "{text}");
+        }
+    }
+
+    #[test]
+    fn characters_that_show_nothing_or_reorder_others_are_taken_out_and_nothing_else() {
+        for (text, seen) in [
+            ("a\u{e0041}\u{e007f}b", "ab"),
+            ("a\u{202e}b\u{200b}c\u{2060}d\u{1b}e", "abcde"),
+            ("tab\tand\r\nend, é ñ 漢 🙂", "tab\tand\r\nend, é ñ 漢 🙂"),
+        ] {
+            assert_eq!(without_hidden(text), seen);
         }
     }
 

@@ -135,6 +135,9 @@ pub fn run_in(context: &Context, repository: &Repository, loaded: &Loaded, args:
     document_in(context, repository, loaded, args, command).map(|(exit, _)| exit)
 }
 
+/// What a heal in a job of GitHub Actions is called in its log.
+pub const IN_ACTIONS: &str = "action";
+
 /// The same, with the document of the run, for the Action.
 ///
 /// # Errors
@@ -148,7 +151,7 @@ pub fn document_in(
 ) -> Result<(Exit, Document)> {
     let seed = args.seed.unwrap_or_else(fresh_seed);
     // A base that does not exist is told before minutes are spent.
-    repository.base_branch(loaded.config.base.as_deref())?;
+    let base = repository.base_branch(loaded.config.base.as_deref())?;
     let fixers = registry::by_names(&loaded.config.fixers)?;
     registry::check_tuned(loaded.config.strategies.keys())?;
     command::check(&loaded.config.agents)?;
@@ -164,6 +167,8 @@ pub fn document_in(
         others,
         fixers,
         config: loaded.config.clone(),
+        // on GitHub somebody else than who starts us wrote the tree: as `.kaizen.yml`, the house rules are the base's
+        rules_of: base.filter(|_| command == IN_ACTIONS).map(|(_, commit)| commit),
         seed,
         force: args.force,
         carry,

@@ -205,7 +205,7 @@ pub const KEYS: &[Key] = &[
         "env.allow",
         Kind::List,
         "[]",
-        "Variables that the tests may see although their names look like secrets; `*` at the end stands for any rest.",
+        "Variables that the tests may see although their names look like secrets or, in GitHub Actions, nobody knows them; `*` at the end stands for any rest.",
     )
     .example("[TEST_DATABASE_KEY]"),
     key(

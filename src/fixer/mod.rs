@@ -46,6 +46,8 @@ pub struct Case {
     pub green: Option<Sha>,
     /// At tier 2: the snapshot before the revert, whose wanted parts should come back.
     pub wanted: Option<Snapshot>,
+    /// Whose house rules hold, where not the snapshot's own: a change that is judged does not write them.
+    pub rules_of: Option<Sha>,
     /// Workspaces and test runs.
     pub lab: Arc<Lab>,
     /// Limits for a full run, derived from the red run's duration.

@@ -125,14 +125,16 @@ pub fn is_strange_bot(policy: &Policy, login: &str, bot: bool) -> bool {
     standing(policy, login, bot, Some(Role::Admin)) == Err(Denied::Bot)
 }
 
-/// May `author` order this? `role` is none when the API failed or answered with something strange.
+/// May `author` order this? What they may do here, for [`may_run`]. `role` is none when the API failed or answered with
+/// something strange.
 ///
 /// # Errors
 /// Says why not.
-pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option<Role>) -> Result<(), Denied> {
+pub fn may(policy: &Policy, order: &Order, author: &str, bot: bool, role: Option<Role>) -> Result<Role, Denied> {
     let least =
         policy.least.iter().find(|(name, _)| name == order.word.name()).map_or(Role::Write, |(_, least)| *least);
-    at_least(least, standing(policy, author, bot, role)?)
+    let role = standing(policy, author, bot, role)?;
+    at_least(least, role).map(|()| role)
 }
 
 /// May what `actor` started elsewhere be healed here? Its code is run for that: who may not push may not have it run.
@@ -144,13 +146,17 @@ pub fn may_start(policy: &Policy, actor: &str, bot: bool, role: Option<Role>) ->
 }
 
 /// May code of the pull request be run for this order? Only of our own repository, or of a fork at exactly the commit
-/// that somebody with write access named and that is still its tip.
+/// that somebody with write access named and that is still its tip: `github.roles` lets others heal what is pushed here, and
+/// makes nobody one who vouches for what strangers wrote.
 ///
 /// # Errors
 /// Says why not.
-pub fn may_run(order: &Order, fork: bool, head: &str) -> Result<(), Denied> {
+pub fn may_run(order: &Order, fork: bool, head: &str, role: Role) -> Result<(), Denied> {
     if order.word != Word::Heal {
         return Ok(());
+    }
+    if fork {
+        at_least(Role::Write, role)?;
     }
     match order.sha.as_deref() {
         Some(sha) if sha != head => Err(Denied::OtherSha),
@@ -185,7 +191,7 @@ mod tests {
         let listed = Policy { bots: vec!["helper[bot]".into()], ..Policy::default() };
         // of an app GitHub says no role, or `none`
         for role in [None, Some(Role::None), Some(Role::Write)] {
-            assert_eq!(may(&listed, &heal(None), "helper[bot]", true, role), Ok(()), "{role:?}");
+            assert_eq!(may(&listed, &heal(None), "helper[bot]", true, role), Ok(Role::Write), "{role:?}");
             assert_eq!(may_start(&listed, "helper[bot]", true, role), Ok(()), "{role:?}");
             assert_eq!(may(&listed, &heal(None), "evil[bot]", true, role), Err(Denied::Bot), "{role:?}");
             assert_eq!(may_start(&listed, "evil[bot]", true, role), Err(Denied::Bot), "{role:?}");
@@ -219,10 +225,32 @@ mod tests {
     #[test]
     fn code_of_a_fork_runs_only_at_the_commit_that_was_named_and_is_still_there() {
         let (one, two) = ("1".repeat(40), "2".repeat(40));
+        let may_run = |order: &Order, fork, head: &str| super::may_run(order, fork, head, Role::Write);
         assert_eq!(may_run(&heal(None), false, &one), Ok(()));
         assert_eq!(may_run(&heal(None), true, &one), Err(Denied::ForkNeedsSha));
         assert_eq!(may_run(&heal(Some(&one)), true, &one), Ok(()));
         assert_eq!(may_run(&heal(Some(&one)), true, &two), Err(Denied::OtherSha));
         assert_eq!(may_run(&heal(Some(&one)), false, &two), Err(Denied::OtherSha));
+    }
+
+    #[test]
+    fn code_of_a_fork_runs_for_nobody_who_may_not_push_whatever_the_rules_say() {
+        let head = "1".repeat(40);
+        let open = Policy { least: vec![("heal".into(), Role::Read)], ..Policy::default() };
+        let order = heal(Some(&head));
+        for (role, ours, forks) in [
+            (Role::None, false, false),
+            (Role::Read, true, false),
+            (Role::Triage, true, false),
+            (Role::Write, true, true),
+            (Role::Admin, true, true),
+        ] {
+            let ordered = |fork| {
+                may(&open, &order, "mona", false, Some(role)).and_then(|role| may_run(&order, fork, &head, role))
+            };
+            assert_eq!((ordered(false).is_ok(), ordered(true).is_ok()), (ours, forks), "{role:?}");
+        }
+        let diagnose = Order::bare(Word::Diagnose);
+        assert_eq!(may_run(&diagnose, true, &head, Role::Read), Ok(()), "logs are read, nothing is run");
     }
 }

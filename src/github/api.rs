@@ -110,13 +110,35 @@ impl Client {
     /// # Errors
     /// When GitHub does not answer.
     pub async fn find_comment(&self, number: u64, what: &str, value: &str) -> Result<Option<(u64, String)>, Trouble> {
-        let all = self.list(&self.route(&format!("/issues/{number}/comments")), LIST_MOST).await?;
+        self.find_comment_since(number, what, value, None).await
+    }
+
+    /// The same among those that were written or changed since then: a long conversation is not read as a whole, and not to
+    /// its end either.
+    ///
+    /// # Errors
+    /// As [`Client::find_comment`].
+    pub async fn find_comment_since(
+        &self,
+        number: u64,
+        what: &str,
+        value: &str,
+        since: Option<jiff::Timestamp>,
+    ) -> Result<Option<(u64, String)>, Trouble> {
+        let all = self.list(&self.comments(number, since), LIST_MOST).await?;
         let me = self.own_login().await;
         Ok(all.iter().find_map(|comment| {
             let text = comment.get("body")?.as_str()?;
             let ours = is_by_us(comment, me) && body::is_marked(text, what, value);
             ours.then(|| (comment["id"].as_u64().unwrap_or(0), text.to_owned()))
         }))
+    }
+
+    /// The route of the comments under `number`, of those since then.
+    pub(super) fn comments(&self, number: u64, since: Option<jiff::Timestamp>) -> String {
+        // whole seconds, which is how GitHub keeps them
+        let since = since.map(|time| format!("?since={}", time.strftime("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default();
+        self.route(&format!("/issues/{number}/comments{since}"))
     }
 
     /// The account that the token belongs to; none for apps, whose tokens may not ask.
@@ -137,15 +159,53 @@ impl Client {
     /// # Errors
     /// When GitHub refuses.
     pub async fn put_comment(&self, number: u64, what: &str, value: &str, text: &str) -> Result<u64, Trouble> {
+        let found = self.find_comment(number, what, value).await?;
+        self.put_over(number, (what, value), found.map(|(id, _)| id), None, text).await
+    }
+
+    /// The same with what is known of it: `known` is where it is, and there is none from before `since`.
+    ///
+    /// # Errors
+    /// When GitHub refuses.
+    pub(super) async fn put_comment_since(
+        &self,
+        number: u64,
+        (what, value): (&str, &str),
+        known: Option<u64>,
+        since: Option<jiff::Timestamp>,
+        text: &str,
+    ) -> Result<u64, Trouble> {
+        if let Some(id) = known {
+            match self.put_over(number, (what, value), Some(id), since, text).await {
+                // somebody took it away
+                Err(trouble) if trouble.status() == Some(404) => {}
+                put => return put,
+            }
+        }
+        let found = self.find_comment_since(number, what, value, since).await?;
+        self.put_over(number, (what, value), found.map(|(id, _)| id), since, text).await
+    }
+
+    async fn put_over(
+        &self,
+        number: u64,
+        (what, value): (&str, &str),
+        found: Option<u64>,
+        since: Option<jiff::Timestamp>,
+        text: &str,
+    ) -> Result<u64, Trouble> {
         let text = json!({ "body": body::fit(text, BODY_MOST_CHARS) });
-        if let Some((id, _)) = self.find_comment(number, what, value).await? {
+        if let Some(id) = found {
             let route = self.route(&format!("/issues/comments/{id}"));
             // An edit twice is an edit once.
             self.write("PATCH", &route, &text, || async { Ok(None) }).await?;
             return Ok(id);
         }
         let route = self.route(&format!("/issues/{number}/comments"));
-        let look = || async { Ok(self.find_comment(number, what, value).await?.map(|(id, _)| json!({ "id": id }))) };
+        let look = || async {
+            let found = self.find_comment_since(number, what, value, since).await?;
+            Ok(found.map(|(id, _)| json!({ "id": id })))
+        };
         let answer = self.write("POST", &route, &text, look).await?;
         answer.body.get("id").and_then(Value::as_u64).ok_or_else(|| strange("POST", &route))
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::mask::Mask;
-pub use crate::report::escape::is_hidden;
+pub use crate::mask::{is_hidden, without_hidden};
 
 #[expect(clippy::expect_used, reason = "constants, all compiled by the tests of this file")]
 fn compiled(expression: &str) -> Regex {
@@ -20,11 +20,6 @@ static HIDDEN_ATTRIBUTE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static TAG: LazyLock<Regex> = LazyLock::new(|| compiled(r#"<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*>"#));
 static ENTITY: LazyLock<Regex> = LazyLock::new(|| compiled(r"&#(?:[xX]([0-9A-Fa-f]{1,8})|([0-9]{1,10}));"));
-
-/// Without characters that show nothing (zero width, bidirectional marks, tags, variation selectors, controls).
-pub fn without_hidden(text: &str) -> String {
-    text.chars().filter(|c| !is_hidden(*c)).collect()
-}
 
 /// Without HTML comments; one that is never closed hides the rest, as it does in a browser.
 pub fn without_comments(text: &str) -> String {

@@ -357,14 +357,17 @@ impl Work<'_> {
     /// not merge, is no heal there, or nobody here may run code, it becomes a pull request: nothing is lost, and nobody's
     /// commit is pushed over.
     async fn push(&self, patch: &[u8]) -> Result<Delivered> {
-        let (pristine, commit, title) = self.commit(patch)?;
+        let (mut pristine, commit, title) = self.commit(patch)?;
         let branch = names::branch(&self.scene.branch).map_err(|e| Error::usage(e.to_string()))?;
         for _ in 0..MOST_MOVES {
             let Some(tip) = pristine.tip(branch)? else { break };
             let ready = match tip == self.scene.head {
                 true => commit.clone(),
-                false => match self.merged(&pristine, &commit, &tip, &title).await? {
-                    Ok(merged) => merged,
+                false => match self.merged(&pristine, patch, &commit, &tip, &title).await? {
+                    Ok((fresh, merged)) => {
+                        pristine = fresh;
+                        merged
+                    }
                     Err(why) => return self.pull(patch, why).await,
                 },
             };
@@ -375,26 +378,39 @@ impl Work<'_> {
         self.pull(patch, "the branch moved again and again, or is gone").await
     }
 
-    /// The heal on top of `tip`, verified there; or why not.
+    /// The heal on top of `tip`, verified there, in a git directory that was made after the tests had run; or why not.
     async fn merged(
         &self,
         pristine: &Pristine,
+        patch: &[u8],
         commit: &str,
         tip: &str,
         title: &str,
-    ) -> Result<std::result::Result<String, &'static str>> {
+    ) -> Result<std::result::Result<(Pristine, String), &'static str>> {
         let Some(judge) = self.judge else {
             return Ok(Err("the branch moved, and this job may not run tests to judge the heal again"));
         };
-        pristine.fetch(tip)?;
-        let Some(merged) = pristine.carry(&self.scene.head, commit, tip, &self.message(title), &self.parcel.rules)?
-        else {
+        let Some(merged) = self.carried(pristine, commit, tip, title)? else {
             return Ok(Err("the branch moved, and the heal conflicts with what is new there"));
         };
-        Ok(match judge.verify(pristine, tip, &merged).await? {
-            true => Ok(merged),
-            false => Err("the branch moved, and the heal is none for what is there now"),
-        })
+        let tree = pristine.tree(&merged)?;
+        if !judge.verify(pristine, tip, &merged).await? {
+            return Ok(Err("the branch moved, and the heal is none for what is there now"));
+        }
+        // the tests that just ran may have written into that directory: no token goes through it any more
+        let (fresh, commit, title) = self.commit(patch)?;
+        let again = self.carried(&fresh, &commit, tip, &title)?;
+        match again {
+            Some(again) if fresh.tree(&again)? == tree => Ok(Ok((fresh, again))),
+            Some(_) | None => Err(Error::repository("the heal came out differently when it was made once more")
+                .why(format!("on {tip}, after it had been judged there as the tree {tree}"))
+                .hint("start the job again")),
+        }
+    }
+
+    fn carried(&self, pristine: &Pristine, commit: &str, tip: &str, title: &str) -> Result<Option<String>> {
+        pristine.fetch(tip)?;
+        pristine.carry(&self.scene.head, commit, tip, &self.message(title), &self.parcel.rules)
     }
 
     /// Suggestions under the lines; where they don't allow it, the report with the patch, and why.

@@ -103,6 +103,8 @@ pub struct Comment {
     pub bot: bool,
     /// Its text, as the event has it; to be fetched again before anything is done.
     pub body: String,
+    /// When it was written: no answer is older. None where the event does not say.
+    pub created: Option<jiff::Timestamp>,
 }
 
 /// Why nothing is done.
@@ -296,7 +298,8 @@ fn dispatch(payload: &Payload<'_>) -> Result<Trigger, Refused> {
 fn comment(payload: &Payload<'_>, number: u64, on_pull: bool, place: Place) -> Result<Comment, Refused> {
     let (author, bot) = payload.who(payload.get("comment.user").ok_or_else(|| payload.missing("comment.user"))?)?;
     let body = payload.text("comment.body").unwrap_or_default().to_owned();
-    Ok(Comment { id: payload.number("comment.id")?, number, on_pull, place, author, bot, body })
+    let created = payload.text("comment.created_at").ok().and_then(|time| time.parse().ok());
+    Ok(Comment { id: payload.number("comment.id")?, number, on_pull, place, author, bot, body, created })
 }
 
 #[cfg(test)]

@@ -67,7 +67,10 @@ impl Pristine {
 
     /// Git that may speak to GitHub: the token is in its environment, not in its arguments and in no file.
     fn online(&self) -> Git {
-        self.git()
+        let proxy = proxy(&self.url, |name| std::env::var(name).ok());
+        pins(&self.url, proxy.as_deref())
+            .iter()
+            .fold(self.git(), Git::config)
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", format!("http.{}.extraheader", self.url))
             .env("GIT_CONFIG_VALUE_0", &self.header)
@@ -284,6 +287,32 @@ impl Pristine {
     }
 }
 
+/// What a configuration that somebody wrote into the git directory could turn the token away with, pinned. Each for this very
+/// address: of two values git takes the one whose address fits more closely, and of equals the one of the command line.
+fn pins(url: &str, proxy: Option<&str>) -> Vec<String> {
+    vec![
+        // an empty one would switch off also that of the environment
+        format!("http.{url}.proxy={}", proxy.unwrap_or_default()),
+        format!("http.{url}.sslVerify=true"),
+        format!("http.{url}.followRedirects=initial"),
+        format!("credential.{url}.helper="),
+        "credential.helper=".into(),
+        "core.askPass=".into(),
+        "core.gitProxy=".into(),
+        "core.sshCommand=false".into(),
+    ]
+}
+
+/// Pure: the proxy that the environment wants for this address, as curl reads it.
+fn proxy(url: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let names: &[&str] = match url.starts_with("https:") {
+        true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+        // `HTTP_PROXY` may be a header of a request that a web server hands on: curl reads only the other spelling
+        false => &["http_proxy", "all_proxy", "ALL_PROXY"],
+    };
+    names.iter().find_map(|name| value(name).filter(|text| !text.is_empty()))
+}
+
 /// How a push ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -291,4 +320,45 @@ pub enum Pushed {
     Done,
     /// The branch is not where we thought.
     Moved,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_of_the_environment_is_kept_and_that_of_a_file_is_not() {
+        let url = "https://github.com/octo/shop.git";
+        for (url, vars, expected) in [
+            (url, vec![("HTTPS_PROXY", "http://p:1")], Some("http://p:1")),
+            (url, vec![("https_proxy", "http://q:1"), ("HTTPS_PROXY", "http://p:1")], Some("http://q:1")),
+            (url, vec![("HTTPS_PROXY", ""), ("ALL_PROXY", "http://a:1")], Some("http://a:1")),
+            (url, vec![("http_proxy", "http://p:1")], None),
+            ("http://ghe/x.git", vec![("http_proxy", "http://p:1")], Some("http://p:1")),
+            ("http://ghe/x.git", vec![("HTTP_PROXY", "http://p:1")], None),
+        ] {
+            let value = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
+            assert_eq!(proxy(url, value).as_deref(), expected, "{vars:?}");
+        }
+        assert!(pins(url, None).contains(&format!("http.{url}.proxy=")));
+        assert!(pins(url, Some("http://p:1")).contains(&format!("http.{url}.proxy=http://p:1")));
+    }
+
+    #[test]
+    fn configuration_that_somebody_wrote_into_the_git_directory_turns_no_token_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = "http://127.0.0.1:9/octo/shop.git";
+        let pristine = Pristine { dir, url: url.into(), header: "Authorization: Basic x".into() };
+        let bare = ["init", "--quiet", "--bare", "--template=", "repo.git"];
+        Git::in_dir(pristine.dir.path()).args(bare).text().unwrap();
+        let planted = format!(
+            "[http \"{url}\"]\n\tproxy = http://evil:1\n\tsslVerify = false\n\tfollowRedirects = true\n[http]\n\tproxy = \
+             http://evil:1\n\tsslVerify = false\n"
+        );
+        std::fs::write(pristine.git_dir().join("config"), planted).unwrap();
+        let value = |name: &str| pristine.online().args(["config", "--get-urlmatch", name, url]).text().unwrap();
+        assert_eq!(value("http.proxy"), "");
+        assert_eq!(value("http.sslVerify"), "true");
+        assert_eq!(value("http.followRedirects"), "initial");
+    }
 }

@@ -72,8 +72,8 @@ impl<'a> Progress<'a> {
     pub async fn say(&self, text: &str) {
         let text = self.mask.cover(text);
         let text = format!("{}{}{text}\n", mark(self.comment, WORKING), self.before);
-        let (number, id) = (self.comment.number, self.comment.id.to_string());
-        match self.client.put_comment(number, "comment", &id, &text).await {
+        let known = Some(self.answer.load(Ordering::Relaxed)).filter(|id| *id != 0);
+        match put_answer(self.client, self.comment, known, &text).await {
             Ok(answer) => self.answer.store(answer, Ordering::Relaxed),
             Err(trouble) => tracing::warn!(%trouble, "progress is not shown"),
         }
@@ -104,7 +104,8 @@ impl<'a> Progress<'a> {
     /// # Errors
     /// When GitHub does not answer.
     pub async fn stop_others(&self) -> Result<usize, Trouble> {
-        let route = self.client.route(&format!("/issues/{}/comments", self.comment.number));
+        let since = self.comment.created.and_then(|time| time.checked_sub(LONGEST_WORK).ok());
+        let route = self.client.comments(self.comment.number, since);
         let (all, me) = (self.client.list(&route, 1000).await?, self.client.own_login().await);
         let own = self.answer.load(Ordering::Relaxed);
         let at_work = all.iter().filter(|value| {
@@ -119,6 +120,20 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// No job lives longer, so that what is at work was begun or said something since.
+const LONGEST_WORK: jiff::SignedDuration = jiff::SignedDuration::from_hours(5 * 24);
+
+/// Our answer to `comment`, with its text.
+async fn find_answer(client: &Client, comment: &Comment) -> Result<Option<(u64, String)>, Trouble> {
+    client.find_comment_since(comment.number, "comment", &comment.id.to_string(), comment.created).await
+}
+
+/// Writes it: over the one that is `known`, else over the one that is there.
+async fn put_answer(client: &Client, comment: &Comment, known: Option<u64>, text: &str) -> Result<u64, Trouble> {
+    let id = comment.id.to_string();
+    client.put_comment_since(comment.number, ("comment", &id), known, comment.created, text).await
+}
+
 async fn has_stop(client: &Client, answer: u64) -> bool {
     let route = client.route(&format!("/issues/comments/{answer}/reactions?content={STOP}"));
     let me = client.own_login().await;
@@ -127,7 +142,7 @@ async fn has_stop(client: &Client, answer: u64) -> bool {
 
 /// The same for a job that the order was handed on to.
 pub async fn is_stopped(client: &Client, comment: &Comment) -> bool {
-    match client.find_comment(comment.number, "comment", &comment.id.to_string()).await {
+    match find_answer(client, comment).await {
         Ok(Some((answer, _))) => has_stop(client, answer).await,
         Ok(None) | Err(_) => false,
     }
@@ -141,8 +156,10 @@ const LATER: &str = "<!-- later -->";
 /// # Errors
 /// When GitHub does not take it.
 pub async fn finish(client: &Client, comment: &Comment, done: &Done, mask: &Mask) -> Result<(), Trouble> {
-    let id = comment.id.to_string();
-    let before = client.find_comment(comment.number, "comment", &id).await?.map(|(_, text)| text).unwrap_or_default();
+    let (known, before) = match find_answer(client, comment).await? {
+        Some((id, text)) => (Some(id), text),
+        None => (None, String::new()),
+    };
     if before.lines().nth(1) == Some(ENDED) {
         return Ok(());
     }
@@ -153,7 +170,7 @@ pub async fn finish(client: &Client, comment: &Comment, done: &Done, mask: &Mask
         // it was too long for one comment, or somebody took it away
         _ => format!("{said}\n{now}\n"),
     };
-    client.put_comment(comment.number, "comment", &id, &format!("{}{text}", mark(comment, ENDED))).await?;
+    put_answer(client, comment, known, &format!("{}{text}", mark(comment, ENDED))).await?;
     react(client, comment, if done.good { "rocket" } else { "confused" }).await;
     Ok(())
 }
@@ -235,7 +252,7 @@ pub async fn hear(
         return Ok(Heard::Changed);
     }
     let id = comment.id.to_string();
-    let before = client.find_comment(comment.number, "comment", &id).await?;
+    let before = find_answer(client, comment).await?;
     if before.is_some_and(|(_, text)| text.lines().nth(1) == Some(ENDED)) {
         return Ok(Heard::Before);
     }
@@ -250,11 +267,11 @@ pub async fn hear(
     for (n, part) in parts.iter().enumerate().skip(1) {
         let value = format!("{id}.{n}");
         let more = format!("{}\n{part}", body::marker("more", &value));
-        client.put_comment(comment.number, "more", &value, &more).await?;
+        client.put_comment_since(comment.number, ("more", &value), None, comment.created, &more).await?;
     }
     let first = parts.first().map(String::as_str).unwrap_or_default();
     let state = if later { WORKING } else { ENDED };
-    client.put_comment(comment.number, "comment", &id, &format!("{}{first}", mark(comment, state))).await?;
+    put_answer(client, comment, None, &format!("{}{first}", mark(comment, state))).await?;
     if later {
         return Ok(Heard::HandedOn);
     }
@@ -307,8 +324,8 @@ impl Talk<'_> {
                 Some((line.clone(), done, false))
             }
             Said::Order(order) => {
-                let may = may(order).and_then(|()| match pull {
-                    Some(pull) => allow::may_run(order, pull.fork, &pull.head),
+                let may = may(order).and_then(|role| match pull {
+                    Some(pull) => allow::may_run(order, pull.fork, &pull.head, role),
                     None => Ok(()),
                 });
                 if may.is_err() && self.policy.is_silent {

@@ -24,6 +24,7 @@ use crate::judge::{Docket, Policy};
 use crate::lab::{Confinement, Lab, Limits, record_run};
 use crate::model::Models;
 use crate::patch::{Patch, outside};
+use crate::process::environment;
 use crate::repo::carry::Carry;
 use crate::repo::{Repository, Sha, Snapshot, Store};
 use crate::state::{Memory, kill_point, kill_point_during};
@@ -55,6 +56,8 @@ pub struct Request {
     pub fixers: Vec<Arc<dyn Fixer>>,
     /// The rules.
     pub config: Config,
+    /// The commit whose house rules models are told; none: those of the tree itself.
+    pub rules_of: Option<Sha>,
     /// Seed for everything random.
     pub seed: u64,
     /// Go on with flaky tests, a broken environment, a failure that is left alone.
@@ -188,6 +191,7 @@ impl<'a> Healing<'a> {
         if confinement.offline {
             recorder.record(Event::Note { text: OFFLINE.to_owned() });
         }
+        note_withheld(recorder, &config.env_allow);
         let (carry, allow) = (request.carry.clone(), config.env_allow.clone());
         let lab = Lab::confined(store, carry, allow, config.parallel, confinement);
         let protected = Protected::new(&config.protected);
@@ -420,6 +424,7 @@ impl<'a> Healing<'a> {
             red: docket.red.clone(),
             green,
             wanted: None,
+            rules_of: self.request.rules_of.clone(),
             lab: Arc::clone(&self.lab),
             limits: Limits { background: true, ..docket.limits },
             protected: self.protected.clone(),
@@ -457,6 +462,22 @@ impl<'a> Healing<'a> {
 
 /// What is noted where the tests have no network.
 pub const OFFLINE: &str = "the tests are run without a network (where they may have one: `network: true`)";
+
+/// Says which variables the tests don't get in GitHub Actions: a suite that needs one is red without it for no other reason.
+fn note_withheld(recorder: &Recorder, allow: &[String]) {
+    let all: Vec<_> = std::env::vars_os().collect();
+    if !environment::is_in_actions(&all) {
+        return;
+    }
+    let names = environment::withheld(all, allow);
+    if !names.is_empty() {
+        let text = format!(
+            "the tests don't see these variables (those that they need: `env.allow` in .kaizen.yml): {}",
+            names.join(", ")
+        );
+        recorder.record(Event::Note { text });
+    }
+}
 
 /// What the tiers came to.
 enum Tiers {

@@ -22,6 +22,7 @@ use super::trouble::{Consequence, Trouble};
 use super::{Reply, Role, Secret, Turn, backoff, catalog, embedder, keep, tokens, wire};
 use crate::cache::{Cache, Source};
 use crate::config::{Agent, Tuning};
+use crate::mask::without_hidden;
 use crate::trajectory::{Event, Recorder};
 
 /// The models of one run.
@@ -361,9 +362,10 @@ impl Models {
         Ok(Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source })
     }
 
-    /// The turn without secrets: what tests printed may hold some.
+    /// The turn without secrets (what tests printed may hold some), and without what a model reads and nobody sees. Hidden
+    /// characters first: one of them may split a secret.
     fn covered(&self, turn: &Turn) -> Turn {
-        let cover = |text: &str| self.settings.mask.cover(text).into_owned();
+        let cover = |text: &str| self.settings.mask.cover(&without_hidden(text)).into_owned();
         let mut turn = turn.clone();
         for message in &mut turn.messages {
             message.content = cover(&message.content);

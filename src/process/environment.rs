@@ -1,9 +1,13 @@
-//! What a test command may see of our environment: secrets and runner control variables are taken out.
+//! What a test command may see of our environment: secrets and runner control variables are taken out; in GitHub Actions, where
+//! secrets have any name that a workflow gives them, everything is that no test needs.
+
+mod harmless;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use crate::{mask, system};
+use harmless::HARMLESS;
 
 /// Why a variable is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub enum Removed {
     Control,
     /// It was set by a build tool or a test runner for the one process that we are, and would mislead another one.
     Surroundings,
+    /// Nobody knows what it is: taken out in GitHub Actions.
+    Unknown,
 }
 
 /// Words of a name (between `_`) that say that the value is a secret.
@@ -138,34 +144,84 @@ const JOB_SERVER: &[&str] = &["MAKEFLAGS", "MFLAGS"];
 const NEVER_BY_VALUE: &[&str] = &["PATH", "HOME"];
 
 /// The environment for code under test: `from` without secrets, cloud credentials, runner control variables and git's
-/// own variables; names in `allow` (exact, or ending in `*`) stay. Upper and lower case are the same.
+/// own variables, and in GitHub Actions without what is not known to be harmless; names in `allow` (exact, or ending in `*`)
+/// stay. Upper and lower case are the same.
 pub fn clean(from: impl IntoIterator<Item = (OsString, OsString)>, allow: &[String]) -> BTreeMap<OsString, OsString> {
-    from.into_iter()
-        .filter(|(name, value)| is_allowed(name, allow) || removed(name, value).is_none())
+    let all: Vec<_> = from.into_iter().collect();
+    let in_actions = is_in_actions(&all);
+    all.into_iter()
+        .filter(|(name, value)| is_allowed(name, allow) || why(name, value, in_actions).is_none())
         .map(|(name, value)| (system::variable(name), value))
         .collect()
 }
 
 /// The secrets in `from`, to be covered in everything that is written down. What `allow` names may be seen by code under
-/// test and is a secret all the same.
+/// test and is a secret all the same. In GitHub Actions also what may be one, as far as it looks like one.
 pub fn secrets(from: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
-    from.into_iter()
-        .filter(|(name, value)| removed(name, value) == Some(Removed::Secret))
-        .map(|(_, value)| value.to_string_lossy().into_owned())
-        .collect()
+    let all: Vec<_> = from.into_iter().collect();
+    let in_actions = is_in_actions(&all);
+    let is_public = |text: &str| {
+        let others = all.iter().filter(|(name, value)| {
+            matches!(why(name, value, in_actions), None | Some(Removed::Control | Removed::Surroundings))
+        });
+        others.into_iter().any(|(_, value)| value.to_string_lossy().contains(text))
+    };
+    let is_secret = |(name, value): &&(OsString, OsString)| match why(name, value, in_actions) {
+        Some(Removed::Secret) => true,
+        Some(Removed::Unknown) => {
+            let text = value.to_string_lossy();
+            may_be_a_secret(&text) && !is_public(&text)
+        }
+        _ => false,
+    };
+    all.iter().filter(is_secret).map(|(_, value)| value.to_string_lossy().into_owned()).collect()
+}
+
+/// Is this worth covering where the name says nothing? No path, number, version or date, and nothing that may be a word: covering
+/// those would damage logs and hide nothing.
+fn may_be_a_secret(value: &str) -> bool {
+    const LEAST: usize = 8;
+    const LONGEST_WORDS: usize = 24;
+    let is_path = value.starts_with(['/', '~', '.']) || value.get(1..3) == Some(":\\");
+    let is_number = value.chars().all(|c| c.is_ascii_digit() || ".-:+, vxTZ".contains(c));
+    let is_words = value.len() <= LONGEST_WORDS
+        && (value.chars().all(char::is_alphabetic) || value.chars().all(|c| c.is_lowercase() || "-_. ".contains(c)));
+    value.len() >= LEAST && !is_path && !is_number && !is_words
 }
 
 /// The names of the variables in `from` that [`clean`] takes out although somebody set them on purpose, in order: when
-/// a suite can't run without them, people must be able to find out.
+/// a suite can't run without them, people must be able to find out. What the machine around us sets for itself is none.
 pub fn withheld(from: impl IntoIterator<Item = (OsString, OsString)>, allow: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = from
-        .into_iter()
-        .filter(|(name, _)| !is_allowed(name, allow))
-        .filter(|(name, value)| !matches!(removed(name, value), None | Some(Removed::Surroundings)))
+    let all: Vec<_> = from.into_iter().collect();
+    let in_actions = is_in_actions(&all);
+    let is_control = |name: &OsStr| matches_any(&name.to_string_lossy().to_uppercase(), CONTROL);
+    let mut names: Vec<String> = all
+        .iter()
+        .filter(|(name, _)| !is_allowed(name, allow) && !is_control(name))
+        .filter(|(name, value)| matches!(why(name, value, in_actions), Some(Removed::Secret | Removed::Unknown)))
         .map(|(name, _)| name.to_string_lossy().into_owned())
         .collect();
     names.sort();
     names
+}
+
+/// Is this the environment of a job of GitHub Actions?
+pub fn is_in_actions(all: &[(OsString, OsString)]) -> bool {
+    all.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true")
+}
+
+/// As [`removed`], and in GitHub Actions whatever is not known to be harmless.
+fn why(name: &OsStr, value: &OsStr, in_actions: bool) -> Option<Removed> {
+    let known = removed(name, value);
+    if known.is_some() || !in_actions {
+        return known;
+    }
+    let (name, value) = (name.to_string_lossy().to_uppercase(), value.to_string_lossy());
+    // an index of packages, a proxy: the address is harmless, the login in it is not
+    if login(&value).is_some_and(|(_, is_near)| !is_near) && !NEVER_BY_VALUE.contains(&name.as_str()) {
+        return Some(Removed::Secret);
+    }
+    (!matches_any(&name, HARMLESS)).then_some(Removed::Unknown)
 }
 
 /// Why the variable `name` is taken out; `None` when it stays.
@@ -192,12 +248,16 @@ fn names_a_secret(name: &str) -> bool {
 /// An address with a password in it, of a machine that is not this one: a database of somebody, a private registry.
 /// Test databases on this machine or in a service container (a host without a dot) are no secrets, and needed.
 fn is_remote_login(name: &str, value: &str) -> bool {
-    let Some((_, rest)) = value.split_once("://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let Some((login, host)) = authority.rsplit_once('@') else { return false };
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    let is_near = !host.contains('.') || host.starts_with("127.") || host.ends_with(".localhost");
+    let Some((login, is_near)) = login(value) else { return false };
     login.split_once(':').is_some_and(|(_, password)| !password.is_empty()) && !is_near && !name.ends_with("_PROXY")
+}
+
+/// The login in an address, and whether that is one of this machine.
+fn login(value: &str) -> Option<(&str, bool)> {
+    let (_, rest) = value.split_once("://")?;
+    let (login, host) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    Some((login, !host.contains('.') || host.starts_with("127.") || host.ends_with(".localhost")))
 }
 
 fn is_allowed(name: &OsStr, allow: &[String]) -> bool {
@@ -300,7 +360,66 @@ mod tests {
                 .map(|(name, value)| (OsString::from(name), OsString::from(value)))
         };
         assert_eq!(secrets(vars()), ["k-123456"]);
-        assert_eq!(withheld(vars(), &[]), ["API_KEY", "GITHUB_WORKSPACE"]);
-        assert_eq!(withheld(vars(), &["API_*".to_owned()]), ["GITHUB_WORKSPACE"]);
+        assert_eq!(withheld(vars(), &[]), ["API_KEY"], "the runner's own are nobody's wish");
+        assert_eq!(withheld(vars(), &["API_*".to_owned()]), Vec::<String>::new());
+    }
+
+    fn in_actions(vars: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        let all = vars.iter().chain(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REF_NAME", "release-2024")]);
+        all.map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+
+    #[test]
+    fn in_actions_tests_see_what_is_known_to_be_harmless_and_what_the_rules_name() {
+        for name in "STRIPE DEPLOY SIGNING_CERT HONEYBADGER LICENSE SLACK_URL GOOD_NEWS MY_APP".split_whitespace() {
+            assert!(clean(in_actions(&[(name, "value-123")]), &[]).is_empty(), "{name} stayed");
+            let allowed = clean(in_actions(&[(name, "value-123")]), &[name.to_owned()]);
+            assert_eq!(allowed.len(), 1, "{name} is named by the rules");
+            assert_eq!(cleaned(&[(name, "value-123")], &[]), [name], "elsewhere it stays");
+        }
+        for name in "PATH HOME USER SHELL LANG LC_ALL TZ TERM TMPDIR CI RUSTFLAGS RUSTUP_TOOLCHAIN CARGO_HOME CARGO_INCREMENTAL \
+            GOPATH GOFLAGS GOROOT_1_22_X64 JAVA_HOME JAVA_HOME_17_X64 MAVEN_OPTS GRADLE_USER_HOME NODE_OPTIONS NODE_ENV \
+            npm_config_registry PYTHONPATH pythonLocation VIRTUAL_ENV PIP_INDEX_URL UV_CACHE_DIR POETRY_HOME PKG_CONFIG_PATH \
+            LD_LIBRARY_PATH CC CXX CFLAGS HTTPS_PROXY NO_PROXY DJANGO_SETTINGS_MODULE LLVM_PROFILE_FILE ImageOS"
+            .split_whitespace()
+        {
+            assert_eq!(clean(in_actions(&[(name, "some value")]), &[]).len(), 1, "{name} was taken out");
+        }
+        for name in "CARGO_REGISTRY_TOKEN npm_config__auth MAVEN_GPG_PASSPHRASE GRADLE_PUBLISH_KEY GITHUB_ENV"
+            .split_whitespace()
+        {
+            assert!(clean(in_actions(&[(name, "some value")]), &[]).is_empty(), "{name} is harmless and secret");
+        }
+        for (name, value, stays) in [
+            ("PIP_INDEX_URL", "https://pypi.example.com/simple", true),
+            ("PIP_INDEX_URL", "https://token123@pypi.example.com/simple", false),
+            ("HTTPS_PROXY", "http://proxy.example.com:3128", true),
+            ("HTTPS_PROXY", "http://me:pw@proxy.example.com:3128", false),
+            ("DATABASE_URL", "postgres://postgres:postgres@localhost:5432/test", true),
+        ] {
+            assert_eq!(clean(in_actions(&[(name, value)]), &[]).len(), usize::from(stays), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn in_actions_values_that_nobody_knows_are_covered_unless_they_are_words_paths_numbers_or_public() {
+        for (value, covered) in [
+            ("https://hooks.slack.com/services/T0/B0/x1", true),
+            ("ABCD-EFGH-IJKL-MNOP", true),
+            ("q8Zr2Lw0", true),
+            ("short1", false),
+            ("production", false),
+            ("Production", false),
+            ("my-little-service", false),
+            ("/usr/local/lib/android", false),
+            ("C:\\hostedtoolcache", false),
+            ("20250101.1.0", false),
+            ("release-2024", false),
+        ] {
+            assert_eq!(secrets(in_actions(&[("MY_APP", value)])).len(), usize::from(covered), "{value}");
+            assert_eq!(secrets([("MY_APP".into(), value.into())]), Vec::<String>::new(), "elsewhere");
+        }
+        let vars = in_actions(&[("STRIPE", "x"), ("LANG", "C"), ("API_KEY", "x"), ("GITHUB_TOKEN", "x")]);
+        assert_eq!(withheld(vars, &[]), ["API_KEY", "STRIPE"]);
     }
 }

@@ -1,18 +1,6 @@
 //! Text from outside made harmless for where it goes: a terminal, Markdown (on GitHub too), HTML, Mermaid, a shell line.
 
-/// Does this character show nothing, or steer how others are shown? Zero width, bidirectional marks, fillers, tags, variation
-/// selectors, controls.
-pub fn is_hidden(c: char) -> bool {
-    match c {
-        '\n' | '\t' | '\r' => false,
-        c if c.is_control() => true,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' => true,
-        '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
-        _ => false,
-    }
-}
+pub use crate::mask::is_hidden;
 
 /// Text without anything that steers a terminal: escape sequences and control characters are dropped, characters that
 /// reorder or hide text (bidirectional marks, zero width) are shown as `·`, tabs and line ends stay.

@@ -69,6 +69,7 @@ impl Bench {
             red,
             green,
             wanted: None,
+            rules_of: None,
             lab,
             limits: LIMITS,
             protected,

@@ -566,6 +566,22 @@ async fn a_hundred_planted_keys_never_stand_in_a_prompt() {
     assert_eq!(keys.iter().filter(|k| sent.contains(k.as_str())).count(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn characters_that_nobody_sees_never_stand_in_a_prompt_and_split_no_secret_in_it() {
+    let server = Server::new(&[Step::Say("yes".into())]);
+    let models = server.models(|s| s.mask = Mask::new(["planted-Secret-1"]));
+    let mut turn = turn(Duration::from_secs(3));
+    turn.messages = vec![
+        Message::system("rules\u{e0041}\u{e0042}\u{e007f}"),
+        Message::user("x = 1  # \u{202e}safe\u{200b} \u{2060}code planted-\u{200b}Secret-1"),
+    ];
+    turn.question = Some("why\u{200b}?".into());
+    ask(&models, &turn).await.unwrap();
+    let sent = server.questions()[0].body.clone();
+    let texts: Vec<&str> = sent["messages"].as_array().unwrap().iter().filter_map(|m| m["content"].as_str()).collect();
+    assert_eq!(texts, ["rules", "x = 1  # safe code ***"]);
+}
+
 const RIGHT: &str = "The loop ends too early.\n\nFILE: search.py\n<<<<<<< SEARCH\n    while low < high:\n=======\n    while low <= high:\n>>>>>>> REPLACE\n";
 const WRONG: &str =
     "search.py\n<<<<<<< SEARCH\n            low = middle + 1\n=======\n            low = middle + 2\n>>>>>>> REPLACE\n";

@@ -75,7 +75,7 @@ pub fn asked(healing: &Healing, rest: &[String]) -> Result<Heal> {
 /// # Errors
 /// When our own side fails; everything about the tests is in the document.
 pub fn heal(context: &Context, repository: &Repository, loaded: &Loaded, asked: &Heal) -> Result<Found> {
-    let (exit, document) = heal::document_in(context, repository, loaded, asked, "action")?;
+    let (exit, document) = heal::document_in(context, repository, loaded, asked, heal::IN_ACTIONS)?;
     let read = |path: &str| std::fs::read(repository.root.join(path)).context(|| format!("can't read {path}"));
     let patch = document.heal.as_ref().map(|heal| read(&heal.patch)).transpose()?;
     let receipt = match &document.heal {

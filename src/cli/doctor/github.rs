@@ -286,7 +286,16 @@ fn behind_nothing(name: &str, value: &Yaml, called: &[String]) -> Option<Check> 
 }
 
 /// What the step of kaizen-ci needs, by its command.
-fn needs(command: &str, hands_over: bool) -> &'static [(&'static str, &'static str)] {
+fn needs(command: &str, hands_over: bool, after_another: bool) -> Vec<(&'static str, &'static str)> {
+    let mut all = needs_always(command, hands_over).to_vec();
+    // what failed in the other workflow is in its logs
+    if command == "run" && after_another {
+        all.push(("actions", "read"));
+    }
+    all
+}
+
+fn needs_always(command: &str, hands_over: bool) -> &'static [(&'static str, &'static str)] {
     match (command, hands_over) {
         ("run", true) => &[("contents", "read")],
         ("listen", _) => &[("contents", "read"), ("pull-requests", "write"), ("issues", "write"), ("actions", "read")],
@@ -323,7 +332,7 @@ fn workflow(name: &str, value: &Yaml) -> Vec<Check> {
         let command = with(ours, "command").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| "run".into());
         let hands_over = command == "run" && with(ours, "handover").is_some();
         let permissions = body.get("permissions").or_else(|| value.get("permissions"));
-        for (scope, least) in needs(&command, hands_over) {
+        for (scope, least) in needs(&command, hands_over, triggers(value, "workflow_run")) {
             if !allows(permissions, scope, least) {
                 say(
                     Level::Bad,
@@ -429,6 +438,9 @@ mod tests {
             let said = said(&step.replace(from, to));
             assert!(said.contains(expected), "{from} → {to}: {said}");
         }
+        let after = filled(include_str!("../init/workflows/after-ci.yml"));
+        assert!(said(&after.replace("actions: read", "actions: none")).contains("no `actions: read`"), "{after}");
+        assert!(!said(&step).contains("actions"), "a step in the same job reads no logs");
         let two = filled(include_str!("../init/workflows/two-jobs.yml"));
         let said = said(&two.replace("contents: read #", "contents: write #"));
         assert!(said.contains("runs the tests with a token that writes"), "{said}");

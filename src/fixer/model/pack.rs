@@ -11,6 +11,7 @@ use crate::failure::text::clip;
 use crate::fixer::Case;
 use crate::fixer::mutate::localise::Place;
 use crate::model::tokens;
+use crate::repo::Sha;
 use crate::suite::protected::Protection;
 use crate::syntax::functions::{Function, functions};
 use crate::syntax::language::Language;
@@ -69,6 +70,8 @@ pub struct Material {
     rules: String,
 }
 
+/// Where repositories say how they are to be worked on; the first that is there.
+const HOUSE_RULES: [&str; 3] = ["AGENTS.md", "CLAUDE.md", ".kaizen.md"];
 const MOST_FILES: usize = 3;
 const MOST_UNITS: usize = 4;
 /// Of a large repository this many files are looked into.
@@ -86,10 +89,11 @@ impl Material {
         let store = &case.lab.store;
         let paths: Vec<String> =
             store.files(&case.snapshot.tree)?.into_iter().filter_map(|(p, _, _)| String::from_utf8(p).ok()).collect();
-        let text = |path: &str| -> Option<String> {
-            let (_, bytes) = store.read(&case.snapshot.tree, path.as_bytes()).ok().flatten()?;
+        let text_at = |tree: &Sha, path: &str| -> Option<String> {
+            let (_, bytes) = store.read(tree, path.as_bytes()).ok().flatten()?;
             (bytes.len() <= LARGEST_FILE_BYTES).then(|| String::from_utf8(bytes).ok()).flatten()
         };
+        let text = |path: &str| text_at(&case.snapshot.tree, path);
         let (failing, failing_brief) = (failing::printed(case), failing::brief(case));
         let mut material = Self { failing, failing_brief, ..Self::default() };
         for suspect in &case.failure.suspects {
@@ -114,7 +118,9 @@ impl Material {
         material.named_in_tests(case, &paths, &text);
         material.around(case, &paths, &text);
         material.change = change(case)?;
-        material.rules = ["AGENTS.md", "CLAUDE.md", ".kaizen.md"].iter().find_map(|p| text(p)).unwrap_or_default();
+        let rules_of = case.rules_of.as_ref().map_or(Ok(None), |commit| store.snapshot_of(commit).map(Some))?;
+        let of = rules_of.as_ref().map_or(&case.snapshot.tree, |base| &base.tree);
+        material.rules = HOUSE_RULES.iter().find_map(|path| text_at(of, path)).unwrap_or_default();
         Ok(material)
     }
 

@@ -447,7 +447,13 @@ fn act(state: &mut State, request: &Request, body: &Value, base: &str) -> (u16, 
             (200, json!({"default_workflow_permissions": "read", "can_approve_pull_request_reviews": may}))
         }
         ("GET", ["issues", _, "comments"]) => {
-            let of = |c: &&Value| c["number"] == number(1);
+            let since = request.query.split('&').find_map(|pair| pair.strip_prefix("since="));
+            // texts of one form: in their order they are in that of time
+            let is_later = |c: &Value| match (since, c["updated_at"].as_str()) {
+                (Some(since), Some(updated)) => updated >= since,
+                _ => true,
+            };
+            let of = |c: &&Value| c["number"] == number(1) && is_later(c);
             page(state.comments.iter().filter(of).cloned().collect(), &request.query)
         }
         ("POST", ["issues", _, "comments"]) => {

@@ -238,7 +238,8 @@ impl CommandRunner for Echo {
 fn heard(fake: &Fake, id: u64, author: &str, body: &str) -> Comment {
     let bot = author.ends_with("[bot]");
     let _ = fake;
-    Comment { id, number: 1, on_pull: false, place: Where::Conversation, author: author.into(), bot, body: body.into() }
+    let (author, body) = (author.into(), body.into());
+    Comment { id, number: 1, on_pull: false, place: Where::Conversation, author, bot, body, created: None }
 }
 
 fn hear(fake: &Fake, comment: &Comment) -> Heard {
@@ -279,6 +280,32 @@ fn orders_are_obeyed_refused_or_ignored_by_who_gave_them_and_what_the_comment_sa
         assert_eq!(ours.len(), usize::from(!part.is_empty()), "{login}: {said}");
         assert!(ours.iter().all(|c| c["body"].as_str().unwrap().contains(part)), "{ours:?}");
     }
+    fake.assert_as_described();
+}
+
+#[test]
+fn a_conversation_of_more_than_a_thousand_comments_gets_one_answer_that_is_edited() {
+    let fake = Fake::start();
+    fake.state().roles.insert("mona".into(), "admin");
+    for _ in 0..1100 {
+        let id = fake.says(1, "ted", "Me too.");
+        fake.state().comments.iter_mut().find(|c| c["id"] == id).unwrap()["updated_at"] = "2026-01-01T00:00:00Z".into();
+    }
+    let id = fake.says(1, "mona", "/kaizen heal");
+    let created = Some("2026-02-01T12:00:00Z".parse().unwrap());
+    let comment = Comment { created, ..heard(&fake, id, "mona", "/kaizen heal") };
+    // the event arrives a second time
+    for expected in [Heard::Answered, Heard::Before] {
+        assert_eq!(hear(&fake, &comment), expected);
+        let state = fake.state();
+        let answers: Vec<_> = state.comments.iter().filter(|c| c["user"]["type"] == "Bot").collect();
+        assert_eq!(answers.len(), 1);
+        assert!(answers[0]["body"].as_str().unwrap().contains("did heal"), "{answers:?}");
+    }
+    let read =
+        fake.state().requests.iter().filter(|r| r.starts_with("GET ") && r.contains("/issues/1/comments")).count();
+    // before anything is done, with the first word and with the last, each time as far as there is something
+    assert!(read <= 4, "{read} reads");
     fake.assert_as_described();
 }
 

