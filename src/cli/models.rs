@@ -42,6 +42,10 @@ pub struct ModelsOptions {
 pub fn settings(config: &Config) -> Result<Settings> {
     let mask = Mask::new(environment::secrets(std::env::vars_os()));
     let settings = Settings::new(config, &|name| std::env::var(name).ok(), mask);
+    if let Some(line) = Settings::without_price(config) {
+        let what = format!("`catalog` says no price of {}/{}", line.provider, line.id);
+        return Err(Error::usage(what).hint("write its `prompt` and `answer`; only a model on this machine has none"));
+    }
     match settings.unknown() {
         None => Ok(settings),
         Some(unknown) => {

@@ -114,8 +114,8 @@ const CATALOG: Shape = Shape {
     fields: &[
         required("provider", FieldKind::Text),
         required("id", FieldKind::Text),
-        required("prompt", FieldKind::Dollars),
-        required("answer", FieldKind::Dollars),
+        field("prompt", FieldKind::Dollars),
+        field("answer", FieldKind::Dollars),
         field("family", FieldKind::Text),
         field("context", FieldKind::Count(512, 100_000_000)),
         field("strength", FieldKind::Count(1, 10)),
@@ -265,7 +265,8 @@ pub const KEYS: &[Key] = &[
         Kind::Records(&CATALOG),
         "[]",
         "Further models with a price (dollars per million tokens of `prompt` and `answer`); `reasoning: true` for one that \
-         thinks before it answers. What is given away is known to kaizen-ci alone: a file can't make a model free.",
+         thinks before it answers. Without a price: the `context`, `strength` or `family` of a model on this machine. What is \
+         given away is known to kaizen-ci alone: a file can't make a model free.",
     )
     .example("[{provider: openrouter, id: some/model, prompt: 0.10, answer: 0.40, context: 131072, strength: 6}]"),
     key(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::records::Record;
 
-/// A line that `catalog` adds: a model with a price.
+/// A line that `catalog` adds: a model with a price, or what is to be known of one on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogLine {
     /// Its provider.
@@ -21,9 +21,16 @@ pub struct CatalogLine {
     /// It thinks before it answers.
     pub reasoning: Option<bool>,
     /// Dollars per million tokens of the prompt, as written.
-    pub prompt: String,
+    pub prompt: Option<String>,
     /// Dollars per million tokens of the answer, as written.
-    pub answer: String,
+    pub answer: Option<String>,
+}
+
+impl CatalogLine {
+    /// Without a price.
+    pub fn is_unpriced(&self) -> bool {
+        self.prompt.is_none() && self.answer.is_none()
+    }
 }
 
 /// How one strategy is tuned; nothing said: as it comes.
@@ -69,8 +76,8 @@ pub(super) fn catalog(records: &[Record]) -> Vec<CatalogLine> {
             context: r.number("context"),
             strength: r.number("strength"),
             reasoning: r.yes("reasoning"),
-            prompt: text("prompt")?,
-            answer: text("answer")?,
+            prompt: text("prompt"),
+            answer: text("answer"),
         })
     };
     records.iter().filter_map(line).collect()

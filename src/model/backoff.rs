@@ -42,7 +42,7 @@ const MOST_PAUSES: u32 = 5;
 /// How long a model is left alone whose tries of a turn all ended with `trouble`, after `pauses` earlier ones. None: for the
 /// rest of the run.
 pub fn pause(trouble: &Trouble, pauses: u32) -> Option<Duration> {
-    if trouble.consequence() != Consequence::Again || pauses >= MOST_PAUSES {
+    if !trouble.passes() || pauses >= MOST_PAUSES {
         return None;
     }
     let longer = 1 << pauses;
@@ -106,7 +106,10 @@ mod tests {
             (Trouble::ServerFailed { status: 500, after: None }, 0, Some(5)),
             (Trouble::Gone, 0, None),
             (Trouble::OutOfCredit, 0, None),
-            (Trouble::TimedOut, 0, None),
+            (Trouble::Unreachable, 0, Some(5)),
+            (Trouble::TimedOut, 0, Some(5)),
+            (Trouble::Stalled, 2, Some(20)),
+            (Trouble::TimedOut, MOST_PAUSES, None),
         ] {
             assert_eq!(seconds(&trouble, pauses), left, "{trouble} {pauses}");
         }
@@ -118,6 +121,11 @@ mod tests {
             assert_eq!(next(&trouble, 1, MINUTE, 0.5), Next::GiveUp, "{trouble}");
         }
         assert_eq!(next(&Trouble::Reset, MOST_REQUESTS, MINUTE, 0.5), Next::GiveUp);
+        for late in [Trouble::TimedOut, Trouble::Stalled] {
+            assert_eq!(next(&late, 1, MINUTE, 0.5), Next::GiveUp, "{late}: it rests first");
+        }
+        let refused = next(&Trouble::Unreachable, 1, MINUTE, 1.0);
+        assert_eq!(refused, Next::Wait(FIRST), "a connection that is refused may be taken a moment later");
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Known {
     /// A line that a configuration adds; what it leaves out is guessed as for unknown models. `None` without two prices.
     pub fn added(line: &CatalogLine) -> Option<Self> {
         let price = |text: &str| Money::parse(text).filter(|m| m.0 > 0);
-        let price = Price { prompt: price(&line.prompt)?, answer: price(&line.answer)? };
+        let price = Price { prompt: price(line.prompt.as_deref()?)?, answer: price(line.answer.as_deref()?)? };
         let (provider, id) = (line.provider.clone(), line.id.clone());
         Some(Self {
             family: line.family.clone().unwrap_or_else(|| family(&provider, &id)),

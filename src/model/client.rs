@@ -81,6 +81,8 @@ pub struct Asked {
     pub sent: u32,
     /// The model refused a schema, and answered without one.
     pub plain: bool,
+    /// The model refused tools, and answered without them.
+    pub toolless: bool,
     /// How long the last request was on its way.
     pub took: Duration,
 }
@@ -152,11 +154,11 @@ impl Client {
         self
     }
 
-    /// Asks, again after troubles that pass and once without a schema after a refusal of one, until the turn's deadline or
+    /// Asks, again after troubles that pass and once without tools or a schema after a refusal of them, until the turn's deadline or
     /// `cancel`. Every request pays its own `toll`.
     pub async fn ask(&self, mut whom: Whom<'_>, turn: &Turn, cancel: &CancellationToken, toll: &impl Toll) -> Asked {
         let deadline = Instant::now() + turn.deadline;
-        let (mut sent, mut refused_schema) = (0, false);
+        let (mut sent, was) = (0, whom.manner);
         loop {
             let mut way = Way { ticket: None, began: Instant::now(), answering: false };
             let result = tokio::select! {
@@ -176,17 +178,19 @@ impl Client {
                 };
                 toll.settle(ticket, end).await;
             }
+            let Manner { plain, toolless, .. } = whom.manner;
             let trouble = match result {
-                Ok(_) => return Asked { result, sent, plain: refused_schema, took },
+                Ok(_) => {
+                    let (plain, toolless) = (plain && !was.plain, toolless && !was.toolless);
+                    return Asked { result, sent, plain, toolless, took };
+                }
                 Err(trouble) => trouble,
             };
-            let with_schema = turn.schema.is_some() && whom.at.provider.schema && !whom.manner.plain;
-            if with_schema && matches!(trouble, Trouble::BadRequest { status: 400 | 422, .. }) {
-                // some models of a provider take a schema, others don't; the prompt says it, too
-                (whom.manner.plain, refused_schema) = (true, true);
+            if let Some(simpler) = simpler(&whom, turn, &trouble) {
+                whom.manner = simpler;
                 continue;
             }
-            let over = |trouble| Asked { result: Err(trouble), sent, plain: false, took };
+            let over = |trouble| Asked { result: Err(trouble), sent, plain: false, toolless: false, took };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::next(&trouble, sent, left, fastrand::f64()) {
                 Next::GiveUp => return over(trouble),
@@ -425,6 +429,19 @@ impl Client {
         let asked = async { self.document(self.send(at, &url, None, request).await?).await };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(Trouble::TimedOut))
     }
+}
+
+/// A way to ask the same with less than what was refused: some models of a provider take tools and a schema, others don't. For
+/// OpenRouter a model that takes no tools is not found.
+fn simpler(whom: &Whom<'_>, turn: &Turn, trouble: &Trouble) -> Option<Manner> {
+    let manner = whom.manner;
+    let refused = matches!(trouble, Trouble::BadRequest { status: 400 | 422, .. });
+    if !turn.tools.is_empty() && !manner.toolless && (refused || *trouble == Trouble::Gone) {
+        return Some(Manner { toolless: true, ..manner });
+    }
+    // the prompt says it, too
+    let with_schema = turn.schema.is_some() && whom.at.provider.schema && !manner.plain;
+    (with_schema && refused).then_some(Manner { plain: true, ..manner })
 }
 
 fn shown(name: &str) -> String {

@@ -12,6 +12,7 @@ use super::router::Offer;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use super::wire;
+use crate::config::CatalogLine;
 use serde_json::Value;
 
 /// A port of this machine either answers at once, or nobody listens.
@@ -83,7 +84,11 @@ pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, T
             }
         }
     }
-    let mut found: Vec<Usable> = found.into_iter().map(|u| with_added(u, &settings.added)).collect();
+    let mut found: Vec<Usable> =
+        found.into_iter().map(|u| told(with_added(u, &settings.added), &settings.told)).collect();
+    for usable in &mut found {
+        usable.offer.named = settings.names(&usable.offer.name);
+    }
     let mut names = std::collections::BTreeSet::new();
     found.retain(|u| names.insert(u.offer.name.clone()) && (!settings.free_only || u.offer.tier != Tier::Paid));
     found
@@ -112,6 +117,22 @@ fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
         usable.offer.thinking = thinking(known.reasoning);
         usable.offer.family.clone_from(&known.family);
         usable.family.clone_from(&known.family);
+    }
+    usable
+}
+
+/// What the configuration says of a model on this machine. Nothing of it touches tier or price, and of others it says nothing.
+fn told(mut usable: Usable, lines: &[CatalogLine]) -> Usable {
+    let is_it = |line: &&CatalogLine| line.provider == usable.at.provider.name && line.id == usable.id;
+    if let Some(line) = lines.iter().find(is_it).filter(|_| usable.offer.tier == Tier::Local) {
+        let strength = line.strength.and_then(|n| u8::try_from(n).ok());
+        usable.offer.context = line.context.unwrap_or(usable.offer.context);
+        usable.offer.strength = strength.unwrap_or(usable.offer.strength);
+        usable.offer.thinking = line.reasoning.map_or(usable.offer.thinking, thinking);
+        if let Some(family) = &line.family {
+            usable.offer.family.clone_from(family);
+            usable.family.clone_from(family);
+        }
     }
     usable
 }
@@ -154,7 +175,8 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
     let thinking = thinking(catalog::reasons(provider, id));
     let (price, left, back) = (None, None, None);
-    let offer = Offer { name, family: family.clone(), tier, price, context, strength, thinking, left, back };
+    let named = false;
+    let offer = Offer { name, family: family.clone(), tier, price, context, strength, thinking, named, left, back };
     let (slots_known, remark) = (true, gate::why_elsewhere(&at.base));
     Usable { offer, id: id.to_owned(), family, at, slots, slots_known, remark, answered, digest: None }
 }
@@ -335,7 +357,6 @@ mod tests {
     use super::super::router::{self, Evidence, Need};
     use super::super::{Role, Secret};
     use super::*;
-    use crate::config::CatalogLine;
 
     fn word() -> impl Strategy<Value = String> {
         prop::sample::select(vec![
@@ -365,7 +386,8 @@ mod tests {
     }
 
     fn line() -> impl Strategy<Value = CatalogLine> {
-        (prop::sample::select(vec!["openrouter", "openai", "own", "groq"]), word(), "0\\.[0-9]{1,3}").prop_map(
+        let price = prop::option::of("0\\.[0-9]{1,3}");
+        (prop::sample::select(vec!["openrouter", "openai", "own", "groq"]), word(), price).prop_map(
             |(provider, id, price)| CatalogLine {
                 provider: provider.to_owned(),
                 id: id.split_once('/').map_or(id.clone(), |(_, id)| id.to_owned()),
@@ -393,6 +415,7 @@ mod tests {
                 free_only: true,
                 keys: providers::PROVIDERS.iter().map(|p| (p.name, key.clone())).collect(),
                 added: lines.iter().filter_map(Known::added).collect(),
+                told: lines.iter().filter(|line| line.is_unpriced()).cloned().collect(),
                 ..Settings::default()
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::catalog::Tier;
 use super::discover::Usable;
+use super::gate;
 use super::money::Money;
+use super::providers::OWN;
 use super::trouble::Trouble;
 use super::{Call, Reply, Turn, Usage};
 use crate::cache::{Answer, Cost, Keep, Key, Source};
@@ -31,6 +33,10 @@ struct Kept {
 pub fn key(usable: &Usable, turn: &Turn) -> Key {
     let model = match &usable.digest {
         Some(digest) => format!("{}@{digest}", usable.offer.name),
+        // what the environment names may be another server every day
+        None if usable.at.provider.name == OWN => {
+            format!("{} at {}", usable.offer.name, gate::without_login(&usable.at.base))
+        }
         None => usable.offer.name.clone(),
     };
     let question = asked_once(turn);
@@ -126,6 +132,7 @@ mod tests {
             context: 8192,
             strength: 3,
             thinking: 0,
+            named: false,
             left: None,
             back: None,
         };
@@ -170,6 +177,13 @@ mod tests {
         assert_eq!(exact(&plain), exact(&patient), "patience changes no answer");
         let renewed = Usable { digest: Some("sha256:2".into()), ..usable() };
         assert_ne!(exact(&plain), key(&renewed, &plain).exact(), "new weights under the old name");
+        let own = |base: &str, digest: Option<&str>| {
+            let at =
+                Endpoint { provider: crate::model::providers::Provider::usual(OWN, ""), base: base.into(), key: None };
+            key(&Usable { at, digest: digest.map(str::to_owned), ..usable() }, &plain).exact()
+        };
+        assert_ne!(own("http://a/v1", None), own("http://b/v1", None), "another server under the same name");
+        assert_eq!(own("http://a/v1", Some("1")), own("http://b/v1", Some("1")), "the same weights, wherever they are");
     }
 
     #[test]

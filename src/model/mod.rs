@@ -171,7 +171,7 @@ pub struct Turn {
     pub temperature_milli: u16,
     /// JSON schema of the answer, for servers that take one; the prompt has to say it too.
     pub schema: Option<serde_json::Value>,
-    /// Wall time from when a slot is free, retries and waiting included.
+    /// Wall time of all of it: waiting for a slot, retries, another model instead.
     pub deadline: Duration,
     /// The part of one message that is a question in natural language. With a role that answers questions, the kept answer
     /// to a similar one may be served.

@@ -25,6 +25,9 @@ use crate::config::{Agent, Tuning};
 use crate::mask::without_hidden;
 use crate::trajectory::{Event, Recorder};
 
+/// With less time than this left of a turn nobody else is asked: it would be late, and be left alone for it.
+const LEAST_TIME: Duration = Duration::from_millis(500);
+
 /// The models of one run.
 #[derive(Debug)]
 pub struct Models {
@@ -44,6 +47,8 @@ pub struct Models {
     left: Mutex<BTreeMap<String, Left>>,
     /// Models that refused a schema and answered without one.
     pub(super) plain: Mutex<BTreeSet<String>>,
+    /// Models that refused tools and answered without them.
+    pub(super) toolless: Mutex<BTreeSet<String>>,
     /// Whom anybody asked for an edit in this run, from the cache or not.
     asked_to_fix: Mutex<BTreeSet<String>>,
 }
@@ -142,6 +147,7 @@ impl Models {
             used: Mutex::default(),
             left: Mutex::default(),
             plain: Mutex::default(),
+            toolless: Mutex::default(),
             asked_to_fix: Mutex::default(),
         })
     }
@@ -215,7 +221,8 @@ impl Models {
     /// Who does `job`, as [`Wish::models`] takes it.
     pub async fn named(&self, job: Job) -> Vec<String> {
         let configured = self.settings.roles.get(job.name()).map(Vec::as_slice).unwrap_or_default();
-        profiles::named(job, configured, &self.settings.models, &self.offers().await)
+        let models = profiles::lets_in(&self.settings.models, self.settings.free_only);
+        profiles::named(job, configured, &models, &self.offers().await)
     }
 
     /// How the configuration tunes the strategy of this name, its models as [`Wish::models`] takes them.
@@ -280,6 +287,8 @@ impl Models {
         // another family than its own answered for it: not asked again in this turn
         let mut strange: Vec<String> = Vec::new();
         loop {
+            // whatever was waited for or failed before is part of the same turn
+            turn.deadline = last_moment.saturating_duration_since(Instant::now());
             let mut offers = self.offers().await;
             for offer in offers.iter_mut().filter(|o| strange.contains(&o.name)) {
                 (offer.left, offer.back) = (Some("another model answers for it".into()), None);
@@ -289,7 +298,6 @@ impl Models {
                 let back = router::back(&need, &offers).filter(|back| Instant::now() + *back < last_moment);
                 let Some(back) = back else { return Err(last.unwrap_or(Trouble::NoModel { why: decision.line })) };
                 tokio::time::sleep(back).await;
-                turn.deadline = last_moment.saturating_duration_since(Instant::now());
                 continue;
             };
             asker.recorder.record(Event::ModelRouted {
@@ -320,6 +328,9 @@ impl Models {
                     // what did not pass in all its tries is left alone as well
                     Consequence::Again | Consequence::LeaveModel => {
                         self.leave(&usable.offer.name, &trouble);
+                        if Instant::now() + LEAST_TIME > last_moment {
+                            return Err(trouble);
+                        }
                         last = Some(trouble);
                     }
                 },
@@ -362,10 +373,15 @@ impl Models {
         Ok(Answered { reply, model: usable.offer.name.clone(), family, tier: usable.offer.tier, source })
     }
 
-    /// The turn without secrets (what tests printed may hold some), and without what a model reads and nobody sees. Hidden
-    /// characters first: one of them may split a secret.
+    /// A prompt without secrets (what tests printed may hold some), and without what a model reads and nobody sees, for whoever
+    /// gets one past a turn: a coding agent. Hidden characters first: one of them may split a secret.
+    pub fn cover(&self, text: &str) -> String {
+        self.settings.mask.cover(&without_hidden(text)).into_owned()
+    }
+
+    /// The turn without those.
     fn covered(&self, turn: &Turn) -> Turn {
-        let cover = |text: &str| self.settings.mask.cover(&without_hidden(text)).into_owned();
+        let cover = |text: &str| self.cover(text);
         let mut turn = turn.clone();
         for message in &mut turn.messages {
             message.content = cover(&message.content);

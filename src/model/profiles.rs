@@ -62,6 +62,11 @@ pub fn of(models: &[String]) -> &'static str {
     }
 }
 
+/// What `models` lets in: in free mode nobody with a price, whose profile would name nobody on this machine.
+pub fn lets_in(models: &[String], free_only: bool) -> Vec<String> {
+    models.iter().filter(|m| !(free_only && *m == "paid")).cloned().collect()
+}
+
 /// The names of the offers that `entries` mean (tiers, `own`, `provider/model`), in the order of the entries.
 pub fn expand(entries: &[String], offers: &[Offer]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -112,7 +117,7 @@ mod tests {
     fn offer(name: &str, tier: Tier) -> Offer {
         let (name, family) = (name.to_owned(), name.to_owned());
         let (price, left, back) = (None, None, None);
-        Offer { name, family, tier, price, context: 8192, strength: 3, thinking: 0, left, back }
+        Offer { name, family, tier, price, context: 8192, strength: 3, thinking: 0, named: false, left, back }
     }
 
     #[test]
@@ -163,6 +168,21 @@ mod tests {
             let by_itself = of(&["local"], &[here.clone(), given.clone()]);
             assert_eq!(by_itself, ["ollama/a", "own/c"], "{job:?}: said to cost nothing");
         }
+    }
+
+    #[test]
+    fn in_free_mode_every_job_falls_back_to_this_machine_whatever_else_is_let_in() {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let offers = [offer("ollama/a", Tier::Local), offer("openrouter/qwen/qwen3-coder:free", Tier::Free)];
+        for models in [&["local", "free", "paid"][..], &["paid", "local"]] {
+            let models = lets_in(&words(models), true);
+            for job in Job::ALL {
+                let names = named(job, &[], &models, &offers);
+                assert!(names.contains(&"ollama/a".to_owned()), "{job:?} with {models:?}: {names:?}");
+            }
+        }
+        let all = words(&["local", "paid"]);
+        assert_eq!(lets_in(&all, false), all);
     }
 
     #[test]

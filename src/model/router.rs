@@ -24,6 +24,8 @@ pub struct Offer {
     pub strength: u8,
     /// Tokens that it may think on top of its answer.
     pub thinking: u64,
+    /// The configuration names exactly it: then the order of the names is the user's.
+    pub named: bool,
     /// Why it is left alone.
     pub left: Option<String>,
     /// When it is left alone for a while only: how long still.
@@ -101,36 +103,86 @@ pub fn worst_case(price: Option<Price>, prompt: u64, answer: u64) -> Money {
     price.map_or(Money::ZERO, |p| Money::of_tokens(prompt, p.prompt).plus(Money::of_tokens(answer, p.answer)))
 }
 
+/// Where an offer stands among those who may be asked; the least is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    tier: Tier,
+    cost: Money,
+    /// The user's own place for it.
+    place: usize,
+    /// So weak for its role that any other one comes first.
+    weak: bool,
+    size: u8,
+    /// In the list, where nothing else tells two apart.
+    at: usize,
+}
+
+/// Inside of one tier and cost the order in which a server lists its models says nothing: the smaller adequate one comes
+/// first, and the larger one when there was progress. Names that the user wrote keep their order.
+fn rank(need: &Need, offer: &Offer, at: usize) -> Rank {
+    let said = || need.models.iter().position(|name| *name == offer.name).unwrap_or(at);
+    let place = if offer.named { said() } else { usize::MAX };
+    let size = if opens_larger(need) { u8::MAX - offer.strength } else { offer.strength };
+    let weak = offer.strength < least_strength(need.role);
+    Rank { tier: offer.tier, cost: offer.worst_case(need), place, weak, size, at }
+}
+
+/// Red tests turned green: a larger model is worth its time. After a stall only larger ones are fit, the smallest first.
+fn opens_larger(need: &Need) -> bool {
+    match &need.evidence {
+        Some(Evidence::Progress { .. }) => true,
+        Some(Evidence::Stall { .. } | Evidence::ModelFreeDone | Evidence::Named) | None => false,
+    }
+}
+
+/// Weaker models are asked only when nobody else of their tier is there. Edits are tried out, so that a small model does no
+/// harm there and a stall opens the way; nobody tries out what the other roles say.
+fn least_strength(role: Role) -> u8 {
+    match role {
+        Role::Fix => 2,
+        Role::Answer | Role::Criticise | Role::Score | Role::Write | Role::Diagnose => 3,
+        Role::Embed => 1,
+    }
+}
+
 /// Decides. `offers` are in the user's order of preference, which breaks ties.
 pub fn route(need: &Need, offers: &[Offer]) -> Decision {
     let (stalled, stalled_strength) = stalled(need, offers);
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let mut best: Option<(usize, (Tier, Money, usize))> = None;
+    let mut fit: Vec<Rank> = Vec::new();
     for (i, offer) in offers.iter().enumerate() {
         if let Some(why) = unfit(need, offer, stalled, stalled_strength) {
             refused.entry(why).or_default().push(&offer.name);
             continue;
         }
-        let cost = offer.worst_case(need);
-        let rank = (offer.tier, cost, i);
-        if best.as_ref().is_none_or(|(_, b)| rank < *b) {
-            best = Some((i, rank));
-        }
+        fit.push(rank(need, offer, i));
     }
-    let mut line = match &best {
-        Some((i, (_, cost, _))) => {
-            let offer = &offers[*i];
+    let best = fit.iter().min();
+    let mut line = match best {
+        Some(Rank { at, cost, .. }) => {
+            let offer = &offers[*at];
             format!("{}: {} ({}, at most {cost})", need.role.name(), offer.name, offer.tier.name())
         }
         None => format!("{}: nobody", need.role.name()),
     };
+    for other in best.into_iter().flat_map(|best| fit.iter().filter(|other| is_beside(best, other))) {
+        let (name, strength) = (&offers[other.at].name, offers[other.at].strength);
+        if best.is_some_and(|best| strength > offers[best.at].strength) {
+            refused.entry("larger, and no evidence yet that it takes one".into()).or_default().push(name);
+        }
+    }
     if let Some(evidence) = &need.evidence {
         line.push_str(&format!("; evidence: {}", evidence.words()));
     }
     for (why, names) in &refused {
         line.push_str(&format!("; not {}: {why}", names.join(", ")));
     }
-    Decision { chosen: best.map(|(i, _)| i), line }
+    Decision { chosen: best.map(|best| best.at), line }
+}
+
+/// Does nothing but their size tell the two apart?
+fn is_beside(best: &Rank, other: &Rank) -> bool {
+    (other.tier, other.cost, other.place, other.weak) == (best.tier, best.cost, best.place, best.weak)
 }
 
 /// The models that got nowhere, and the strength of the best of them.
@@ -206,7 +258,7 @@ mod tests {
         let price = (cents > 0).then(|| Price { prompt: Money::cents(cents), answer: Money::cents(cents * 4) });
         let family = name.trim_end_matches(":free").rsplit('/').next().unwrap_or(name).to_owned();
         let (name, left, back) = (name.to_owned(), None, None);
-        Offer { name, family, tier, price, context: 8192, strength, thinking: 0, left, back }
+        Offer { name, family, tier, price, context: 8192, strength, thinking: 0, named: false, left, back }
     }
 
     fn need(evidence: Option<Evidence>) -> Need {
@@ -237,6 +289,44 @@ mod tests {
         assert_eq!(chosen(&need(stall(&["llama.cpp/coder"])), &all).unwrap(), "openrouter/gift:free");
         let both = stall(&["llama.cpp/coder", "openrouter/gift:free"]);
         assert_eq!(chosen(&need(both), &all).unwrap(), "openai/big", "a weaker paid one would be money for nothing");
+    }
+
+    #[test]
+    fn of_two_that_cost_the_same_the_smaller_is_asked_until_there_is_evidence_for_the_larger() {
+        let local = |name: &str, strength| offer(name, Tier::Local, 0, strength);
+        let stall = Evidence::Stall { models: vec!["own/coder-1.5b".into()] };
+        let progress = Evidence::Progress { green: 1 };
+        for (tier, cents) in [(Tier::Local, 0), (Tier::Free, 0), (Tier::Paid, 10)] {
+            for (evidence, who) in [
+                (None, "own/coder-1.5b"),
+                (Some(Evidence::ModelFreeDone), "own/coder-1.5b"),
+                (Some(progress.clone()), "own/big-70b"),
+                (Some(stall.clone()), "own/big-70b"),
+            ] {
+                let two = [offer("own/big-70b", tier, cents, 6), offer("own/coder-1.5b", tier, cents, 2)];
+                let asked = chosen(&need(evidence.clone()), &two);
+                let nobody = tier == Tier::Paid && evidence.is_none();
+                assert_eq!(asked.as_deref(), Some(who).filter(|_| !nobody), "{tier:?} {evidence:?}");
+            }
+        }
+        let three = [local("own/a-70b", 6), local("own/b-7b", 3), local("own/coder-1.5b", 2)];
+        assert_eq!(chosen(&need(Some(stall)), &three).unwrap(), "own/b-7b", "the smallest that is larger");
+        assert!(route(&need(None), &three).line.contains("not own/a-70b, own/b-7b: larger, and no evidence yet"));
+        // too weak for what nobody tries out, and for anything
+        let judge = Need { role: Role::Criticise, ..need(None) };
+        assert_eq!(chosen(&judge, &three).unwrap(), "own/b-7b");
+        assert_eq!(chosen(&judge, &three[2..]).unwrap(), "own/coder-1.5b", "nobody else is there");
+        let toy = [local("own/toy-0.5b", 1), local("own/b-7b", 3)];
+        assert_eq!(chosen(&need(None), &toy).unwrap(), "own/b-7b");
+    }
+
+    #[test]
+    fn names_that_the_user_wrote_keep_their_order_whatever_their_size() {
+        let named = |name: &str, strength| Offer { named: true, ..offer(name, Tier::Local, 0, strength) };
+        let all = [named("own/big-70b", 6), named("own/small-7b", 3), offer("own/coder-1.5b", Tier::Local, 0, 2)];
+        assert_eq!(chosen(&need(None), &all).unwrap(), "own/big-70b", "as in `models`");
+        let roles = Need { models: vec!["own/small-7b".into(), "own/big-70b".into()], ..need(None) };
+        assert_eq!(chosen(&roles, &all).unwrap(), "own/small-7b", "as in `roles`");
     }
 
     #[test]

@@ -187,21 +187,28 @@ impl Models {
         asker: Asker<'_>,
     ) -> Result<Reply, Trouble> {
         let (client, slots) = (self.client()?, self.slots_of(usable));
-        let slot = slots.enter().await;
+        let began = Instant::now();
+        // others may have all of them: waiting is part of the turn
+        let Ok(slot) = tokio::time::timeout(turn.deadline, slots.enter()).await else { return Err(Trouble::NoSlot) };
+        let turn = &Turn { deadline: turn.deadline.saturating_sub(began.elapsed()), ..turn.clone() };
         let on_its_way = OnItsWay::since(asker, &usable.offer.name, Instant::now());
         let taken = Arc::clone(&on_its_way.taken);
         let till = Till { models: self, usable, slots: &slots, worst: usable.offer.worst_case(need), taken };
         let plain = locked(&self.plain).contains(&usable.offer.name);
-        let manner = Manner { reasoning: usable.offer.thinking > 0, plain };
+        let toolless = locked(&self.toolless).contains(&usable.offer.name);
+        let manner = Manner { reasoning: usable.offer.thinking > 0, plain, toolless };
         let whom = Whom { at: &usable.at, model: &usable.id, manner };
         let asked = client.ask(whom, turn, asker.cancel, &till).await;
         if asked.plain {
             locked(&self.plain).insert(usable.offer.name.clone());
         }
+        if asked.toolless {
+            locked(&self.toolless).insert(usable.offer.name.clone());
+        }
         let taken = *locked(&till.taken);
         let result = asked.result.map(|answer| self.reply(usable, need, answer, taken));
-        // a schema that was refused says nothing of how full the server is
-        let again = asked.sent > 1 + u32::from(asked.plain);
+        // a schema or tools that were refused say nothing of how full the server is
+        let again = asked.sent > 1 + u32::from(asked.plain) + u32::from(asked.toolless);
         let seen = if asked.sent == 0 { Seen::Nothing } else { seen(&result, again, asked.took) };
         if let Some(now) = slots.learn(&slot, seen) {
             let server = format!("{} ({})", usable.at.provider.name, usable.offer.tier.name());
@@ -355,6 +362,7 @@ mod tests {
             context: 9000,
             strength: 5,
             thinking: 0,
+            named: false,
             left: None,
             back: None,
         };

@@ -7,7 +7,7 @@ use super::budget::ModelLimits;
 use super::catalog::Known;
 use super::money::Money;
 use super::{Secret, providers};
-use crate::config::{Agent, Config, ModelBudget, Tuning};
+use crate::config::{Agent, CatalogLine, Config, ModelBudget, Tuning};
 use crate::mask::Mask;
 
 /// What may be asked, and with what.
@@ -41,6 +41,8 @@ pub struct Settings {
     pub strategies: BTreeMap<String, Tuning>,
     /// Lines of the catalog that the configuration adds.
     pub added: Vec<Known>,
+    /// What the configuration says of models on this machine, without a price.
+    pub told: Vec<CatalogLine>,
     /// Budgets of single models.
     pub model_limits: BTreeMap<String, ModelLimits>,
     /// Budget of a day, in cents.
@@ -104,6 +106,21 @@ impl Settings {
         self.models.iter().chain(named).find(|e| !known(e)).map(String::as_str)
     }
 
+    /// The first line of `catalog` that has to say a price and does not: half of one is none, and only on this machine nothing
+    /// has one.
+    pub fn without_price(config: &Config) -> Option<&CatalogLine> {
+        let is_here = |l: &CatalogLine| {
+            l.provider == providers::OWN || providers::find(&l.provider).is_some_and(|p| p.port.is_some())
+        };
+        config.catalog.iter().find(|l| Known::added(l).is_none() && !(l.is_unpriced() && is_here(l)))
+    }
+
+    /// Does the configuration name exactly this model, wherever it names some?
+    pub fn names(&self, model: &str) -> bool {
+        let lists = self.roles.values().chain(self.strategies.values().map(|t| &t.models));
+        self.models.iter().chain(lists.flatten()).any(|name| name == model)
+    }
+
     /// From the configuration and the environment. Keys and addresses come from the environment alone: a repository's
     /// file could send a key wherever it likes.
     pub fn new(config: &Config, env: &dyn Fn(&str) -> Option<String>, mask: Mask) -> Self {
@@ -124,6 +141,7 @@ impl Settings {
             roles: config.roles.clone(),
             strategies: config.strategies.clone(),
             added: config.catalog.iter().filter_map(Known::added).collect(),
+            told: config.catalog.iter().filter(|line| line.is_unpriced()).cloned().collect(),
             model_limits: config.budget_models.iter().map(|(name, b)| (name.clone(), limits(b))).collect(),
             day_cents: config.budget_day_cents,
             day_requests: config.budget_day_requests,

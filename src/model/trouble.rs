@@ -115,6 +115,9 @@ pub enum Trouble {
         /// The router's line.
         why: String,
     },
+    /// Others took all the slots: nothing was asked, and the model is no worse for it.
+    #[error("no slot was free within the time limit")]
+    NoSlot,
     /// We were asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -159,6 +162,7 @@ impl Trouble {
             Trouble::QuotaSpent { .. } => "quota-spent",
             Trouble::ModelSpent { .. } => "model-spent",
             Trouble::NoModel { .. } => "no-model",
+            Trouble::NoSlot => "no-slot",
             Trouble::Cancelled => "cancelled",
         }
     }
@@ -166,7 +170,10 @@ impl Trouble {
     /// What to do next.
     pub fn consequence(&self) -> Consequence {
         match self {
-            Trouble::RateLimited { .. } | Trouble::ServerFailed { .. } | Trouble::Reset => Consequence::Again,
+            // a server that starts anew refuses connections for a moment
+            Trouble::RateLimited { .. } | Trouble::ServerFailed { .. } | Trouble::Reset | Trouble::Unreachable => {
+                Consequence::Again
+            }
             Trouble::Empty | Trouble::Truncated | Trouble::Malformed { .. } | Trouble::WrongSchema { .. } => {
                 Consequence::BadAnswer
             }
@@ -175,7 +182,6 @@ impl Trouble {
             | Trouble::Gone
             | Trouble::BadRequest { .. }
             | Trouble::Redirected
-            | Trouble::Unreachable
             | Trouble::TimedOut
             | Trouble::Stalled
             | Trouble::TooLarge
@@ -183,8 +189,15 @@ impl Trouble {
             | Trouble::NotFree { .. }
             | Trouble::QuotaSpent { .. }
             | Trouble::ModelSpent { .. } => Consequence::LeaveModel,
-            Trouble::OutOfBudget { .. } | Trouble::NoModel { .. } | Trouble::Cancelled => Consequence::Over,
+            Trouble::OutOfBudget { .. } | Trouble::NoModel { .. } | Trouble::NoSlot | Trouble::Cancelled => {
+                Consequence::Over
+            }
         }
+    }
+
+    /// May it be over after a while? Asking again at once would only be late once more after what took all the time.
+    pub fn passes(&self) -> bool {
+        self.consequence() == Consequence::Again || matches!(self, Trouble::TimedOut | Trouble::Stalled)
     }
 
     /// How long the server wants to be left alone.

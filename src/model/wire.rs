@@ -43,6 +43,8 @@ pub struct Manner {
     pub reasoning: bool,
     /// It refused a schema: the prompt alone says it.
     pub plain: bool,
+    /// It refused tools: it is asked without them.
+    pub toolless: bool,
 }
 
 /// Tokens that a model which thinks gets for that, on top of its answer.
@@ -59,12 +61,27 @@ pub fn most_tokens(turn: &Turn) -> u64 {
 
 /// The body that asks `turn` of `model`. Only ever one model is named: no list of fallbacks, no routing by the server.
 pub fn body(provider: &Provider, model: &str, turn: &Turn, manner: Manner, stream: bool) -> Value {
+    let told = manner.toolless.then(|| without_tools(turn));
+    let turn = told.as_ref().unwrap_or(turn);
     let mut body = match provider.dialect {
         Dialect::OpenAi => openai(provider, turn, manner, stream),
         Dialect::Anthropic => anthropic::body(turn, stream),
     };
     body["model"] = json!(model);
     body
+}
+
+/// The same without tools; what others called in this conversation before is told in words.
+fn without_tools(turn: &Turn) -> Turn {
+    let told = |message: &Message| match (&message.of_call, message.calls.is_empty()) {
+        (Some(_), _) => Message::user(format!("A tool said:\n{}", message.content)),
+        (None, true) => message.clone(),
+        (None, false) => {
+            let calls: Vec<String> = message.calls.iter().map(|c| format!("{}({})", c.name, c.arguments)).collect();
+            Message::assistant(format!("{}\n{}", message.content, calls.join("\n")).trim().to_owned())
+        }
+    };
+    Turn { tools: Vec::new(), messages: turn.messages.iter().map(told).collect(), ..turn.clone() }
 }
 
 fn openai(provider: &Provider, turn: &Turn, manner: Manner, stream: bool) -> Value {
@@ -412,7 +429,7 @@ mod tests {
 
     #[test]
     fn each_provider_gets_its_own_limit_and_what_thinks_is_told_to_think_little() {
-        let thinks = Manner { reasoning: true, plain: false };
+        let thinks = Manner { reasoning: true, ..Manner::default() };
         for (name, manner, limit, tokens, effort, temperature) in [
             ("openai", Manner::default(), "max_completion_tokens", 100, None, true),
             ("openai", thinks, "max_completion_tokens", 4100, Some("low"), false),
@@ -433,7 +450,7 @@ mod tests {
 
     #[test]
     fn who_refused_a_schema_is_asked_without_one() {
-        let plain = Manner { plain: true, reasoning: false };
+        let plain = Manner { plain: true, ..Manner::default() };
         for provider in providers::PROVIDERS {
             assert!(body(provider, "m", &turn(), plain, true).get("response_format").is_none(), "{}", provider.name);
         }
@@ -512,6 +529,14 @@ mod tests {
         assert_eq!(body["messages"][2]["tool_calls"][0]["function"]["arguments"], "{\"path\":\"a.py\"}");
         assert_eq!(body["messages"][3], json!({"role": "tool", "content": "x = 1", "tool_call_id": "c1"}));
         assert!(body["messages"][0].get("tool_calls").is_none());
+        // who refused tools is told in words what others called
+        for name in ["ollama", "anthropic"] {
+            let manner = Manner { toolless: true, ..Manner::default() };
+            let body = super::body(providers::find(name).unwrap(), "m", &turn, manner, false);
+            let text = body["messages"].to_string();
+            assert!(body.get("tools").is_none() && !text.contains("tool_call") && !text.contains("tool_use"), "{text}");
+            assert!(text.contains("read_file(") && text.contains("A tool said:\\nx = 1"), "{text}");
+        }
     }
 
     #[test]

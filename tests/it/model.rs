@@ -135,8 +135,8 @@ fn priced(server: &Server, change: impl FnOnce(&mut kaizen_ci::model::Settings))
             context: None,
             strength: None,
             reasoning: None,
-            prompt: "1000".into(),
-            answer: "1000".into(),
+            prompt: Some("1000".into()),
+            answer: Some("1000".into()),
         };
         s.added = kaizen_ci::model::catalog::Known::added(&line).into_iter().collect();
         s.cache_off = true;
@@ -233,7 +233,7 @@ async fn a_model_that_thinks_is_asked_with_the_limit_and_without_the_temperature
     let openai = kaizen_ci::model::providers::find("openai").unwrap();
     let at = Endpoint { provider: *openai, base: server.url.clone(), key: None };
     let client = Client::new(false).unwrap();
-    let whom = Whom { at: &at, model: "gpt-5", manner: Manner { reasoning: true, plain: false } };
+    let whom = Whom { at: &at, model: "gpt-5", manner: Manner { reasoning: true, ..Manner::default() } };
     let asked = client.ask(whom, &turn(Duration::from_secs(3)), &CancellationToken::new(), &()).await;
     assert_eq!((asked.result.unwrap().content.as_str(), asked.sent), ("fine", 1));
     let body = &server.questions()[0].body;
@@ -257,6 +257,86 @@ async fn a_schema_that_is_refused_is_left_out_from_then_on() {
     let turn = Turn { schema: Some(json!({"type": "object"})), ..turn(Duration::from_secs(3)) };
     assert_eq!(ask(&server.models(|_| {}), &turn).await.unwrap_err().name(), "bad-request");
     assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_that_are_refused_are_left_out_from_then_on() {
+    let tools = vec![kaizen_ci::model::Tool { name: "look", about: "looks", parameters: json!({"type": "object"}) }];
+    for status in [400, 404, 422] {
+        let server = Server::by("scripted-7b", move |_, body| match body.get("tools") {
+            Some(_) => Step::Status(status, None),
+            None => Step::Say("fine".into()),
+        });
+        let models = server.models(|_| {});
+        for (sample, requests) in [(0, 2), (1, 1)] {
+            let turn = Turn { tools: tools.clone(), sample, ..turn(Duration::from_secs(3)) };
+            assert_eq!(ask(&models, &turn).await.unwrap().reply.requests, requests, "{status}");
+        }
+    }
+    // what is gone is gone without tools, too
+    let server = Server::new(&[Step::Status(404, None)]);
+    let turn = Turn { tools, ..turn(Duration::from_secs(3)) };
+    assert_eq!(ask(&server.models(|_| {}), &turn).await.unwrap_err().name(), "gone");
+    assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_anew_is_asked_again() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        Server::on(std::net::TcpListener::bind(address).unwrap(), "m", |_, _| Step::Say("back".into()));
+    });
+    let provider = *kaizen_ci::model::providers::find("llama.cpp").unwrap();
+    let at = Endpoint { provider, base: format!("http://{address}/v1"), key: None };
+    let asked = client_asks(&Client::new(false).unwrap(), &at, "m", &turn(Duration::from_secs(20))).await;
+    assert_eq!(asked.result.unwrap().content, "back");
+    assert!(asked.sent > 1, "the first one met nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_was_too_late_rests_and_is_asked_again() {
+    let server = Server::new(&[Step::Late(9000), Step::Say("back".into())]);
+    let models = server.models(|_| {});
+    assert_eq!(ask(&models, &turn(Duration::from_secs(1))).await.unwrap_err().name(), "timed-out");
+    let error = ask(&models, &turn(Duration::from_secs(1))).await.unwrap_err();
+    assert!(error.to_string().contains("timed-out (again in "), "{error}");
+    assert_eq!(ask(&models, &turn(Duration::from_secs(20))).await.unwrap().reply.content, "back");
+    assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_ends_with_its_deadline_whoever_else_could_be_asked() {
+    let (one, two) = (Server::of("one-7b", &[Step::Late(9000)]), Server::of("two-7b", &[Step::Slow(900, "here")]));
+    let models = one.models(|s| s.own = Some(format!("{},{}", one.url, two.url)));
+    let began = Instant::now();
+    assert_eq!(ask(&models, &turn(Duration::from_secs(1))).await.unwrap_err().name(), "timed-out");
+    assert!(began.elapsed() < Duration::from_millis(1700), "{:?}", began.elapsed());
+    assert_eq!(two.questions().len(), 0, "late from the beginning, it would be left alone for it");
+    assert_eq!(ask(&models, &turn(Duration::from_secs(9))).await.unwrap().reply.content, "here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_slot_is_part_of_a_turn_and_no_fault_of_the_model() {
+    let server = Server::new(&[Step::Slow(2500, "here")]);
+    let models = server.models(|_| {});
+    let other = |sample| Turn { sample, ..turn(Duration::from_secs(20)) };
+    let (long, late) = (other(1), Turn { deadline: Duration::from_millis(600), ..other(3) });
+    let third = async {
+        while server.questions().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let began = Instant::now();
+        let result = ask(&models, &late).await;
+        (result, began.elapsed())
+    };
+    // the server has two
+    let second = other(2);
+    let (first, second, (third, took)) = tokio::join!(ask(&models, &long), ask(&models, &second), third);
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(third, Err(Trouble::NoSlot));
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert_eq!(ask(&models, &other(4)).await.unwrap().reply.content, "here");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -818,6 +898,8 @@ fn a_misspelt_strategy_or_agent_or_a_price_of_nothing_is_refused_with_what_to_wr
         ("catalog: [{provider: groq, id: x, prompt: 0, answer: 0}]", "must be dollars"),
         ("roles: {fix: [grok/4]}", "which is no model"),
         ("catalog: [{provider: groq, id: x, prompt: 1, answer: 1, free: true}]", "has no `free`"),
+        ("catalog: [{provider: groq, id: x, strength: 9}]", "`catalog` says no price of groq/x"),
+        ("catalog: [{provider: ollama, id: x, prompt: 1}]", "`catalog` says no price of ollama/x"),
     ] {
         project.write(".kaizen.yml", &format!("{file}\n"));
         let out = project.kaizen(&["heal", "--dry-run"]);
@@ -867,6 +949,35 @@ fn heal_locally(project: &Project, ports: &str) -> Value {
         .output()
         .unwrap();
     serde_json::from_slice(&out.stdout).unwrap()
+}
+
+#[test]
+fn what_the_configuration_says_of_a_model_without_a_price_counts_on_this_machine_only() {
+    let server = Server::new(&[Step::Empty]);
+    let (url, port) = (&server.url, server.url.rsplit(':').next().unwrap().trim_end_matches("/v1"));
+    let project = Project::empty();
+    let said = "context: 32768, strength: 7, family: ours";
+    let line = |provider: &str| format!("{{provider: {provider}, id: scripted-7b, {said}}}");
+    project.write(".kaizen.yml", &format!("catalog: [{}, {}]\n", line("own"), line("llama.cpp")));
+    // with a login in it the address is not this machine's for anybody
+    let elsewhere = url.replace("http://", "http://me@");
+    for (url, name, tier, family, context) in [
+        (url.as_str(), "own/scripted-7b", "local", "ours", 32_768),
+        ("", "llama.cpp/scripted-7b", "local", "ours", 32_768),
+        (elsewhere.as_str(), "own/scripted-7b", "paid", "scripted-7b", 8192),
+    ] {
+        let out = project
+            .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+            .env("KAIZEN_MODELS", if url.is_empty() { "local" } else { "own" })
+            .env("KAIZEN_LOCAL_PORTS", format!("llama.cpp={port}"))
+            .env("KAIZEN_MODEL_URL", url)
+            .args(["models", "--json"])
+            .output()
+            .unwrap();
+        let one = serde_json::from_slice::<Value>(&out.stdout).unwrap()["models"][0].clone();
+        let said = json!([one["name"], one["tier"], one["family"], one["context_tokens"]]);
+        assert_eq!(said, json!([name, tier, family, context]), "{one:#}");
+    }
 }
 
 #[test]

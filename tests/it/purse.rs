@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kaizen_ci::cache::{Source, thresholds};
-use kaizen_ci::model::{Asker, CachePlace, Message, Models, Role, Settings, Turn, Wish};
+use kaizen_ci::model::router::Evidence;
+use kaizen_ci::model::{Asker, CachePlace, Job, Message, Models, Role, Settings, Turn, Wish};
 use kaizen_ci::trajectory::Recorder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -373,6 +374,49 @@ async fn calibrate_fits_the_embedder_that_is_configured_and_the_cache_uses_what_
     assert!(String::from_utf8_lossy(&out.stderr).contains("own/vectors makes no vectors"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_servers_models_the_small_one_is_asked_first_and_the_large_one_after_a_stall_or_progress() {
+    let web = Web::listing(&["big-70b", "coder-1.5b"], |path, body| {
+        (path == "/v1/chat/completions").then(|| ("", chat(body["model"].as_str().unwrap_or_default(), json!({}))))
+    });
+    let url = format!("http://127.0.0.1:{}/v1", web.port);
+    let settings = |roles: &[&str]| {
+        let roles = roles.iter().map(|name| (*name).to_owned()).collect();
+        Settings { own: Some(url.clone()), requests: 9, roles: [("fix", roles)].into(), ..Settings::default() }
+    };
+    let stall = Evidence::Stall { models: vec!["own/coder-1.5b".into()] };
+    for (roles, evidence, who) in [
+        (&[][..], None, "coder-1.5b"),
+        (&[], Some(stall), "big-70b"),
+        (&[], Some(Evidence::Progress { green: 1 }), "big-70b"),
+        (&["own"], None, "coder-1.5b"),
+        (&["own/big-70b", "own/coder-1.5b"], None, "big-70b"),
+    ] {
+        let models = Models::new(settings(roles));
+        let wish = Wish { evidence, models: models.named(Job::Fix).await, ..Wish::default() };
+        let (recorder, cancel) = (Recorder::forgetful(), CancellationToken::new());
+        let asker = Asker { name: "test", recorder: &recorder, cancel: &cancel };
+        let answered = models.ask(&Turn::new(Role::Fix, vec![Message::user("why?")]), &wish, asker).await.unwrap();
+        assert_eq!(answered.reply.content, who, "{roles:?} {:?}", wish.evidence);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_free_mode_a_council_is_held_on_this_machine_although_models_with_a_price_are_let_in() {
+    let server = Server::of("here-7b", &[Step::Say("fine".into())]);
+    let port = server.url.rsplit(':').next().unwrap().trim_end_matches("/v1").parse().unwrap();
+    let models = Models::new(Settings {
+        models: ["local", "free", "paid"].map(str::to_owned).to_vec(),
+        free_only: true,
+        ports: Some(vec![("llama.cpp".into(), port)]),
+        requests: 9,
+        ..Settings::default()
+    });
+    for job in Job::ALL {
+        assert_eq!(models.named(job).await, ["llama.cpp/here-7b"], "{job:?}");
+    }
+}
+
 #[test]
 fn where_asking_costs_nothing_a_search_goes_on_as_long_as_every_answer_turns_one_more_test_green() {
     // a free model is asked seven times; here the tenth answer is the right one
@@ -406,6 +450,22 @@ fn where_asking_costs_nothing_a_search_goes_on_as_long_as_every_answer_turns_one
     let found = document(&program(&project, &variables, &args));
     assert_eq!(found["outcome"], "healed_not_applied", "{found:#}");
     assert_eq!(web.posts(), FUNCTIONS, "{:#}", found["fixers"]);
+}
+
+/// What a coding agent is told that changes nothing of worth, round by round: it copies its prompt and its own command line.
+fn told_to_an_agent(project: &Project) -> Vec<(String, String)> {
+    let copies = tempfile::tempdir().unwrap();
+    let folder = copies.path().display();
+    let agent = format!("cat \"$KAIZEN_PROMPT_FILE\" > {folder}/$$.md; echo '# seen' >> search.py");
+    project.write(".kaizen.yml", &format!("agents:\n  - name: mine\n    cmd: {agent:?}\n"));
+    let args = ["heal", "--json", "--fixers", "command", "--max-tier", "1", "--dry-run", "--force"];
+    let found = document(&program(project, &[("KAIZEN_MODELS", "off")], &args));
+    let told = files_below(copies.path()).into_iter().map(|(_, text)| ("an agent's prompt".to_owned(), text));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2, "{found:#}");
+    assert!(told.iter().any(|(_, text)| text.contains("Your edits so far leave")), "{told:?}");
+    assert!(told.iter().all(|(_, text)| text.contains("***")), "{told:?}");
+    told
 }
 
 #[test]
@@ -446,6 +506,7 @@ fn a_hundred_keys_that_a_failing_test_prints_stand_nowhere_afterwards() {
     for asked in server.asked.lock().unwrap().iter() {
         places.push(("prompt".to_owned(), asked.body.to_string()));
     }
+    places.extend(told_to_an_agent(&project));
     let kept = files_below(&project.root().join(".git/kaizen"));
     places.extend(kept.into_iter().map(|(path, text)| (path.display().to_string(), text)));
     assert!(places.iter().any(|(_, text)| text.contains("key = ***")), "what the test printed is in no place");

@@ -77,8 +77,16 @@ impl Server {
 
     /// Answers the nth question (from 0) as `rule` says.
     pub fn by(model: &'static str, rule: impl Fn(usize, &Value) -> Step + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), model, rule)
+    }
+
+    /// The same, where the test wants it to listen.
+    pub fn on(
+        listener: TcpListener,
+        model: &'static str,
+        rule: impl Fn(usize, &Value) -> Step + Send + Sync + 'static,
+    ) -> Self {
         let rule: Rule = Arc::new(rule);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let log = Arc::clone(&asked);

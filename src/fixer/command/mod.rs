@@ -105,7 +105,8 @@ impl Work<'_> {
         for _ in 0..ROUNDS {
             self.findings.tried += 1;
             self.progress(format!("{} is at work", agent.name));
-            let end = self.start(agent, &workspace, &prompt).await?;
+            // what tests print may hold secrets, and agents show their command line to every process
+            let end = self.start(agent, &workspace, &self.case.models.cover(&prompt)).await?;
             match end {
                 End::Cancelled => return Err(Error::interrupted()),
                 End::NotFound | End::NotStarted => {
@@ -125,6 +126,8 @@ impl Work<'_> {
                     return Ok(true);
                 }
                 Tried::Red { red, output } => {
+                    // before it is cut: half a secret looks like none
+                    let output = self.case.models.cover(&output);
                     prompt = format!(
                         "{prompt}\n## Your edits so far leave {} red\n{}\n",
                         red.len(),

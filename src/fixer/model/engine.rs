@@ -147,9 +147,11 @@ impl<'a> Engine<'a> {
         (Instant::now() + wait + LEAST_TIME <= self.deadline).then_some(wait)
     }
 
-    /// Nobody else answered instead, the budget holds, and somebody is back within the time.
+    /// Nobody else answered instead, the budget holds, and somebody is back within the time; or whoever was asked took all the
+    /// time of the turn and rests, and somebody else is there.
     async fn is_resting(&self, trouble: &Trouble) -> bool {
-        !matches!(trouble, Trouble::OutOfBudget { .. }) && self.rest().await.is_some()
+        let somebody_else = trouble.passes() && self.outlook(self.evidence.clone()).await.is_ok();
+        !matches!(trouble, Trouble::OutOfBudget { .. }) && (somebody_else || self.rest().await.is_some())
     }
 
     /// Everybody fit may be left alone for a while only (another fixer asked too much): waits for the first to be back, when
@@ -245,6 +247,11 @@ impl<'a> Engine<'a> {
                     self.findings.tried += 1;
                     pace.asked(false);
                     self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
+                    continue;
+                }
+                // others had all the slots: nobody is worse for it
+                Err(Trouble::NoSlot) => {
+                    steps.push_front(step);
                     continue;
                 }
                 // whoever is left for a while only is asked again when it is back

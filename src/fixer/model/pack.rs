@@ -70,8 +70,8 @@ pub struct Material {
     rules: String,
 }
 
-/// Where repositories say how they are to be worked on; the first that is there.
-const HOUSE_RULES: [&str; 3] = ["AGENTS.md", "CLAUDE.md", ".kaizen.md"];
+/// Where house rules stand; what is written for us comes first, since of all of them only the beginning is told.
+const RULES: [&str; 3] = [".kaizen.md", "AGENTS.md", "CLAUDE.md"];
 const MOST_FILES: usize = 3;
 const MOST_UNITS: usize = 4;
 /// Of a large repository this many files are looked into.
@@ -120,7 +120,7 @@ impl Material {
         material.change = change(case)?;
         let rules_of = case.rules_of.as_ref().map_or(Ok(None), |commit| store.snapshot_of(commit).map(Some))?;
         let of = rules_of.as_ref().map_or(&case.snapshot.tree, |base| &base.tree);
-        material.rules = HOUSE_RULES.iter().find_map(|path| text_at(of, path)).unwrap_or_default();
+        material.rules = house_rules(RULES.iter().filter_map(|path| text_at(of, path)));
         Ok(material)
     }
 
@@ -304,6 +304,23 @@ impl Material {
     }
 }
 
+/// All of them, each once: one file often repeats another one, or only points to it.
+fn house_rules(texts: impl Iterator<Item = String>) -> String {
+    let mut rules = String::new();
+    for text in texts {
+        let text = text.trim();
+        let points = RULES.contains(&text.trim_start_matches('@').trim_start_matches("./"));
+        if points || text.is_empty() || rules.contains(text) {
+            continue;
+        }
+        if !rules.is_empty() {
+            rules.push_str("\n\n");
+        }
+        rules.push_str(text);
+    }
+    rules
+}
+
 fn is_test(case: &Case, path: &str) -> bool {
     matches!(case.protected.why(path.as_bytes()), Some(Protection::Test))
 }
@@ -466,6 +483,15 @@ mod tests {
         let lines: Vec<usize> = material.spots(&[place(1), place(3), place(2)]).iter().map(|s| s.line).collect();
         assert_eq!(lines, [3, 2, 1]);
         assert_eq!(material.unit_name(), Some("find"));
+    }
+
+    #[test]
+    fn house_rules_of_all_files_are_told_each_once() {
+        let rules = |texts: &[&str]| house_rules(texts.iter().map(|t| (*t).to_owned()));
+        assert_eq!(rules(&["a\n", "", "b"]), "a\n\nb");
+        assert_eq!(rules(&["use tabs", " \n", "use tabs\n"]), "use tabs");
+        assert_eq!(rules(&["use tabs", "AGENTS.md", "@AGENTS.md\n"]), "use tabs", "a link, and one in words");
+        assert_eq!(RULES[0], ".kaizen.md");
     }
 
     #[test]

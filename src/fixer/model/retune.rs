@@ -95,6 +95,7 @@ mod tests {
             strength: 3,
             thinking: 0,
             left: None,
+            named: false,
             back: None,
         };
         vec![offer("own/a"), offer("own/b")]
