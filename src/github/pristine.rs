@@ -1,6 +1,7 @@
 //! Commits and pushes from a git directory that no code under test could write: made anew, blind to all configuration.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::base64;
 use super::client::Client;
@@ -33,6 +34,25 @@ pub struct Rules {
     pub tests_may_change: bool,
     /// Globs that it protects beyond the built-in ones.
     pub protected: Vec<String>,
+}
+
+/// How long is waited before git asks again.
+const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+/// Is a failure of git's one that passes? In the words of git and curl for a server that is not there or breaks off.
+fn passes(said: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "returned error: 5",
+        "HTTP 5",
+        "Connection reset",
+        "Connection refused",
+        "Could not resolve host",
+        "timed out",
+        "early EOF",
+        "unexpected disconnect",
+        "Empty reply from server",
+    ];
+    WORDS.iter().any(|words| said.contains(words))
 }
 
 impl Pristine {
@@ -82,7 +102,7 @@ impl Pristine {
     /// When it is not there, or the token may not read it.
     pub fn fetch(&self, sha: &str) -> Result<()> {
         let sha = names::sha(sha).map_err(|e| Error::usage(e.to_string()))?;
-        self.online().args(["fetch", "--quiet", "--no-tags", "--depth=1", self.url.as_str(), sha]).text().map(drop)
+        self.asked(&["fetch", "--quiet", "--no-tags", "--depth=1", self.url.as_str(), sha]).map(drop)
     }
 
     /// Fetches commits with all their history.
@@ -93,7 +113,22 @@ impl Pristine {
         for sha in shas {
             names::sha(sha).map_err(|e| Error::usage(e.to_string()))?;
         }
-        self.online().args(["fetch", "--quiet", "--no-tags", self.url.as_str()]).args(shas).text().map(drop)
+        self.asked(&[&["fetch", "--quiet", "--no-tags", self.url.as_str()], shas].concat()).map(drop)
+    }
+
+    /// What git prints when it only asks GitHub: again where nobody was there for a moment.
+    fn asked(&self, args: &[&str]) -> Result<String> {
+        let mut waits = WAITS.iter();
+        loop {
+            let (code, out, err) = self.online().args(args).try_run(None)?;
+            if code == 0 {
+                return Ok(String::from_utf8_lossy(&out).into_owned());
+            }
+            match waits.next().filter(|_| passes(&String::from_utf8_lossy(&err))) {
+                Some(wait) => std::thread::sleep(*wait),
+                None => return Err(crate::repo::git::failed(args.first().copied().unwrap_or_default(), code, &err)),
+            }
+        }
     }
 
     /// Gives a commit a name, so that it can be fetched from here by path; the name.
@@ -132,7 +167,7 @@ impl Pristine {
     pub fn tip(&self, branch: &str) -> Result<Option<String>> {
         let branch = names::branch(branch).map_err(|e| Error::usage(e.to_string()))?;
         let full = format!("refs/heads/{branch}");
-        let text = self.online().args(["ls-remote", self.url.as_str(), full.as_str()]).text()?;
+        let text = self.asked(&["ls-remote", self.url.as_str(), full.as_str()])?;
         let row = text.lines().find_map(|line| line.split_once('\t').filter(|(_, name)| *name == full));
         Ok(row.map(|(sha, _)| sha.to_owned()))
     }
@@ -215,8 +250,19 @@ impl Pristine {
         let refspec = format!("{commit}:refs/heads/{branch}");
         let args =
             ["push", "--quiet", "--porcelain", "--no-verify", lease.as_str(), self.url.as_str(), refspec.as_str()];
-        let (code, out, err) = self.online().args(args).try_run(None)?;
-        let said = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+        let mut waits = WAITS.iter();
+        let (code, said) = loop {
+            let (code, out, err) = self.online().args(args).try_run(None)?;
+            let said = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+            match waits.next().filter(|_| code != 0 && passes(&said)) {
+                Some(wait) => std::thread::sleep(*wait),
+                None => break (code, said),
+            }
+            // it may have arrived, and only the answer not
+            if self.tip(branch)?.as_deref() == Some(commit) {
+                return Ok(Pushed::Done);
+            }
+        };
         if code == 0 {
             return Ok(Pushed::Done);
         }

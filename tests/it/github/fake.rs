@@ -229,7 +229,11 @@ fn read(stream: &TcpStream) -> Option<Request> {
 fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::Path) {
     let Some(mut request) = read(&stream) else { return };
     if request.path.contains(".git/") {
-        return git_backend(&stream, &request, root);
+        let mut state = state.lock().unwrap();
+        let hit = state.faults.iter().position(|f| f.method == request.method && request.path.ends_with(f.ends));
+        let fault = hit.and_then(|at| state.faults.remove(at)).map(|fault| fault.what);
+        drop(state);
+        return git_backend(&stream, &request, root, fault);
     }
     if let Some(id) = request.path.strip_prefix("/download/") {
         return download(&stream, &request, state, id);
@@ -503,7 +507,10 @@ fn change(all: &mut [Value], name: &str, id: u64, body: &Value) -> (u16, Value) 
     (200, one.clone())
 }
 
-fn git_backend(mut stream: &TcpStream, request: &Request, root: &std::path::Path) {
+fn git_backend(mut stream: &TcpStream, request: &Request, root: &std::path::Path, fault: Option<What>) {
+    if let Some(What::Status(status, message)) = fault {
+        return answer(stream, status, "", &json!({ "message": message }), false);
+    }
     let login = kaizen_ci::github::base64::encode(format!("x-access-token:{TOKEN}").as_bytes());
     if request.heads.get("authorization") != Some(&format!("Basic {login}")) {
         let _ = stream.write_all(
@@ -534,6 +541,9 @@ fn git_backend(mut stream: &TcpStream, request: &Request, root: &std::path::Path
     let feed = std::thread::spawn(move || drop(input.write_all(&body)));
     let out = child.wait_with_output().unwrap().stdout;
     let _ = feed.join();
+    if fault == Some(What::DoneAnd502) {
+        return answer(stream, 502, "", &json!({"message": "Bad gateway"}), false);
+    }
     let at = out.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
     let heads = String::from_utf8_lossy(&out[..at]).into_owned();
     let status = heads.lines().find_map(|l| l.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();

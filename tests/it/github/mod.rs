@@ -152,6 +152,27 @@ fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::pr
 }
 
 #[test]
+fn a_heal_is_pushed_once_also_when_the_git_server_is_away_for_a_moment_and_when_only_its_answer_is_lost() {
+    let fake = Fake::start();
+    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    fake.state().faults.extend([
+        Fault { method: "GET", ends: ".git/info/refs", what: What::Status(503, "away") },
+        Fault { method: "POST", ends: ".git/git-receive-pack", what: What::DoneAnd502 },
+    ]);
+    let (out, outputs) = action(&project, &fake, &head, &[]);
+    assert!(out.status.success() && outputs.contains("/octo/shop/pull/"), "{}", String::from_utf8_lossy(&out.stderr));
+    let state = fake.state();
+    assert!(state.faults.is_empty() && state.pulls.len() == 1, "{:#?}", state.requests);
+    let branch = state.pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
+    drop(state);
+    let parents = std::process::Command::new("git")
+        .args(["-c", "safe.directory=*", "-C", fake.repo().to_str().unwrap(), "log", "--format=%P", "-1", &branch])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&parents.stdout).trim(), head);
+}
+
+#[test]
 fn a_red_push_becomes_one_draft_pull_request_with_the_verified_heal_also_when_run_twice() {
     let fake = Fake::start();
     let (project, head) = red_shop(&fake, "py-bounds-regressed");
