@@ -50,13 +50,6 @@ fn a_real_model_heals_a_ring_in_go() {
 }
 
 #[test]
-fn a_real_model_heals_a_queue_in_typescript() {
-    if has("node") {
-        heal("ts-queue");
-    }
-}
-
-#[test]
 fn a_real_model_heals_a_name_that_was_misspelt() {
     heal("py-typo");
 }
