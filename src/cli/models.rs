@@ -7,15 +7,14 @@ use clap::Args;
 use crate::cache;
 use crate::cli::context::Context;
 use crate::cli::options;
+use crate::cli::session;
 use crate::config::{Config, Override};
 use crate::console::style::Style;
 use crate::error::{Context as _, Error, Exit, Result};
-use crate::mask::Mask;
 use crate::model::catalog::{Price, Tier};
 use crate::model::discover::{self, Usable};
 use crate::model::settings::{COST_VARIABLE, WORDS};
 use crate::model::{CachePlace, Job, Models, Secret, Settings, profiles, providers};
-use crate::process::environment;
 use crate::report::escape::one_line;
 
 /// Options of `models`.
@@ -40,8 +39,7 @@ pub struct ModelsOptions {
 /// # Errors
 /// When `models` names something that there is not.
 pub fn settings(config: &Config) -> Result<Settings> {
-    let mask = Mask::new(environment::secrets(std::env::vars_os()));
-    let settings = Settings::new(config, &|name| std::env::var(name).ok(), mask);
+    let settings = Settings::new(config, &|name| std::env::var(name).ok(), session::mask());
     if let Some(line) = Settings::without_price(config) {
         let what = format!("`catalog` says no price of {}/{}", line.provider, line.id);
         return Err(Error::usage(what).hint("write its `prompt` and `answer`; only a model on this machine has none"));

@@ -78,12 +78,15 @@ pub fn decide(evidence: &Evidence<'_>) -> Decision {
 /// Those red tests that want a network which they were not given, and the others. They are told apart only where others
 /// are left: what there is to heal must not wait for what can't be green here.
 fn apart(red: BTreeSet<TestId>, evidence: &Evidence<'_>) -> (BTreeSet<TestId>, BTreeSet<TestId>) {
+    if !evidence.offline {
+        return (BTreeSet::new(), red);
+    }
     let wants = |id: &&TestId| {
         let result = evidence.first.tests.get(*id).filter(|result| result.scope == Scope::Test);
         result.and_then(|result| result.message.as_deref()).is_some_and(environment::wants_a_network)
     };
     let far: BTreeSet<TestId> = red.iter().filter(wants).cloned().collect();
-    if !evidence.offline || far.len() == red.len() {
+    if far.len() == red.len() {
         return (BTreeSet::new(), red);
     }
     let near = red.difference(&far).cloned().collect();

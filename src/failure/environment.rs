@@ -245,10 +245,26 @@ const TOOLS: &[Row] = &[
     ),
 ];
 
-static RULES: LazyLock<Vec<(Regex, &'static str, &'static str, bool)>> = LazyLock::new(|| {
+/// A row that is compiled.
+struct Rule {
+    pattern: Regex,
+    what: &'static str,
+    hint: &'static str,
+    remote: bool,
+}
+
+impl Rule {
+    /// What it says is missing, with what the first group found.
+    fn lack(&self, name: &str) -> Lack {
+        let lack = Lack::new(self.what.replace("$1", name), self.hint.replace("$1", name));
+        Lack { remote: self.remote, ..lack }
+    }
+}
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let tables = [(MACHINE, false), (REMOTE, true), (TOOLS, false)];
     let rows = tables.iter().flat_map(|(rows, remote)| rows.iter().map(|row| (*row, *remote)));
-    rows.map(|((from, what, hint), remote)| (pattern(from), what, hint, remote)).collect()
+    rows.map(|((from, what, hint), remote)| Rule { pattern: pattern(from), what, hint, remote }).collect()
 });
 
 /// Programs of the system that tests start. Anything else that is missing may be the project's own.
@@ -314,7 +330,7 @@ pub fn wants_a_network(message: &str) -> bool {
     if ASSERTED.is_match(&text) {
         return false;
     }
-    REFUSED.is_match(&text) || RULES.iter().any(|(rule, _, _, remote)| *remote && rule.is_match(&text))
+    REFUSED.is_match(&text) || RULES.iter().any(|rule| rule.remote && rule.pattern.is_match(&text))
 }
 
 /// What the machine lacks, if `text`, the words of one red result, says so beyond doubt.
@@ -328,11 +344,9 @@ pub fn lack(text: &str, suite: &Suite, project: &Project<'_>) -> Option<Lack> {
         .or_else(|| permission(&text))
         .or_else(|| refused_outside(&text))
         .or_else(|| {
-            RULES.iter().find_map(|(rule, what, hint, remote)| {
-                let found = rule.captures(&text)?;
-                let name = found.iter().skip(1).flatten().next().map_or("", |m| m.as_str());
-                let lack = Lack::new(what.replace("$1", name), hint.replace("$1", name));
-                Some(Lack { remote: *remote, ..lack })
+            RULES.iter().find_map(|rule| {
+                let found = rule.pattern.captures(&text)?;
+                Some(rule.lack(found.iter().skip(1).flatten().next().map_or("", |m| m.as_str())))
             })
         })
 }
@@ -359,10 +373,9 @@ pub fn in_log(log: &str, red: bool) -> Option<(Lack, String)> {
         let (at, name) = (found.get(0).map_or(0, |m| m.end()), name(&found));
         (at, Lack::new(format!("the program `{name}`"), format!("install {name} in the job")))
     });
-    let ruled = RULES.iter().filter_map(|(rule, what, hint, _)| {
-        let found = rule.captures(&log)?;
-        let (at, name) = (found.get(0)?.end(), name(&found));
-        Some((at, Lack::new(what.replace("$1", &name), hint.replace("$1", &name))))
+    let ruled = RULES.iter().filter_map(|rule| {
+        let found = rule.pattern.captures(&log)?;
+        Some((found.get(0)?.end(), rule.lack(&name(&found))))
     });
     // the first reason has the others as its consequence
     let (at, lack) = program.into_iter().chain(ruled).min_by_key(|(at, _)| *at)?;

@@ -159,8 +159,7 @@ impl Client {
     /// # Errors
     /// When GitHub refuses.
     pub async fn put_comment(&self, number: u64, what: &str, value: &str, text: &str) -> Result<u64, Trouble> {
-        let found = self.find_comment(number, what, value).await?;
-        self.put_over(number, (what, value), found.map(|(id, _)| id), None, text).await
+        self.put_comment_since(number, (what, value), None, None, text).await
     }
 
     /// The same with what is known of it: `known` is where it is, and there is none from before `since`.

@@ -118,15 +118,25 @@ impl Pristine {
 
     /// What git prints when it only asks GitHub: again where nobody was there for a moment.
     fn asked(&self, args: &[&str]) -> Result<String> {
+        let (code, out, err) = self.steadily(args, &|| Ok(false))?;
+        match code {
+            0 => Ok(String::from_utf8_lossy(&out).into_owned()),
+            _ => Err(crate::repo::git::failed(args.first().copied().unwrap_or_default(), code, &err)),
+        }
+    }
+
+    /// How git ended that speaks to GitHub, once more after a failure that passes. As if it had ended well where what was
+    /// wanted `happened` in spite of one.
+    fn steadily(&self, args: &[&str], happened: &dyn Fn() -> Result<bool>) -> Result<(i32, Vec<u8>, Vec<u8>)> {
         let mut waits = WAITS.iter();
         loop {
-            let (code, out, err) = self.online().args(args).try_run(None)?;
-            if code == 0 {
-                return Ok(String::from_utf8_lossy(&out).into_owned());
-            }
-            match waits.next().filter(|_| passes(&String::from_utf8_lossy(&err))) {
+            let ended = self.online().args(args).try_run(None)?;
+            match waits.next().filter(|_| ended.0 != 0 && passes(&String::from_utf8_lossy(&ended.2))) {
                 Some(wait) => std::thread::sleep(*wait),
-                None => return Err(crate::repo::git::failed(args.first().copied().unwrap_or_default(), code, &err)),
+                None => return Ok(ended),
+            }
+            if happened()? {
+                return Ok((0, Vec::new(), Vec::new()));
             }
         }
     }
@@ -250,22 +260,13 @@ impl Pristine {
         let refspec = format!("{commit}:refs/heads/{branch}");
         let args =
             ["push", "--quiet", "--porcelain", "--no-verify", lease.as_str(), self.url.as_str(), refspec.as_str()];
-        let mut waits = WAITS.iter();
-        let (code, said) = loop {
-            let (code, out, err) = self.online().args(args).try_run(None)?;
-            let said = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
-            match waits.next().filter(|_| code != 0 && passes(&said)) {
-                Some(wait) => std::thread::sleep(*wait),
-                None => break (code, said),
-            }
-            // it may have arrived, and only the answer not
-            if self.tip(branch)?.as_deref() == Some(commit) {
-                return Ok(Pushed::Done);
-            }
-        };
+        // it may have arrived, and only the answer not
+        let arrived = || Ok(self.tip(branch)?.as_deref() == Some(commit));
+        let (code, out, err) = self.steadily(&args, &arrived)?;
         if code == 0 {
             return Ok(Pushed::Done);
         }
+        let said = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
         if ["stale info", "fetch first", "non-fast-forward", "failed to update ref", "cannot lock ref"]
             .iter()
             .any(|words| said.contains(words))

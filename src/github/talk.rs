@@ -253,7 +253,7 @@ pub async fn hear(
     }
     let id = comment.id.to_string();
     let before = find_answer(client, comment).await?;
-    if before.is_some_and(|(_, text)| text.lines().nth(1) == Some(ENDED)) {
+    if before.as_ref().is_some_and(|(_, text)| text.lines().nth(1) == Some(ENDED)) {
         return Ok(Heard::Before);
     }
     let talk = Talk { client, comment, policy, reader, runner, mask };
@@ -271,7 +271,8 @@ pub async fn hear(
     }
     let first = parts.first().map(String::as_str).unwrap_or_default();
     let state = if later { WORKING } else { ENDED };
-    put_answer(client, comment, None, &format!("{}{first}", mark(comment, state))).await?;
+    let known = before.map(|(id, _)| id);
+    put_answer(client, comment, known, &format!("{}{first}", mark(comment, state))).await?;
     if later {
         return Ok(Heard::HandedOn);
     }

@@ -130,7 +130,7 @@ impl Confinement {
     /// # Errors
     /// When something is asked for that this machine can't do: a fence that is not there must not be believed in.
     pub fn of(config: &Config) -> Result<Self> {
-        let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let in_actions = process::environment::is_in_actions(&std::env::vars_os().collect::<Vec<_>>());
         let closed = config.network == Some(false);
         if config.sandbox.is_none() && !closed && !in_actions {
             return Ok(Self::NONE);

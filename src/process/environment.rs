@@ -160,21 +160,18 @@ pub fn clean(from: impl IntoIterator<Item = (OsString, OsString)>, allow: &[Stri
 pub fn secrets(from: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
     let all: Vec<_> = from.into_iter().collect();
     let in_actions = is_in_actions(&all);
-    let is_public = |text: &str| {
-        let others = all.iter().filter(|(name, value)| {
-            matches!(why(name, value, in_actions), None | Some(Removed::Control | Removed::Surroundings))
-        });
-        others.into_iter().any(|(_, value)| value.to_string_lossy().contains(text))
-    };
-    let is_secret = |(name, value): &&(OsString, OsString)| match why(name, value, in_actions) {
-        Some(Removed::Secret) => true,
-        Some(Removed::Unknown) => {
-            let text = value.to_string_lossy();
-            may_be_a_secret(&text) && !is_public(&text)
+    let (mut secrets, mut unknown, mut public) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, value) in &all {
+        let text = value.to_string_lossy().into_owned();
+        match why(name, value, in_actions) {
+            Some(Removed::Secret) => secrets.push(text),
+            Some(Removed::Unknown) => unknown.push(text),
+            Some(Removed::Control | Removed::Surroundings) | None => public.push(text),
         }
-        _ => false,
-    };
-    all.iter().filter(is_secret).map(|(_, value)| value.to_string_lossy().into_owned()).collect()
+    }
+    let is_public = |text: &str| public.iter().any(|value| value.contains(text));
+    secrets.extend(unknown.into_iter().filter(|text| may_be_a_secret(text) && !is_public(text)));
+    secrets
 }
 
 /// Is this worth covering where the name says nothing? No path, number, version or date, and nothing that may be a word: covering

@@ -150,9 +150,8 @@ impl Work<'_> {
         std::fs::write(&file, prompt).context(|| format!("can't write {}", file.display()))?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let env = self.environment(agent, workspace, &file);
-        let own: Vec<PathBuf> =
-            [workspace.path.clone(), folder.clone()].into_iter().chain(state(agent, &env)).collect();
-        let own: Vec<&Path> = own.iter().map(PathBuf::as_path).collect();
+        let state = state(agent, &env);
+        let own: Vec<&Path> = [&workspace.path, &folder].into_iter().chain(&state).map(PathBuf::as_path).collect();
         let spec = Spec {
             argv: self.case.lab.fenced_agent(argv(agent, prompt, &file)?, &own),
             cwd: workspace.path.clone(),

@@ -72,6 +72,11 @@ pub struct State {
 }
 
 impl State {
+    /// The first fault that is meant for this request; it is used up.
+    fn fault(&mut self, request: &Request) -> Option<What> {
+        let hit = self.faults.iter().position(|f| f.method == request.method && request.path.ends_with(f.ends));
+        hit.and_then(|at| self.faults.remove(at)).map(|fault| fault.what)
+    }
     fn id(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -229,10 +234,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
 fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::Path) {
     let Some(mut request) = read(&stream) else { return };
     if request.path.contains(".git/") {
-        let mut state = state.lock().unwrap();
-        let hit = state.faults.iter().position(|f| f.method == request.method && request.path.ends_with(f.ends));
-        let fault = hit.and_then(|at| state.faults.remove(at)).map(|fault| fault.what);
-        drop(state);
+        let fault = state.lock().unwrap().fault(&request);
         return git_backend(&stream, &request, root, fault);
     }
     if let Some(id) = request.path.strip_prefix("/download/") {
@@ -253,8 +255,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, base: &str, root: &std::path::
     if request.heads.get("authorization").map(String::as_str) != Some(&format!("Bearer {TOKEN}")) {
         return answer(&stream, 401, "", &json!({"message": "Bad credentials"}), false);
     }
-    let hit = state.faults.iter().position(|f| f.method == request.method && request.path.ends_with(f.ends));
-    let fault = hit.and_then(|at| state.faults.remove(at)).map(|fault| fault.what);
+    let fault = state.fault(&request);
     match fault {
         Some(What::Limited) => {
             return answer(&stream, 429, "retry-after: 0\r\n", &json!({"message": "slow down"}), false);

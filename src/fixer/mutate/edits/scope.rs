@@ -569,9 +569,16 @@ impl Names {
 }
 
 /// The identifiers that a pattern binds: no types, no defaults, no constructors.
-fn pattern_names<'t>(view: View<'_>, node: Node<'t>, found: &mut Vec<Node<'t>>) {
+pub(super) fn pattern_names<'t>(view: View<'_>, node: Node<'t>, found: &mut Vec<Node<'t>>) {
     match view.role(node) {
-        Role::Type | Role::Decorator | Role::Comment | Role::Member | Role::Index | Role::Call | Role::Path => return,
+        Role::Type
+        | Role::Decorator
+        | Role::Comment
+        | Role::Member
+        | Role::Index
+        | Role::Slice
+        | Role::Call
+        | Role::Path => return,
         Role::Ident => {
             let is_constructor =
                 view.language == Language::Rust && view.of(node).starts_with(|c: char| c.is_uppercase());

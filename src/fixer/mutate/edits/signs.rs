@@ -7,6 +7,7 @@ use std::ops::Range;
 use tree_sitter::{Node, Tree};
 
 use super::languages::{OperatorClass, Role};
+use super::scope::pattern_names;
 use super::view::View;
 use crate::syntax::functions::each_node;
 
@@ -76,8 +77,8 @@ impl Signs {
             times *= ODD_ONE_OUT;
         }
         let twice = |(at, by): &(InFunction, String)| {
-            let call = format!("{by}({}", at.name);
-            at.bytes.contains(&range.start) && new.contains(&call) && !old.contains(&call)
+            let calls = |text: &str| text.contains(&format!("{by}({}", at.name));
+            at.bytes.contains(&range.start) && calls(new) && !calls(old)
         };
         if self.given_by.iter().any(twice) {
             times *= TWICE;
@@ -137,24 +138,8 @@ impl Signs {
 /// The plain names that are bound in a target or a list of parameters.
 fn targets<'s>(view: View<'s>, target: Node<'_>) -> Vec<&'s str> {
     let mut found = Vec::new();
-    let mut open = vec![target];
-    while let Some(node) = open.pop() {
-        match view.role(node) {
-            // a default or a type is no name that is bound
-            Role::Member | Role::Index | Role::Slice | Role::Call | Role::Type => {}
-            _ if node.child_count() == 0 => {
-                if node.kind().ends_with("identifier") || node.kind().ends_with("pattern") {
-                    found.push(view.of(node));
-                }
-            }
-            Role::Param => {
-                let name = view.field(node, &["name", "pattern", "left"]);
-                open.extend(name.or_else(|| view.children(node).first().copied()));
-            }
-            _ => open.extend(view.children(node)),
-        }
-    }
-    found
+    pattern_names(view, target, &mut found);
+    found.into_iter().map(|name| view.of(name)).collect()
 }
 
 /// Arithmetic with more than one operator: shorter expressions are the same by chance.
