@@ -5,6 +5,7 @@
 //! The list is then scaled so that its top is 1.0.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -14,6 +15,8 @@ use crate::failure::scene::Scene;
 use crate::failure::symbols::{Symbol, enclosing, symbols};
 use crate::failure::text::pattern;
 use crate::suite::{Runner, TestId};
+use crate::syntax::language::Language;
+use crate::syntax::regions::{inline_tests, lines_of};
 use crate::words::Suspect;
 
 /// The most that is kept.
@@ -49,6 +52,20 @@ const MOST_FILES_READ: usize = 1500;
 struct Known {
     text: String,
     symbols: Vec<Symbol>,
+    /// First and last lines of the tests that stand in it, beside what they test.
+    tests: Vec<(usize, usize)>,
+}
+
+impl Known {
+    fn of(file: &str, text: String) -> Self {
+        let bytes = text.as_bytes();
+        let tests = inline_tests(file.as_bytes(), bytes).iter().map(|range| lines_of(range, bytes)).collect();
+        Self { symbols: symbols(file, bytes), tests, text }
+    }
+
+    fn is_test(&self, line: usize) -> bool {
+        self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
+    }
 }
 
 struct Finder<'a> {
@@ -98,10 +115,15 @@ pub fn top_function(message: &str, scene: &Scene<'_>) -> Option<String> {
 impl Finder<'_> {
     fn known(&mut self, file: &str) -> Option<&Known> {
         if !self.files.contains_key(file) {
-            let known = self.scene.text(file).map(|text| Known { symbols: symbols(file, text.as_bytes()), text });
+            let known = self.scene.text(file).map(|text| Known::of(file, text));
             self.files.insert(file.to_owned(), known);
         }
         self.files.get(file).and_then(Option::as_ref)
+    }
+
+    /// A test file, or a test that stands in the file that it tests.
+    fn is_in_test(&mut self, file: &str, line: usize) -> bool {
+        self.scene.is_test(file) || self.known(file).is_some_and(|known| known.is_test(line))
     }
 
     fn symbol_at(&mut self, file: &str, line: usize) -> Option<Symbol> {
@@ -117,7 +139,7 @@ impl Finder<'_> {
         let (mut frame, mut diagnostic) = (0i32, 0i32);
         for place in places(message) {
             let Some(file) = self.scene.resolve(&place.file).map(str::to_owned) else { continue };
-            let in_test = self.scene.is_test(&file);
+            let in_test = self.is_in_test(&file, place.line);
             let (weight, reason) = match place.kind {
                 _ if in_test => (IN_TEST, format!("the failing test {}", short(id))),
                 Kind::Diagnostic => {
@@ -242,13 +264,27 @@ impl Finder<'_> {
             }
             _ => id.0.rsplit("::").next().unwrap_or(&id.0).split('[').next().unwrap_or_default().to_owned(),
         };
-        let file = named.or_else(jest).or_else(|| self.in_package(id, &own)).or_else(|| traced(self.scene))?;
+        let file = named
+            .or_else(jest)
+            .or_else(|| self.in_package(id, &own))
+            .or_else(|| traced(self.scene))
+            .or_else(|| self.beside(&own))?;
         let known = self.known(&file)?;
         let all = known.text.lines().count().max(1);
         Some(match known.symbols.iter().find(|s| s.name == own) {
             Some(symbol) => Test { file, first: symbol.line, last: symbol.end_line, symbol: Some(own) },
             None => Test { file, first: 1, last: all, symbol: None },
         })
+    }
+
+    /// The only product file that a test of this name stands in.
+    fn beside(&mut self, own: &str) -> Option<String> {
+        let mut found = self.product_files();
+        found.retain(|file| {
+            let here = |known: &Known| known.symbols.iter().any(|s| s.name == own && known.is_test(s.line));
+            self.known(file).is_some_and(here)
+        });
+        if found.len() == 1 { found.pop() } else { None }
     }
 
     /// Product files that these import paths mean.
@@ -269,17 +305,20 @@ impl Finder<'_> {
         found.into_iter().collect()
     }
 
-    fn product_symbols(&mut self) -> Vec<(String, Symbol)> {
-        let code = |p: &&String| crate::syntax::language::Language::of(std::path::Path::new(p)).is_some();
+    /// Files with code that are no tests; none where they are too many to be read.
+    fn product_files(&self) -> Vec<String> {
+        let code = |p: &&String| Language::of(Path::new(p)).is_some();
         let product: Vec<String> =
             self.scene.paths.iter().filter(code).filter(|p| !self.scene.is_protected(p)).cloned().collect();
-        if product.len() > MOST_FILES_READ {
-            return Vec::new();
-        }
+        if product.len() > MOST_FILES_READ { Vec::new() } else { product }
+    }
+
+    fn product_symbols(&mut self) -> Vec<(String, Symbol)> {
         let mut all = Vec::new();
-        for file in product {
+        for file in self.product_files() {
             if let Some(known) = self.known(&file) {
-                all.extend(known.symbols.iter().map(|s| (file.clone(), s.clone())));
+                let product = known.symbols.iter().filter(|s| !known.is_test(s.line));
+                all.extend(product.map(|s| (file.clone(), s.clone())));
             }
         }
         all

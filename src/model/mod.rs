@@ -23,6 +23,7 @@ pub mod settings;
 pub mod slots;
 pub mod tokens;
 pub mod trouble;
+pub mod waiting;
 pub mod wire;
 
 use std::time::Duration;

@@ -189,7 +189,9 @@ impl Models {
         let (client, slots) = (self.client()?, self.slots_of(usable));
         let began = Instant::now();
         // others may have all of them: waiting is part of the turn
-        let Ok(slot) = tokio::time::timeout(turn.deadline, slots.enter()).await else { return Err(Trouble::NoSlot) };
+        let Ok(slot) = tokio::time::timeout(turn.deadline, slots.enter(asker.name)).await else {
+            return Err(Trouble::NoSlot);
+        };
         let turn = &Turn { deadline: turn.deadline.saturating_sub(began.elapsed()), ..turn.clone() };
         let on_its_way = OnItsWay::since(asker, &usable.offer.name, Instant::now());
         let taken = Arc::clone(&on_its_way.taken);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::catalog::Tier;
 use super::trouble::Trouble;
+use super::waiting::{Line, Ticket};
 
 /// The most for one account of a cloud, however well it answers.
 const MOST_CLOUD: f64 = 32.0;
@@ -115,10 +116,17 @@ impl Cap {
     }
 }
 
+#[derive(Debug)]
+struct State {
+    cap: Cap,
+    running: usize,
+    line: Line,
+}
+
 /// The slots of one server or account.
 #[derive(Debug)]
 pub struct Slots {
-    state: Mutex<(Cap, usize)>,
+    state: Mutex<State>,
     freed: Notify,
     /// Until then the server wants nothing to be sent for models of that tier: what is given away has limits of its own.
     held: Mutex<BTreeMap<Tier, Instant>>,
@@ -128,34 +136,44 @@ pub struct Slots {
 #[derive(Debug)]
 pub struct Slot<'a> {
     slots: &'a Slots,
+    who: String,
+    began: Instant,
     /// How many ran when it began, itself included.
     running: usize,
+}
+
+/// A place in the line, given up when dropped.
+struct Place<'a> {
+    slots: &'a Slots,
+    ticket: Ticket,
 }
 
 impl Slots {
     /// All free.
     pub fn new(cap: Cap) -> Self {
-        Self { state: Mutex::new((cap, 0)), freed: Notify::new(), held: Mutex::default() }
+        let state = State { cap, running: 0, line: Line::default() };
+        Self { state: Mutex::new(state), freed: Notify::new(), held: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, (Cap, usize)> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_enter(&self) -> Option<Slot<'_>> {
+    fn try_enter(&self, place: &Place<'_>, who: &str) -> Option<Slot<'_>> {
         let mut state = self.state();
-        if state.1 >= state.0.limit() {
+        if state.running >= state.cap.limit() || state.line.first() != Some(place.ticket) {
             return None;
         }
-        state.1 += 1;
-        Some(Slot { slots: self, running: state.1 })
+        state.running += 1;
+        Some(Slot { slots: self, who: who.to_owned(), began: Instant::now(), running: state.running })
     }
 
-    /// Waits until a turn may run.
-    pub async fn enter(&self) -> Slot<'_> {
+    /// Waits until a turn of `who` may run; of all who wait, whoever had the least time so far goes first.
+    pub async fn enter(&self, who: &str) -> Slot<'_> {
+        let place = Place { slots: self, ticket: self.state().line.join(who) };
         loop {
             let freed = self.freed.notified();
-            if let Some(slot) = self.try_enter() {
+            if let Some(slot) = self.try_enter(&place, who) {
                 return slot;
             }
             freed.await;
@@ -189,10 +207,10 @@ impl Slots {
     /// Learns how a turn went; the new cap when it changed.
     pub fn learn(&self, slot: &Slot<'_>, seen: Seen) -> Option<usize> {
         let mut state = self.state();
-        let before = state.0.limit();
-        let running = slot.running.max(state.1);
-        state.0.learn(seen, running);
-        let now = state.0.limit();
+        let before = state.cap.limit();
+        let running = slot.running.max(state.running);
+        state.cap.learn(seen, running);
+        let now = state.cap.limit();
         if now > before {
             self.freed.notify_waiters();
         }
@@ -202,8 +220,19 @@ impl Slots {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.slots.state().1 -= 1;
+        let mut state = self.slots.state();
+        state.running -= 1;
+        state.line.used(&self.who, self.began.elapsed());
+        drop(state);
         // who waits looks again: the cap may have changed meanwhile
+        self.slots.freed.notify_waiters();
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.slots.state().line.leave(self.ticket);
+        // there may be room for the next one
         self.slots.freed.notify_waiters();
     }
 }
@@ -288,13 +317,36 @@ mod tests {
         let slots = Slots::new(Cap::new(3, true));
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let one = || async {
-            let _slot = slots.enter().await;
+            let _slot = slots.enter("minimal").await;
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             now.fetch_sub(1, Ordering::SeqCst);
         };
         futures::future::join_all((0..40).map(|_| one())).await;
         assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn short_questions_get_as_much_of_a_server_as_long_ones() {
+        let slots = Slots::new(Cap::new(1, true));
+        let asks = |who: &'static str, ms: u64| {
+            let slots = &slots;
+            async move {
+                let mut turns = 0;
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(600) {
+                    let _slot = slots.enter(who).await;
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    turns += 1;
+                }
+                turns
+            }
+        };
+        let (short, long, _) = tokio::join!(asks("minimal", 4), asks("contract", 24), async {
+            // who gives up holds nobody up
+            let _ = tokio::time::timeout(Duration::from_millis(1), slots.enter("stepwise")).await;
+        });
+        assert!(short >= 3 * long && long >= 4, "{short} {long}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Regions of a file that are not product code: inline tests, comments, docstrings.
 
 use std::ops::Range;
+use std::path::Path;
 
 use tree_sitter::{Node, Tree};
 
@@ -44,6 +45,31 @@ pub fn test_regions(tree: &Tree, language: Language, source: &[u8]) -> Vec<Range
         }
     });
     found
+}
+
+/// Bytes of the inline tests of the file at `path`; none where its language is not known.
+pub fn inline_tests(path: &[u8], text: &[u8]) -> Vec<Range<usize>> {
+    let name = String::from_utf8_lossy(path);
+    let Some(language) = Language::of(Path::new(name.as_ref())) else { return Vec::new() };
+    language.parse(text).map(|tree| test_regions(&tree, language, text)).unwrap_or_default()
+}
+
+/// The first and the last line (from 1) of a range of bytes.
+pub fn lines_of(range: &Range<usize>, text: &[u8]) -> (usize, usize) {
+    let line = |at: usize| text[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+    (line(range.start), line(range.end.saturating_sub(1).max(range.start)))
+}
+
+/// A file without its inline tests: what of it is product code.
+pub fn without_inline_tests(path: &str, text: &str) -> String {
+    let mut out = String::new();
+    let mut from = 0;
+    for range in inline_tests(path.as_bytes(), text.as_bytes()) {
+        out.push_str(text.get(from..range.start).unwrap_or_default());
+        from = range.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
 }
 
 fn text<'s>(node: Node<'_>, source: &'s [u8]) -> &'s str {
@@ -143,6 +169,16 @@ mod tests {
         assert_eq!(regions(Language::Go, go), ["func TestF(t *testing.T) { F() }"]);
         let java = "class A { int f() { return 1; } @Test void t() { f(); } }";
         assert_eq!(regions(Language::Java, java), ["@Test void t() { f(); }"]);
+    }
+
+    #[test]
+    fn a_file_without_its_inline_tests_is_its_product_code_and_their_lines_are_known() {
+        let rust = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\nfn b() {}\n";
+        let path = "src/lib.rs";
+        assert_eq!(without_inline_tests(path, rust), "fn a() {}\n\n\nfn b() {}\n");
+        let ranges = inline_tests(path.as_bytes(), rust.as_bytes());
+        assert_eq!(ranges.iter().map(|r| lines_of(r, rust.as_bytes())).collect::<Vec<_>>(), [(3, 6)]);
+        assert_eq!(without_inline_tests("a.txt", rust), rust, "no language, no tests");
     }
 
     #[test]

@@ -807,6 +807,29 @@ fn a_small_model_heals_with_one_line() {
 }
 
 #[test]
+fn a_small_model_is_asked_about_the_code_and_never_about_the_tests_that_stand_beside_it() {
+    let wrong =
+        "WRONG: assert_eq!(median(&[1.0, 2.0]), Some(1.5));\nRIGHT: assert_eq!(median(&[1.0, 2.0]), Some(2.0));";
+    let right = "WRONG: Some((sorted[middle] + sorted[middle + 1]) / 2.0)\n\
+        RIGHT: Some((sorted[middle - 1] + sorted[middle]) / 2.0)";
+    let server = Server::new(&[Step::Say(wrong.into()), Step::Say("?".into()), Step::Say(right.into())]);
+    let project = Project::fixture("rust-median");
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
+    assert_eq!(code, 10, "{document:#}");
+    let questions = server.questions();
+    assert_eq!(questions.len(), 3, "the edit of a test was refused, and nothing ran for it");
+    for question in &questions {
+        let prompt = question.body["messages"][1]["content"].as_str().unwrap();
+        let code = prompt.split("## ").find(|part| part.starts_with("Code that may be edited")).unwrap();
+        assert!(code.contains("let middle = sorted.len() / 2;") && !code.contains("assert_eq!"), "{code}");
+        let asked = prompt.rsplit("## What to do").next().unwrap();
+        assert!(!asked.contains("assert_eq!"), "{asked}");
+    }
+    let suspects = document["failure"]["suspects"].to_string();
+    assert!(suspects.contains("\"median\""), "{suspects}");
+}
+
+#[test]
 fn a_model_that_can_call_tools_looks_around_and_tries_its_edit_before_it_answers() {
     let call = |name: &'static str, arguments: Value| (name, arguments.to_string());
     let steps = [

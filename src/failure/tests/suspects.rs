@@ -79,6 +79,19 @@ fn a_compiler_error_names_its_code() {
 }
 
 #[test]
+fn a_test_beside_the_code_is_no_suspect_but_says_what_it_calls() {
+    let source = "pub fn half(n: i32) -> i32 {\n    n / 3\n}\n\npub fn other() {}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn halves() {\n        assert_eq!(half(4), 2);\n    }\n}\n";
+    let world = World { files: vec![("src/lib.rs", source)], changed: ChangedLines::default() };
+    let said =
+        "thread 'tests::halves' panicked at src/lib.rs:13:9:\nassertion `left == right` failed\n  left: 1\n right: 2";
+    let found = world.rank_of(Runner::Cargo, "tests::halves", said);
+    assert_eq!((found[0].symbol.as_deref(), found[0].line), (Some("half"), 1), "{found:?}");
+    let test = found.iter().find(|s| s.line == 13).unwrap();
+    assert!(test.reason.starts_with("the failing test") && test.score < 0.2, "{found:?}");
+    assert!(!found.iter().any(|s| s.symbol.as_deref() == Some("other")), "{found:?}");
+}
+
+#[test]
 fn quoted_words_of_the_message_lead_to_their_line() {
     let found = shop().rank("tests/test_cart.py::test_x", "E   assert 'cart of things' == 'basket'");
     assert!(found.iter().any(|s| s.symbol.as_deref() == Some("label") && s.line == 10), "{found:?}");

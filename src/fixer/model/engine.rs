@@ -24,6 +24,7 @@ use crate::model::trouble::{Consequence, Trouble};
 use crate::model::{Answered, Asker, Message, Models, Role, Turn, Wish};
 use crate::patch::{FileChange, FileContent, Patch};
 use crate::suite::TestId;
+use crate::syntax::regions::inline_tests;
 use crate::trajectory::Event;
 
 /// More context makes models slower, and small ones worse.
@@ -480,6 +481,9 @@ impl<'a> Engine<'a> {
             if syntax_errors(path.as_bytes(), text.as_bytes()) > before {
                 return Err(format!("{path} has a syntax error with this edit"));
             }
+            if !is_beside_tests(&path, &bytes, text.as_bytes()) {
+                return Err(format!("the tests in {path} may not be edited"));
+            }
             let old = Some(FileContent { mode, bytes });
             let new = Some(FileContent { mode, bytes: text.into_bytes() });
             patch.files.insert(path.into_bytes(), FileChange { old, new });
@@ -530,6 +534,14 @@ fn ending(trouble: &Trouble) -> Ended {
         Trouble::OutOfBudget { what } | Trouble::ModelSpent { what } => Ended::OutOfBudget { what: what.clone() },
         other => Ended::NoModelNow { why: other.to_string(), back },
     }
+}
+
+/// An edit that leaves the tests alone which stand in the same file.
+fn is_beside_tests(path: &str, old: &[u8], new: &[u8]) -> bool {
+    let tests = |text: &[u8]| -> Vec<Vec<u8>> {
+        inline_tests(path.as_bytes(), text).into_iter().map(|range| text[range].to_vec()).collect()
+    };
+    tests(old) == tests(new)
 }
 
 /// The line that a step is about.

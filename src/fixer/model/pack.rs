@@ -1,6 +1,6 @@
 //! The context pack: what a turn gets to see of the failure, in order of worth, within a budget of tokens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::edits::Files;
@@ -15,6 +15,7 @@ use crate::repo::Sha;
 use crate::suite::protected::Protection;
 use crate::syntax::functions::{Function, functions};
 use crate::syntax::language::Language;
+use crate::syntax::regions::{inline_tests, lines_of, without_inline_tests};
 
 /// For what size of model a pack is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Unit {
 pub struct Material {
     /// The texts that may be edited: files of suspects.
     pub files: Files,
+    /// First and last lines of the tests that stand in them.
+    tests_in: BTreeMap<String, Vec<(usize, usize)>>,
     failing: String,
     /// The same in short.
     failing_brief: String,
@@ -117,6 +120,7 @@ impl Material {
         material.find_tests(case, &paths, &text);
         material.named_in_tests(case, &paths, &text);
         material.around(case, &paths, &text);
+        material.tests_in = material.files.iter().map(|(path, text)| (path.clone(), test_lines(path, text))).collect();
         material.change = change(case)?;
         let rules_of = case.rules_of.as_ref().map_or(Ok(None), |commit| store.snapshot_of(commit).map(Some))?;
         let of = rules_of.as_ref().map_or(&case.snapshot.tree, |base| &base.tree);
@@ -144,7 +148,9 @@ impl Material {
             let text = self.files.get(&place.path)?.lines().nth(place.line - 1)?;
             let bare = text.trim();
             let comment = ["#", "//", "/*", "*", "\"\"\""].iter().any(|c| bare.starts_with(c));
+            let tested = self.tests_in.get(&place.path).is_some_and(|tests| within(tests, place.line));
             let code = bare.chars().any(char::is_alphanumeric) && !comment && !matches!(bare, "else:" | "try:");
+            let code = code && !tested;
             code.then(|| Spot { path: place.path.clone(), line: place.line, text: text.to_owned() })
         };
         let mut spots: Vec<Spot> = places.iter().filter(shown).filter_map(spot).collect();
@@ -194,10 +200,7 @@ impl Material {
             for function in parsed(path, &source) {
                 let named = called.contains(function.name.rsplit('.').next().unwrap_or_default());
                 let known = self.files.contains_key(path);
-                if !named
-                    || self.tests.contains(&format!("fn {}(", function.name))
-                    || !known && self.files.len() >= MOST_FILES
-                {
+                if !named || !known && self.files.len() >= MOST_FILES {
                     continue;
                 }
                 if let Some(unit) = unit(path, &source, function.start_line)
@@ -282,7 +285,7 @@ impl Material {
         let units: Vec<&Unit> = self.units.iter().take(most).collect();
         let first = units.iter().map(|u| &u.path).chain(self.files.keys().take(usize::from(units.is_empty())));
         for path in first {
-            let text = &self.files[path];
+            let text = without_inline_tests(path, &self.files[path]);
             if text.lines().count() <= SMALL_FILE_LINES {
                 if shown.insert(path.clone()) {
                     out.push_str(&format!("FILE: {path}\n```\n{}\n```\n", text.trim_end()));
@@ -341,7 +344,19 @@ pub fn outline(path: &str, source: &str) -> String {
     parsed(path, source).into_iter().map(line).collect()
 }
 
+fn test_lines(path: &str, source: &str) -> Vec<(usize, usize)> {
+    inline_tests(path.as_bytes(), source.as_bytes()).iter().map(|r| lines_of(r, source.as_bytes())).collect()
+}
+
+fn within(spans: &[(usize, usize)], line: usize) -> bool {
+    spans.iter().any(|(first, last)| (*first..=*last).contains(&line))
+}
+
+/// The function around a line; none for a test that stands beside what it tests.
 fn unit(path: &str, source: &str, line: usize) -> Option<Unit> {
+    if within(&test_lines(path, source), line) {
+        return None;
+    }
     let around = parsed(path, source).into_iter().filter(|f| f.start_line <= line && line <= f.end_line);
     // the outermost: a closure alone says too little
     let function = around.max_by_key(|f| f.range.len())?;
@@ -483,6 +498,26 @@ mod tests {
         let lines: Vec<usize> = material.spots(&[place(1), place(3), place(2)]).iter().map(|s| s.line).collect();
         assert_eq!(lines, [3, 2, 1]);
         assert_eq!(material.unit_name(), Some("find"));
+    }
+
+    #[test]
+    fn tests_that_stand_beside_what_they_test_are_no_code_that_may_be_edited() {
+        let source = "pub fn f(n: i32) -> i32 {\n    n - 1\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn one() {\n        assert_eq!(f(1), 2);\n    }\n}\n";
+        assert!(unit("src/lib.rs", source, 11).is_none());
+        let material = Material {
+            files: Files::from([("src/lib.rs".to_owned(), source.to_owned())]),
+            tests_in: BTreeMap::from([("src/lib.rs".to_owned(), test_lines("src/lib.rs", source))]),
+            units: vec![unit("src/lib.rs", source, 2).unwrap()],
+            ..Material::default()
+        };
+        let place = |line| Place { path: "src/lib.rs".into(), line, score: 1.0 };
+        // without units every line of the file would be shown
+        for material in [Material { units: Vec::new(), ..material.clone() }, material] {
+            let lines: Vec<usize> = material.spots(&[place(11), place(2)]).iter().map(|s| s.line).collect();
+            assert_eq!(lines, [2]);
+            let code = material.code(2);
+            assert!(code.contains("n - 1") && !code.contains("assert_eq"), "{code}");
+        }
     }
 
     #[test]

@@ -9,8 +9,6 @@ pub mod search;
 pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::path::Path;
 
 use futures::future::BoxFuture;
 
@@ -20,8 +18,7 @@ use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Label};
 use crate::patch::{FileContent, MODE_EXECUTABLE, MODE_FILE};
 use crate::repo::Sha;
 use crate::repo::minimise::{Answer, Minimiser};
-use crate::syntax::language::Language;
-use crate::syntax::regions::test_regions;
+use crate::syntax::regions::inline_tests;
 use change::{Change, Files, Set, Unit};
 use search::{Known, Outcome, Step};
 use trial::{Refused, Trial};
@@ -215,13 +212,6 @@ impl Span {
     fn change(&self) -> Change {
         Change::between(&self.old, &self.new).without(inline_tests, refine::segments)
     }
-}
-
-/// Where a file's inline tests are.
-fn inline_tests(path: &[u8], text: &[u8]) -> Vec<Range<usize>> {
-    let name = String::from_utf8_lossy(path);
-    let Some(language) = Language::of(Path::new(name.as_ref())) else { return Vec::new() };
-    language.parse(text).map(|tree| test_regions(&tree, language, text)).unwrap_or_default()
 }
 
 /// The search over one change.
