@@ -44,15 +44,69 @@ const SHAPES: &str = concat!(
     r"|\bhf_[A-Za-z0-9]{30,}",
     r"|\bdckr_pat_[A-Za-z0-9_-]{20,}",
     r"|\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
+    // Google's OAuth, Slack's apps, webhooks of Stripe and Svix, GitLab's other tokens, DigitalOcean, Databricks, Shopify, Vault
+    r"|GOCSPX-[A-Za-z0-9_-]{20,}",
+    r"|\bxapp-[A-Za-z0-9-]{20,}",
+    r"|whsec_[A-Za-z0-9+/=_-]{24,}",
+    r"|\bgl(?:dt|rt|cbt|ptt)-[A-Za-z0-9_-]{20,}",
+    r"|dop_v1_[A-Fa-f0-9]{32,}",
+    r"|\bdapi[a-f0-9]{32}\b",
+    r"|shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}",
+    r"|\bhv[sb]\.[A-Za-z0-9_-]{24,}",
+    // Postman, Linear, Notion, Grafana, Sentry, Tavily, Supabase, Atlassian, age
+    r"|PMAK-[A-Za-z0-9]{24}-[A-Za-z0-9]{30,}",
+    r"|lin_api_[A-Za-z0-9]{32,}",
+    r"|\bntn_[A-Za-z0-9]{40,}",
+    r"|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}",
+    r"|sntrys_[A-Za-z0-9+/=_-]{40,}",
+    r"|\btvly-[A-Za-z0-9_-]{20,}",
+    r"|\bsbp_[A-Za-z0-9]{40}",
+    r"|ATATT3[A-Za-z0-9_=-]{40,}",
+    r"|AGE-SECRET-KEY-1[A-Z0-9]{40,}",
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
     // whole, with whatever stands at the head of it and of its lines in a log; or cut off: then lines of it as long as there
     // are any, and the piece of one at the end
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:[^-]|-[^-])+-----END [A-Z ]*PRIVATE KEY-----",
-    r#"|(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]{32,}={0,2})*(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]+={0,2}$)?)"#,
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:(?:[^-]|-[^-])+-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----",
+    r#"|(?:[\s|>+,'"]*(?:Version|Comment|Proc-Type|DEK-Info): [^\n\\]*)*(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]{32,}={0,2})*(?:(?:[\s|>+,'"]|\\[nrt]|\bE\s)*[A-Za-z0-9+/]+={0,2}$)?)"#,
 );
 
 #[expect(clippy::expect_used, reason = "a constant, compiled by every test of this file")]
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(SHAPES).expect("the shapes are a valid expression"));
+
+/// Where a secret stands whose own shape says nothing: the group `s`, of what is left alone where it is but a placeholder.
+const PLACES: &str = concat!(
+    // the password of an address
+    r#"(?i)[a-z][a-z0-9+.-]*://[^\s/:@?#'"<>\\]*:(?P<password>[^\s/@?#'"<>\\]{8,})@"#,
+    r"|\bbearer[ \t]+(?P<bearer>[A-Za-z0-9._~+/-]{8,}=*)",
+    r#"|aws_secret_access_key["']?[ \t]*[:=][ \t]*["']?(?P<aws>[A-Za-z0-9/+=]{40})"#,
+    r"|\bAccountKey=(?P<azure>[A-Za-z0-9+/]{40,}={0,2})",
+    r"|hooks\.slack\.com/(?:services|workflows|triggers)/(?P<slack>[A-Za-z0-9/_-]{20,})",
+);
+
+#[expect(clippy::expect_used, reason = "a constant, compiled by every test of this file")]
+static PLACE: LazyLock<Regex> = LazyLock::new(|| Regex::new(PLACES).expect("the places are a valid expression"));
+
+/// Secrets by the place where they stand, as ranges of `text`.
+fn placed(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let secret = |found: regex::Captures<'_>| {
+        let part = found.iter().skip(1).flatten().next()?;
+        (!is_placeholder(part.as_str())).then(|| part.range())
+    };
+    PLACE.captures_iter(text).filter_map(secret)
+}
+
+/// Words of a language (`your-password-here`, `DB_PASSWORD`), what a template fills in (`${PASSWORD}`, `<token>`), or one character
+/// again and again.
+fn is_placeholder(value: &str) -> bool {
+    let is_filled_in = value.starts_with(['$', '{', '<', '[']) || value.starts_with("%(") || value.starts_with("#{");
+    let same = value.chars().all(|c| value.starts_with(c));
+    let is_word = |piece: &str| {
+        let rest = piece.get(1..).unwrap_or_default();
+        let one_case = rest.bytes().all(|b| b.is_ascii_lowercase()) || piece.bytes().all(|b| b.is_ascii_uppercase());
+        piece.len() <= WORD_MOST_BYTES && piece.bytes().all(|b| b.is_ascii_alphabetic()) && one_case
+    };
+    is_filled_in || same || value.split(['_', '-', '.', '/']).all(is_word)
+}
 
 /// Is there a token of a known service in `text`?
 pub fn holds_token(text: &str) -> bool {
@@ -114,10 +168,14 @@ impl Mask {
                 text = Cow::Owned(text.replace(value.as_str(), COVER));
             }
         }
-        match TOKEN.replace_all(&text, COVER) {
-            Cow::Owned(covered) => Cow::Owned(covered),
-            Cow::Borrowed(_) => text,
+        if let Cow::Owned(covered) = TOKEN.replace_all(&text, COVER) {
+            text = Cow::Owned(covered);
         }
+        let places: Vec<_> = placed(&text).collect();
+        for place in places.into_iter().rev() {
+            text.to_mut().replace_range(place, COVER);
+        }
+        text
     }
 
     /// Covers the secrets in every text of a JSON value; keys stay.
@@ -133,6 +191,12 @@ impl Mask {
             _ => {}
         }
     }
+}
+
+/// Are there more covers in `new` than in `old`? Whoever wrote it took one for a text of its own: nobody knows what stands behind
+/// it.
+pub fn invents_cover(old: &str, new: &str) -> bool {
+    new.matches(COVER).count() > old.matches(COVER).count()
 }
 
 /// `new` with the secrets put back that `real` has where `covered`, the same text under a mask, has covers: in their order.
@@ -203,6 +267,29 @@ mod tests {
     }
 
     #[test]
+    fn of_an_address_and_a_header_only_the_secret_is_covered() {
+        let x = |n: usize| "aB3".repeat(n).chars().take(n).collect::<String>();
+        for (text, covered) in [
+            (format!("DB=postgres://app:{}@db:5432/x?y", x(12)), "DB=postgres://app:***@db:5432/x?y"),
+            (format!("redis://:{}@h and http://a:{}@b", x(9), x(10)), "redis://:***@h and http://a:***@b"),
+            (format!("Authorization: Bearer {}'", x(30)), "Authorization: Bearer ***'"),
+            (format!("AWS_SECRET_ACCESS_KEY=\"{}\"", x(40)), "AWS_SECRET_ACCESS_KEY=\"***\""),
+            (format!("AccountName=a;AccountKey={}==;X=y", x(86)), "AccountName=a;AccountKey=***;X=y"),
+            (format!("https://hooks.slack.com/services/T0AB/B0CD/{}", x(24)), "https://hooks.slack.com/services/***"),
+        ] {
+            assert_eq!(Mask::default().cover(&text), covered);
+        }
+    }
+
+    #[test]
+    fn whoever_writes_more_covers_than_there_were_invents_one() {
+        for (old, new, invents) in [("a", "a ***", true), ("***", "***", false), ("***", "", false), ("", "**", false)]
+        {
+            assert_eq!(invents_cover(old, new), invents, "{old} {new}");
+        }
+    }
+
+    #[test]
     fn a_private_key_that_is_cut_off_is_covered_as_far_as_it_goes() {
         let line = "aB3/+9".repeat(11)[..64].to_owned();
         let begin = "-----BEGIN PRIVATE KEY-----";
@@ -212,6 +299,13 @@ mod tests {
             (format!("E   {begin}\nE   {line}\nE   {line}\nE   assert False"), "E   ***\nE   assert False"),
             (format!("'{begin}\\n{line}\\n{line}\\n' is wrong"), "'***\\n' is wrong"),
             (format!("{begin} is how it begins"), "*** is how it begins"),
+            (
+                format!(
+                    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\n{line}\n{line}\n-----END PGP PRIVATE KEY BLOCK-----\nx"
+                ),
+                "***\nx",
+            ),
+            (format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\n{line}\n{line}"), "***"),
             (format!("{begin}\n{line}\n-----BEGIN CERTIFICATE-----\nx"), "***\n-----BEGIN CERTIFICATE-----\nx"),
         ] {
             assert_eq!(Mask::default().cover(&text), covered, "{text}");
@@ -236,6 +330,14 @@ mod tests {
             "/opt/sk-learn-extra-something-else-long",
             "0123456789abcdef0123456789abcdef01234567",
             "tests/test_cart.py::test_total[npm_run_test]",
+            "https://user:password@host/ and postgres://postgres:postgres@localhost/db",
+            "redis://:your-password-here@host, amqp://u:${RABBIT_PASSWORD}@h, http://u:<password>@h, x://u:xxxxxxxxx@h",
+            "Authorization: Bearer token, a bearer authentication scheme, Bearer YOUR_ACCESS_TOKEN, Bearer ${TOKEN_OF_CI}",
+            "see https://example.org:8443/a/b@c and git@github.com:owner/name.git, scp://host:/path/long@x",
+            "AccountKey=short;EndpointSuffix=core.windows.net and aws_secret_access_key = os.environ[NAME]",
+            "https://hooks.slack.com/services/ is where they post",
+            "dapi_version, hvs.name, whsec_test, glsa_x, sbp_list, ntn_index, tvly-x, PMAK-, lin_api_key, shpat_x, xapp-x",
+            "glrt-runner, gldt-x, dop_v1_x, GOCSPX-x, ATATT3x, AGE-SECRET-KEY-1X, sntrys_x",
         ] {
             assert!(matches!(Mask::default().cover(text), Cow::Borrowed(same) if same == text), "{text}");
         }

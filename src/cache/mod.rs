@@ -177,11 +177,11 @@ impl Cache {
         self.day(move |store| store.reserve_day(&ask)).await
     }
 
-    /// Gives back what a reservation of `day` did not need, and requests that never left.
+    /// Gives back what a reservation of `day` did not need (less than none: takes more), and requests that never left.
     ///
     /// # Errors
     /// When it can't be written; then the worst case counts as spent.
-    pub async fn settle_day(&self, day: String, nanos: u64, requests: u64) -> Result<()> {
+    pub async fn settle_day(&self, day: String, nanos: i64, requests: u64) -> Result<()> {
         self.day(move |store| store.settle_day(&day, nanos, requests)).await
     }
 

@@ -360,10 +360,10 @@ impl Store for Postgres {
         })
     }
 
-    fn settle_day(&self, day: &str, nanos: u64, requests: u64) -> Result<()> {
+    fn settle_day(&self, day: &str, nanos: i64, requests: u64) -> Result<()> {
         let sql = "update kaizen_cache_day set nanos = greatest(0, nanos - $2), requests = greatest(0, requests - $3)
                    where day = $1";
-        let (nanos, requests) = (signed(nanos), signed(requests));
+        let requests = signed(requests);
         self.run(async { self.client.execute(sql, &[&day, &nanos, &requests]).await.map(|_| ()) })
     }
 

@@ -223,12 +223,9 @@ impl Store for Sqlite {
         reserve().map_err(self.trouble("write"))
     }
 
-    fn settle_day(&self, day: &str, nanos: u64, requests: u64) -> Result<()> {
+    fn settle_day(&self, day: &str, nanos: i64, requests: u64) -> Result<()> {
         let sql = "update day set nanos = max(0, nanos - ?2), requests = max(0, requests - ?3) where day = ?1";
-        self.lock()
-            .execute(sql, params![day, signed(nanos), signed(requests)])
-            .map(|_| ())
-            .map_err(self.trouble("write"))
+        self.lock().execute(sql, params![day, nanos, signed(requests)]).map(|_| ()).map_err(self.trouble("write"))
     }
 
     fn clear(&self) -> Result<u64> {

@@ -104,11 +104,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the store can't be read or written; then nothing was taken.
     fn reserve_day(&self, ask: &DayAsk) -> Result<Option<String>>;
-    /// Gives back what a reservation of `day` did not need: `nanos` billionths of a dollar, and `requests` that never left.
+    /// Gives back what a reservation of `day` did not need: `nanos` billionths of a dollar (less than none where more was billed
+    /// than reserved), and `requests` that never left.
     ///
     /// # Errors
     /// When it can't be written; then the worst case counts as spent.
-    fn settle_day(&self, day: &str, nanos: u64, requests: u64) -> Result<()>;
+    fn settle_day(&self, day: &str, nanos: i64, requests: u64) -> Result<()>;
     /// Removes everything, counters too (not what days cost); returns how many entries.
     ///
     /// # Errors

@@ -179,7 +179,10 @@ impl Asks for Diagnosers<'_> {
                     Ok(answer) => return Ok(answer.content),
                     // it has no known price, is gone or left alone: the next one
                     Err(Trouble::NoModel { why }) => nobody = why,
-                    Err(trouble) if matches!(trouble.consequence(), Consequence::LeaveModel | Consequence::Again) => {
+                    Err(trouble)
+                        if matches!(trouble.consequence(), Consequence::LeaveModel | Consequence::Again)
+                            || matches!(trouble, Trouble::BadRequest { .. }) =>
+                    {
                         nobody = trouble.to_string();
                     }
                     Err(trouble) => return Err(trouble.to_string()),

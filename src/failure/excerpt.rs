@@ -64,7 +64,9 @@ impl Collector {
         let lossy = String::from_utf8_lossy(raw);
         let text = plain(&lossy);
         let text = text.trim_end();
-        let shown = clip(text, LINE_BYTES);
+        // what was cut off in reading may have gone on
+        let longer = cut.then(|| format!("{text}{}", "x".repeat(LINE_BYTES)));
+        let shown = clip(longer.as_deref().unwrap_or(text), LINE_BYTES.min(text.len()));
         if let Some(last) = self.tail.back_mut()
             && last.text.trim_end_matches(" …") == shown
         {

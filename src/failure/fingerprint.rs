@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use sha2::{Digest as _, Sha256};
 
-use crate::failure::text::{clip, pattern, plain};
+use crate::failure::text::{clip_anywhere, pattern, plain};
 use crate::suite::{Runner, TestId};
 
 /// What changes from run to run, and what stands in its place. Order matters: the special before the general.
@@ -69,7 +69,8 @@ pub fn stable_part(message: &str) -> String {
     let kept: Vec<String> =
         lines.iter().take(200).map(|line| normalise(line)).filter(|line| !line.is_empty()).collect();
     let kept = kept.into_iter().take(MOST_LINES).collect::<Vec<_>>().join("\n");
-    clip(&kept, MOST_BYTES).to_owned()
+    // fingerprints are kept: what is cut here stays as it was, and nobody sees it
+    clip_anywhere(&kept, MOST_BYTES).to_owned()
 }
 
 fn pytest_error(line: &str) -> Option<&str> {

@@ -42,8 +42,29 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `text` cut to at most `bytes` bytes at a character's edge.
+/// A run of at least so many bytes without white space may be a secret.
+const RUN_LEAST_BYTES: usize = 16;
+/// The longest secret of one run that is expected, but for keys in armour, which masks know by their head.
+const RUN_MOST_BYTES: usize = 256;
+
+/// `text` cut to at most `bytes` bytes, for people and models: at a character's edge, and before a long run without white space
+/// instead of in it. Half a secret would be no longer known for one.
 pub fn clip(text: &str, bytes: usize) -> &str {
+    let cut = clip_anywhere(text, bytes);
+    let is_inside = |(before, after): (char, char)| !before.is_whitespace() && !after.is_whitespace();
+    let edge = cut.chars().next_back().zip(text[cut.len()..].chars().next());
+    if !edge.is_some_and(is_inside) {
+        return cut;
+    }
+    let begin = cut.rfind(char::is_whitespace).map_or(0, |i| i + cut[i..].chars().next().map_or(1, char::len_utf8));
+    let before = cut.len() - begin;
+    let after = text[cut.len()..].chars().take_while(|c| !c.is_whitespace()).take(RUN_LEAST_BYTES);
+    let run = before + after.map(char::len_utf8).sum::<usize>();
+    if before <= RUN_MOST_BYTES && run >= RUN_LEAST_BYTES { &cut[..begin] } else { cut }
+}
+
+/// `text` cut to at most `bytes` bytes at a character's edge, whatever stands there: for what is compared, not shown.
+pub fn clip_anywhere(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         return text;
     }
@@ -77,12 +98,37 @@ mod tests {
     }
 
     #[test]
+    fn a_long_run_is_kept_whole_or_not_at_all_and_a_short_one_or_a_dump_is_cut() {
+        let token = "k".repeat(40);
+        for (text, bytes, shown) in [
+            (format!("a {token} b"), 20, "a "),
+            (format!("a {token} b"), 42, &format!("a {token}")),
+            (format!("a {token} b"), 43, &format!("a {token} ")),
+            (token.clone(), 20, ""),
+            ("a short-word b".to_owned(), 6, "a shor"),
+            // what is longer than any secret is a dump
+            (format!("a {}", "0123456789".repeat(60)), 400, &format!("a {}", &"0123456789".repeat(40)[..398])),
+        ] {
+            assert_eq!(clip(&text, bytes), shown, "{text} {bytes}");
+        }
+        assert_eq!(clip_anywhere(&format!("a {token}"), 20), format!("a {}", &token[..18]));
+    }
+
+    #[test]
     fn clipping_never_splits_a_character() {
         assert_eq!(clip("aé", 2), "a");
         assert_eq!(clip("aé", 3), "aé");
     }
 
     proptest! {
+        #[test]
+        fn half_a_token_never_exists(before in "[a-zé .\n]{0,300}", token in "[A-Z0-9_-]{16,200}", after in "( [a-zé .]{0,40})?", bytes in 0usize..500) {
+            let text = format!("{before} {token}{after}");
+            let cut = clip(&text, bytes);
+            prop_assert!(text.starts_with(cut) && cut.len() <= bytes);
+            prop_assert!(cut.contains(&token) || !cut.contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-".contains(c)), "{cut:?}");
+        }
+
         #[test]
         fn no_control_character_survives(text in any::<String>()) {
             let out = plain(&text);

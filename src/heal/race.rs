@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
+use crate::failure::text::clip;
 use crate::fixer::{Candidate, Case, Desk, Ended, Findings, Fixer, Hints, Label};
 use crate::judge::{self, Docket, Judgement, Verdict};
 use crate::patch::Patch;
@@ -120,8 +121,7 @@ fn rank(candidate: &Candidate) -> (bool, Reverse<bool>, usize) {
 pub(super) fn proposed(candidate: &Candidate, hash: String) -> Event {
     let mut diff = String::from_utf8_lossy(&candidate.patch.unified()).into_owned();
     if diff.len() > DIFF_CAP_BYTES {
-        let cut = (0..=DIFF_CAP_BYTES).rev().find(|at| diff.is_char_boundary(*at)).unwrap_or(0);
-        diff.truncate(cut);
+        diff.truncate(clip(&diff, DIFF_CAP_BYTES).len());
     }
     Event::CandidateProposed {
         candidate: candidate.id.clone(),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::money::Money;
+use super::providers::{self, OWN};
 use crate::config::CatalogLine;
 
 /// What asking a model means for the purse.
@@ -212,6 +213,7 @@ fn is_closed(part: &str) -> bool {
         "gpt-3",
         "gpt-4",
         "gpt-5",
+        "gpt-6",
         "chatgpt",
         "claude",
         "gemini",
@@ -244,18 +246,33 @@ fn is_closed(part: &str) -> bool {
         || CLOSED_SHORT.iter().any(|c| part.strip_prefix(c).is_some_and(|r| r.is_empty() || r.starts_with('-')))
         || CLOSED_INSIDE.iter().any(|c| part.contains(c))
         || part.ends_with("-instant")
-        || part.starts_with("deepseek-chat") && !is_open(part)
+        || ["deepseek-chat", "deepseek-flash", "deepseek-v4"].iter().any(|d| part.starts_with(d)) && !is_open(part)
         || sizes("qwen", &["max", "plus", "turbo", "flash"])
         || sizes("qwq", &["plus"])
 }
 
-/// Does `id` think before it answers? The catalog's word; of what it does not know only names of OpenAI's say it.
+/// Does `id` think before it answers? The catalog's word; of what it does not know names say it: OpenAI's, and those of weights
+/// that servers on this machine run.
 pub fn reasons(provider: &str, id: &str) -> bool {
     if let Some(known) = find(provider, id) {
         return known.reasoning;
     }
-    const THINKERS: &[&str] = &["gpt-5", "o1", "o3", "o4"];
-    provider == "openai" && !id.contains("-chat") && THINKERS.iter().any(|t| id.starts_with(t))
+    const THINKERS: &[&str] = &["gpt-5", "gpt-6", "o1", "o3", "o4"];
+    let is_here = || provider == OWN || providers::find(provider).is_some_and(|p| p.port.is_some());
+    match provider {
+        "openai" => !id.contains("-chat") && THINKERS.iter().any(|t| id.starts_with(t)),
+        _ => is_here() && thinks(id),
+    }
+}
+
+/// Weights whose makers say that they think unless they are told not to (their model cards); what is made for code or for
+/// instructions alone does not.
+fn thinks(id: &str) -> bool {
+    const FAMILIES: &[&str] = &["qwen3", "deepseek-r1", "gpt-oss", "qwq", "magistral"];
+    let name = id.to_ascii_lowercase();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let is_one = name.contains("-thinking") || FAMILIES.iter().any(|family| name.starts_with(family));
+    is_one && !["coder", "instruct", "embed", "rerank"].iter().any(|other| name.contains(other))
 }
 
 /// The family of `id`: the catalog's, else the name without provider, tag, date and quantisation. `x` and `x:free` are one,
@@ -312,6 +329,29 @@ pub fn strength(provider: &str, id: &str) -> u8 {
 mod tests {
     use super::*;
 
+    /// Names that their providers retired, or will within days of the catalog's date.
+    const RETIRED: &[(&str, &str)] = &[
+        // 2026-07-24
+        ("deepseek", "deepseek-chat"),
+        ("deepseek", "deepseek-reasoner"),
+        ("deepseek", "deepseek-v4-flash"),
+        // 2026-08-16
+        ("groq", "llama-3.3-70b-versatile"),
+        ("groq", "llama-3.1-8b-instant"),
+        // 2026-12-01, from when on others answer for them at another price
+        ("gemini", "gemini-2.5-flash"),
+        ("gemini", "gemini-2.5-pro"),
+        // 2026-12-11
+        ("openai", "gpt-5"),
+        ("openai", "gpt-5-mini"),
+        ("openai", "gpt-5-nano"),
+        // 2027-01-14
+        ("openai", "gpt-4o"),
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-4.1"),
+        ("openai", "gpt-4.1-mini"),
+    ];
+
     #[test]
     fn the_catalog_is_sound() {
         let all = read(include_str!("catalog.yml")).unwrap();
@@ -322,6 +362,11 @@ mod tests {
             // what is given away says so in its name
             assert_eq!(known.free, known.id.ends_with(":free"), "{known:?}");
             assert!(!known.free || known.price.is_none(), "{known:?}");
+            let is_retired = |(provider, id): &&(&str, &str)| *provider == known.provider && *id == known.id;
+            assert!(RETIRED.iter().find(is_retired).is_none(), "{known:?} is gone");
+        }
+        for provider in super::super::providers::PROVIDERS.iter().filter(|p| p.key.is_some()) {
+            assert!(all.iter().any(|k| k.provider == provider.name), "{} has no line", provider.name);
         }
     }
 
@@ -370,7 +415,10 @@ mod tests {
             "gemini-2.5-pro",
             "gpt-oss:120b-cloud",
             "o3",
+            "gpt-6.1-terra",
             "deepseek-chat",
+            "deepseek-flash",
+            "deepseek-v4-pro",
             "deepseek-reasoner",
             "deepseek/deepseek-v3.1",
             "mistral-large-latest",
@@ -467,8 +515,23 @@ mod tests {
             ("openai", "o3", true),
             ("openai", "gpt-5-chat-latest", false),
             ("openai", "gpt-4o-mini", false),
-            ("gemini", "gemini-2.5-pro", true),
+            ("openai", "gpt-6.9", true),
+            ("gemini", "gemini-3.8-flash", true),
+            ("openrouter", "deepseek/deepseek-v4-flash:free", true),
             ("groq", "o3", false),
+            ("groq", "qwen3-8b", false),
+            ("ollama", "qwen3:8b", true),
+            ("vllm", "Qwen/Qwen3-30B-A3B-Thinking-2507", true),
+            ("own", "DeepSeek-R1-Distill-Qwen-7B", true),
+            ("lmstudio", "openai/gpt-oss-20b", true),
+            ("ollama", "qwq", true),
+            ("llama.cpp", "magistral-small-2509.gguf", true),
+            ("mlx", "somebody/new-thinking-4b", true),
+            ("ollama", "qwen3-coder:30b", false),
+            ("vllm", "Qwen/Qwen3-30B-A3B-Instruct-2507", false),
+            ("ollama", "qwen3-embedding:4b", false),
+            ("ollama", "qwen2.5-coder:7b", false),
+            ("own", "scripted-7b", false),
         ] {
             assert_eq!(reasons(provider, id), thinks, "{id}");
         }

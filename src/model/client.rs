@@ -83,6 +83,8 @@ pub struct Asked {
     pub plain: bool,
     /// The model refused tools, and answered without them.
     pub toolless: bool,
+    /// The model refused to be told how much to think, and answered without it.
+    pub effortless: bool,
     /// How long the last request was on its way.
     pub took: Duration,
 }
@@ -178,11 +180,12 @@ impl Client {
                 };
                 toll.settle(ticket, end).await;
             }
-            let Manner { plain, toolless, .. } = whom.manner;
+            let Manner { plain, toolless, effortless, .. } = whom.manner;
             let trouble = match result {
                 Ok(_) => {
                     let (plain, toolless) = (plain && !was.plain, toolless && !was.toolless);
-                    return Asked { result, sent, plain, toolless, took };
+                    let effortless = effortless && !was.effortless;
+                    return Asked { result, sent, plain, toolless, effortless, took };
                 }
                 Err(trouble) => trouble,
             };
@@ -190,7 +193,8 @@ impl Client {
                 whom.manner = simpler;
                 continue;
             }
-            let over = |trouble| Asked { result: Err(trouble), sent, plain: false, toolless: false, took };
+            let (plain, toolless, effortless) = (false, false, false);
+            let over = |trouble| Asked { result: Err(trouble), sent, plain, toolless, effortless, took };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::next(&trouble, sent, left, fastrand::f64()) {
                 Next::GiveUp => return over(trouble),
@@ -436,12 +440,22 @@ impl Client {
 fn simpler(whom: &Whom<'_>, turn: &Turn, trouble: &Trouble) -> Option<Manner> {
     let manner = whom.manner;
     let refused = matches!(trouble, Trouble::BadRequest { status: 400 | 422, .. });
+    if manner.thinking > 0 && !manner.effortless && refuses_effort(trouble) {
+        return Some(Manner { effortless: true, ..manner });
+    }
     if !turn.tools.is_empty() && !manner.toolless && (refused || *trouble == Trouble::Gone) {
         return Some(Manner { toolless: true, ..manner });
     }
     // the prompt says it, too
     let with_schema = turn.schema.is_some() && whom.at.provider.schema && !manner.plain;
     (with_schema && refused).then_some(Manner { plain: true, ..manner })
+}
+
+/// Does the server say that it does not want to be told how much to think? OpenAI, Ollama and others name the field.
+fn refuses_effort(trouble: &Trouble) -> bool {
+    let Trouble::BadRequest { status: 400 | 422, what } = trouble else { return false };
+    let what = what.to_ascii_lowercase();
+    ["effort", "reasoning", "think"].iter().any(|word| what.contains(word))
 }
 
 fn shown(name: &str) -> String {

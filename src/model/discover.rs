@@ -114,7 +114,7 @@ fn with_added(mut usable: Usable, added: &[Known]) -> Usable {
         usable.offer.price = known.price;
         usable.offer.tier = Tier::Paid;
         (usable.offer.context, usable.offer.strength) = (known.context, known.strength);
-        usable.offer.thinking = thinking(known.reasoning);
+        usable.offer.thinking = thinking(known.reasoning, usable.offer.tier);
         usable.offer.family.clone_from(&known.family);
         usable.family.clone_from(&known.family);
     }
@@ -128,7 +128,7 @@ fn told(mut usable: Usable, lines: &[CatalogLine]) -> Usable {
         let strength = line.strength.and_then(|n| u8::try_from(n).ok());
         usable.offer.context = line.context.unwrap_or(usable.offer.context);
         usable.offer.strength = strength.unwrap_or(usable.offer.strength);
-        usable.offer.thinking = line.reasoning.map_or(usable.offer.thinking, thinking);
+        usable.offer.thinking = line.reasoning.map_or(usable.offer.thinking, |reasons| thinking(reasons, Tier::Local));
         if let Some(family) = &line.family {
             usable.offer.family.clone_from(family);
             usable.family.clone_from(family);
@@ -163,8 +163,9 @@ fn own() -> Provider {
 }
 
 /// Tokens that a model may think before it answers, when it does.
-fn thinking(reasons: bool) -> u64 {
-    if reasons { u64::from(wire::THINKING) } else { 0 }
+fn thinking(reasons: bool, tier: Tier) -> u64 {
+    let room = if tier == Tier::Local { wire::THINKING_HERE } else { wire::THINKING };
+    if reasons { u64::from(room) } else { 0 }
 }
 
 fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) -> Usable {
@@ -173,7 +174,7 @@ fn usable(at: Endpoint, id: &str, context: u64, slots: usize, answered: bool) ->
     let tier = gate::tier(&Passage { url: &url, model: Some(id) });
     let strength = catalog::strength(provider, id);
     let (name, family) = (format!("{provider}/{id}"), catalog::family(provider, id));
-    let thinking = thinking(catalog::reasons(provider, id));
+    let thinking = thinking(catalog::reasons(provider, id), tier);
     let (price, left, back) = (None, None, None);
     let named = false;
     let offer = Offer { name, family: family.clone(), tier, price, context, strength, thinking, named, left, back };

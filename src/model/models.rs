@@ -1,6 +1,7 @@
 //! What loops and fixers ask: a turn is routed, looked up in the cache, and asked where it is not kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::client::Client;
 use super::discover::{self, Usable};
 use super::money::Money;
 use super::profiles::{self, Job};
-use super::quota::{Minute, Quota};
+use super::quota::{Minute, Today};
 use super::router::{self, Evidence, Need, Offer};
 use super::send::OnItsWay;
 use super::settings::Settings;
@@ -28,6 +29,12 @@ use crate::trajectory::{Event, Recorder};
 /// With less time than this left of a turn nobody else is asked: it would be late, and be left alone for it.
 const LEAST_TIME: Duration = Duration::from_millis(500);
 
+/// A call under way that is equal is waited for so much longer than the turn has: it may end with the turn's own deadline.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// A model that refuses so many questions in a row is left alone for the run.
+const MOST_REFUSALS: u32 = 3;
+
 /// The models of one run.
 #[derive(Debug)]
 pub struct Models {
@@ -38,8 +45,10 @@ pub struct Models {
     found: OnceCell<Vec<Usable>>,
     /// Slots by base address.
     pub(super) slots: Mutex<BTreeMap<String, Arc<Slots>>>,
-    /// What the account at OpenRouter may ask of free models.
-    pub(super) quota: OnceCell<Quota>,
+    /// What counts for accounts, in whichever repository.
+    accounts: OnceCell<Cache>,
+    /// What the account at OpenRouter may ask of free models today.
+    pub(super) quota: tokio::sync::Mutex<Option<Today>>,
     pub(super) minute: Mutex<Minute>,
     /// Requests for free models by day, where no store counts them.
     pub(super) used: Mutex<BTreeMap<String, u64>>,
@@ -49,6 +58,10 @@ pub struct Models {
     pub(super) plain: Mutex<BTreeSet<String>>,
     /// Models that refused tools and answered without them.
     pub(super) toolless: Mutex<BTreeSet<String>>,
+    /// Models that refused to be told how much to think, and answered without it.
+    pub(super) effortless: Mutex<BTreeSet<String>>,
+    /// How often in a row a model refused the question itself.
+    refusals: Mutex<BTreeMap<String, u32>>,
     /// Whom anybody asked for an edit in this run, from the cache or not.
     asked_to_fix: Mutex<BTreeSet<String>>,
 }
@@ -142,12 +155,15 @@ impl Models {
             cache: OnceCell::new(),
             found: OnceCell::new(),
             slots: Mutex::default(),
-            quota: OnceCell::new(),
+            accounts: OnceCell::new(),
+            quota: tokio::sync::Mutex::default(),
             minute: Mutex::default(),
             used: Mutex::default(),
             left: Mutex::default(),
             plain: Mutex::default(),
             toolless: Mutex::default(),
+            effortless: Mutex::default(),
+            refusals: Mutex::default(),
             asked_to_fix: Mutex::default(),
         })
     }
@@ -181,6 +197,20 @@ impl Models {
         self.cache.get_or_init(open).await
     }
 
+    /// Where it is counted what an account may ask on a day: a team's server for all who share it, else the user's own state for
+    /// all of their repositories, else where answers are kept.
+    pub(super) async fn accounts(&self) -> &Cache {
+        let is_shared = self.settings.cache.as_ref().is_some_and(|place| place.url.is_some());
+        let Some(dir) = self.settings.user_state.clone().filter(|_| !is_shared) else { return self.cache().await };
+        let open = || async move {
+            let open = move || Cache::open(&dir, None);
+            tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| (Cache::off(), None)).0
+        };
+        let accounts = self.accounts.get_or_init(open).await;
+        // a home that can't be written to is no reason to count nothing
+        if accounts.is_on() { accounts } else { self.cache().await }
+    }
+
     /// What can be asked now, best known first. Looks only on this machine.
     pub async fn usable(&self) -> &[Usable] {
         self.found.get_or_init(|| discover::discover(&self.settings, || self.client())).await
@@ -210,8 +240,28 @@ impl Models {
         left.insert(name.to_owned(), after);
     }
 
+    /// Leaves alone whom `trouble` of `asked` says something about: it, or all that are asked with the same key.
+    fn leave_with(&self, asked: &Usable, trouble: &Trouble) {
+        let found = self.found.get().map(Vec::as_slice).unwrap_or_default();
+        for other in found.iter().filter(|other| falls_with(trouble, asked, other)) {
+            self.leave(&other.offer.name, trouble);
+        }
+    }
+
+    /// The third question in a row that a model refuses is no longer the question's fault. Says whether this one was.
+    fn refuses_everything(&self, name: &str, trouble: &Trouble) -> bool {
+        if !matches!(trouble, Trouble::BadRequest { .. }) {
+            return false;
+        }
+        let mut refusals = locked(&self.refusals);
+        let refused = refusals.entry(name.to_owned()).or_default();
+        *refused += 1;
+        *refused >= MOST_REFUSALS
+    }
+
     /// It answered: whatever it was left alone for is over. What is left for the run stays so.
     fn came_back(&self, name: &str) {
+        locked(&self.refusals).remove(name);
         let mut left = locked(&self.left);
         if left.get(name).is_some_and(|l| l.until.is_some()) {
             left.remove(name);
@@ -324,10 +374,13 @@ impl Models {
                     return Ok(answered);
                 }
                 Err(trouble) => match trouble.consequence() {
-                    Consequence::BadAnswer | Consequence::Over => return Err(trouble),
+                    Consequence::Over => return Err(trouble),
+                    Consequence::BadAnswer if !self.refuses_everything(&usable.offer.name, &trouble) => {
+                        return Err(trouble);
+                    }
                     // what did not pass in all its tries is left alone as well
-                    Consequence::Again | Consequence::LeaveModel => {
-                        self.leave(&usable.offer.name, &trouble);
+                    Consequence::BadAnswer | Consequence::Again | Consequence::LeaveModel => {
+                        self.leave_with(usable, &trouble);
                         if Instant::now() + LEAST_TIME > last_moment {
                             return Err(trouble);
                         }
@@ -341,7 +394,9 @@ impl Models {
     /// The answer of `usable`: kept, of an equal call in flight, or asked now.
     async fn answer(&self, usable: &Usable, turn: &Turn, need: &Need, asker: Asker<'_>) -> Result<Answered, Trouble> {
         let fresh: Mutex<Option<Result<Reply, Trouble>>> = Mutex::new(None);
+        let asking = AtomicBool::new(false);
         let ask = || async {
+            asking.store(true, Ordering::Relaxed);
             let result = self.send(usable, turn, need, asker).await;
             let kept = result.as_ref().map(|reply| keep::answer(reply, usable.offer.tier)).map_err(keep::error);
             *locked(&fresh) = Some(result);
@@ -352,7 +407,17 @@ impl Models {
             return Ok(answered(usable, reply, Source::Asked));
         }
         let began = std::time::Instant::now();
-        let served = self.cache().await.answer(&keep::key(usable, turn), ask).await;
+        let key = keep::key(usable, turn);
+        let mut answering = std::pin::pin!(self.cache().await.answer(&key, ask));
+        let served = tokio::select! {
+            biased;
+            served = &mut answering => served,
+            // an equal call has more time than this one; what we asked ourselves keeps its deadline
+            () = tokio::time::sleep(turn.deadline.saturating_add(GRACE)) => match asking.load(Ordering::Relaxed) {
+                true => answering.await,
+                false => return Err(Trouble::NoSlot),
+            },
+        };
         let fresh = locked(&fresh).take();
         let (reply, source) = match (fresh, served) {
             (Some(result), _) => (result?, Source::Asked),
@@ -391,6 +456,21 @@ impl Models {
     }
 }
 
+/// Does `trouble` of `asked` say something about `other`? A key that is refused is so for every model; an account without credit
+/// has none for any, but what is given away needs none.
+fn falls_with(trouble: &Trouble, asked: &Usable, other: &Usable) -> bool {
+    if asked.offer.name == other.offer.name {
+        return true;
+    }
+    let same_account = asked.at.base == other.at.base && asked.at.provider.name == other.at.provider.name;
+    let is_for_all = match trouble {
+        Trouble::Unauthorised { status: 401, .. } => true,
+        Trouble::OutOfCredit => asked.offer.tier != Tier::Free && other.offer.tier != Tier::Free,
+        _ => false,
+    };
+    same_account && is_for_all
+}
+
 fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
     let same = reply.model == usable.id;
     let family = if same { usable.family.clone() } else { catalog::family(usable.at.provider.name, &reply.model) };
@@ -399,7 +479,57 @@ fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::Endpoint;
+    use super::super::providers;
     use super::*;
+
+    #[test]
+    fn a_refused_key_and_an_empty_account_are_so_for_all_that_are_asked_with_it_but_for_what_is_given_away() {
+        let usable = |name: &str, tier, base: &str| {
+            let (provider, id) = name.split_once('/').unwrap();
+            let provider = *providers::find(provider).unwrap();
+            let at = Endpoint { provider, base: base.into(), key: None };
+            let offer = Offer {
+                name: name.into(),
+                family: id.into(),
+                tier,
+                price: None,
+                context: 9000,
+                strength: 5,
+                thinking: 0,
+                named: false,
+                left: None,
+                back: None,
+            };
+            let (id, family) = (id.to_owned(), id.to_owned());
+            Usable { offer, id, family, at, slots: 4, slots_known: true, remark: None, answered: false, digest: None }
+        };
+        let paid = usable("openrouter/a", Tier::Paid, "https://o");
+        let other = usable("openrouter/b", Tier::Paid, "https://o");
+        let given = usable("openrouter/c:free", Tier::Free, "https://o");
+        let elsewhere = usable("groq/b", Tier::Paid, "https://g");
+        let refused = |status| Trouble::Unauthorised { status, what: String::new() };
+        for (trouble, asked, about, falls) in [
+            (refused(401), &paid, &other, true),
+            (refused(401), &given, &paid, true),
+            (refused(401), &paid, &elsewhere, false),
+            (refused(403), &paid, &other, false),
+            (refused(403), &paid, &paid, true),
+            (Trouble::OutOfCredit, &paid, &other, true),
+            (Trouble::OutOfCredit, &paid, &given, false),
+            (Trouble::OutOfCredit, &given, &paid, false),
+            (Trouble::OutOfCredit, &given, &given, true),
+            (Trouble::Gone, &paid, &other, false),
+        ] {
+            assert_eq!(
+                falls_with(&trouble, asked, about),
+                falls,
+                "{trouble}: {} {}",
+                asked.offer.name,
+                about.offer.name
+            );
+        }
+    }
 
     #[test]
     fn turns_that_fail_together_are_one_pause_and_the_longest_one_counts() {

@@ -32,6 +32,11 @@ impl Money {
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
+    /// By how much it is more than `other`; less than nothing where it is less.
+    pub fn over(self, other: Self) -> i64 {
+        let signed = |money: Self| i64::try_from(money.0).unwrap_or(i64::MAX);
+        if self >= other { signed(self.minus(other)) } else { -signed(other.minus(self)) }
+    }
     /// Reads `0.15` or `$0.15` (dollars); `None` for anything else, a sign included.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches('$');

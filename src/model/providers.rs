@@ -35,7 +35,7 @@ pub struct Provider {
     pub port: Option<u16>,
     /// How it is spoken to.
     pub dialect: Dialect,
-    /// It takes `response_format: json_schema`.
+    /// It takes a JSON schema of the answer: `response_format`, Anthropic `output_config.format`.
     pub schema: bool,
     /// It takes `stream_options`.
     pub stream_options: bool,
@@ -91,11 +91,7 @@ pub const PROVIDERS: &[Provider] = &[
         effort: Effort::FieldAlone,
         ..cloud("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
     },
-    Provider {
-        dialect: Dialect::Anthropic,
-        schema: false,
-        ..cloud("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY")
-    },
+    Provider { dialect: Dialect::Anthropic, ..cloud("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY") },
     cloud("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
     Provider { stream_options: false, ..cloud("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY") },
     local("ollama", "http://127.0.0.1:11434/v1", 11434),

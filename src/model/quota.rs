@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// Requests for free models, for the whole account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Quota {
     pub per_minute: u32,
     /// On one day (UTC).
     pub per_day: u64,
+    /// What is left of today, whoever asked for the account; none where it does not say.
+    pub left: Option<u64>,
 }
 
 /// OpenRouter's limits for models whose name ends in `:free` (openrouter.ai/docs/api-reference/limits): 20 a minute; 50 a day
@@ -21,12 +24,55 @@ const PER_DAY_WITHOUT_CREDIT: u64 = 50;
 const PER_DAY_WITH_CREDIT: u64 = 1000;
 
 impl Quota {
-    /// From the answer of OpenRouter's key endpoint; the smaller quota where it does not say.
+    /// From the answer of OpenRouter's key endpoint: `free_model_daily_requests` where it has that
+    /// (openrouter.ai/docs/client-sdks/typescript/models/freemodeldailyrequests), else by whether credit was bought; the smaller
+    /// quota where it does not say.
     pub fn of_key(answer: &Value) -> Self {
-        let bought = answer["data"]["is_free_tier"] == Value::Bool(false);
-        let per_day = if bought { PER_DAY_WITH_CREDIT } else { PER_DAY_WITHOUT_CREDIT };
-        Self { per_minute: PER_MINUTE, per_day }
+        let account = &answer["data"];
+        let bought = account["is_free_tier"] == Value::Bool(false);
+        let usual = if bought { PER_DAY_WITH_CREDIT } else { PER_DAY_WITHOUT_CREDIT };
+        let today = &account["free_model_daily_requests"];
+        let per_day = today["limit"].as_u64().unwrap_or(usual);
+        Self { per_minute: PER_MINUTE, per_day, left: today["remaining"].as_u64() }
     }
+}
+
+/// What an account may ask on one day, and what was sent since it said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Today {
+    /// As it was looked up.
+    pub quota: Quota,
+    day: String,
+    sent: u64,
+}
+
+impl Today {
+    /// Looked up just now, on `day`.
+    pub fn new(quota: Quota, day: &str) -> Self {
+        Self { quota, day: day.to_owned(), sent: 0 }
+    }
+
+    /// The day (UTC) that it is about.
+    pub fn day(&self) -> &str {
+        &self.day
+    }
+
+    /// Is one more request within what was left?
+    pub fn has_room(&self) -> bool {
+        self.quota.left.is_none_or(|left| self.sent < left)
+    }
+
+    /// One more was sent.
+    pub fn sent(&mut self) {
+        self.sent += 1;
+    }
+}
+
+/// Under what the free requests of an account on `day` are counted: several accounts may share a store, and none of it says
+/// what the key is.
+pub fn name(provider: &str, key: Option<&str>, day: &str) -> String {
+    let account = hex::encode(&Sha256::digest(key.unwrap_or_default())[..6]);
+    format!("{provider} free {account} {day}")
 }
 
 /// The requests of the last minute.
@@ -80,7 +126,30 @@ mod tests {
     fn the_key_endpoint_says_which_quota_the_account_has() {
         let of = |free: Value| Quota::of_key(&json!({"data": {"is_free_tier": free}})).per_day;
         assert_eq!((of(json!(true)), of(json!(false)), of(Value::Null)), (50, 1000, 50));
-        assert_eq!(Quota::of_key(&json!("nonsense")), Quota { per_minute: 20, per_day: 50 });
+        assert_eq!(Quota::of_key(&json!("nonsense")), Quota { per_minute: 20, per_day: 50, left: None });
+        let said = json!({"used": 12, "limit": 200, "remaining": 188});
+        let quota = Quota::of_key(&json!({"data": {"is_free_tier": true, "free_model_daily_requests": said}}));
+        assert_eq!(quota, Quota { per_minute: 20, per_day: 200, left: Some(188) });
+        let half = json!({"data": {"is_free_tier": false, "free_model_daily_requests": {"remaining": -1}}});
+        assert_eq!(Quota::of_key(&half), Quota { per_minute: 20, per_day: 1000, left: None });
+    }
+
+    #[test]
+    fn no_more_is_sent_than_was_left_when_it_was_looked_up() {
+        for (left, room) in [(Some(0), 0), (Some(2), 2), (None, 9)] {
+            let mut today = Today::new(Quota { left, ..Quota::of_key(&Value::Null) }, "2026-11-30");
+            let sent = (0..9).take_while(|_| today.has_room().then(|| today.sent()).is_some()).count();
+            assert_eq!(sent, room, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_counted_apart_and_their_keys_are_nowhere() {
+        let of = |key| name("openrouter", key, "2026-11-30");
+        assert_ne!(of(Some("sk-or-v1-a")), of(Some("sk-or-v1-b")));
+        assert_eq!(of(Some("sk-or-v1-a")), of(Some("sk-or-v1-a")));
+        assert!(!of(Some("sk-or-v1-a")).contains("sk-or") && of(None).ends_with(" 2026-11-30"));
+        assert_eq!(of(None).split(' ').nth(2).map(str::len), Some(12));
     }
 
     #[test]

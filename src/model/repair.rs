@@ -78,12 +78,35 @@ fn whole(text: &str) -> Result<Value, Trouble> {
                     break;
                 }
                 why = error.to_string();
-                at = start + 1;
+                // never inside of it: a sound part of a broken answer is not the answer
+                let Some(end) = closed(&text[start..]) else { break };
+                at = start + end;
             }
             None => break,
         }
     }
     Err(if cut { Trouble::Truncated } else { Trouble::Malformed { what: why } })
+}
+
+/// Behind the bracket that closes the one at the beginning of `text`; none when nothing closes it. Brackets in strings are
+/// text.
+fn closed(text: &str) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
+    for (i, c) in text.char_indices() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '"' => quoted = true,
+            '{' | '[' => depth += 1,
+            '}' | ']' if depth <= 1 => return Some(i + 1),
+            '}' | ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_answer(value: &Value) -> bool {
@@ -164,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn brackets_of_the_prose_before_an_answer_are_passed_over() {
+        for text in ["{x} in prose {\"a\":1}", "[see below] {\"a\":1}", "f(x[0]) {y: [1]} {\"a\": 1}\n"] {
+            assert_eq!(json(text), Ok(j!({"a": 1})), "{text}");
+        }
+    }
+
+    #[test]
     fn smart_quotes_inside_of_sound_json_stay() {
         assert_eq!(json("{\"a\": \"„so“\"}"), Ok(j!({"a": "„so“"})));
     }
@@ -181,6 +211,12 @@ mod tests {
             ("{a: 1}", "malformed"),
             ("{\"a\": 1} or {\"a\": 2}", "malformed"),
             ("42", "malformed"),
+            // what is sound inside of what is not
+            ("{\"verdict\": no, \"reason\": {\"text\": \"fine\"}}", "malformed"),
+            ("{\"points\": 3 {\"a\": 1}}", "malformed"),
+            ("[x, {\"a\": 1}]", "malformed"),
+            ("{never closed {\"a\": 1}", "malformed"),
+            ("{\"a\": bad \"}\", \"b\": {\"c\": 1}}", "malformed"),
         ] {
             assert_eq!(json(text).unwrap_err().name(), name, "{text}");
         }

@@ -11,12 +11,12 @@ use super::client::{End, Toll, Whom};
 use super::discover::Usable;
 use super::models::{Asker, Models, locked};
 use super::money::Money;
-use super::quota::{self, Minute, Quota};
+use super::quota::{self, Minute, Quota, Today};
 use super::router::{self, Need};
 use super::slots::{Cap, Seen, Slots};
 use super::trouble::Trouble;
 use super::wire::Manner;
-use super::{Reply, Turn, Usage, tokens, wire};
+use super::{Reply, Secret, Turn, Usage, tokens, wire};
 use crate::cache::DayAsk;
 use crate::trajectory::Event;
 
@@ -115,7 +115,7 @@ impl Toll for Till<'_> {
         let place = models.place_in_minute(usable, left).await?;
         let day = models.reserve_day(self.worst).await?;
         if let Err(spent) = models.place_in_day(usable).await {
-            models.settle_day(day, self.worst, 1).await;
+            models.settle_day(day, self.worst.over(Money::ZERO), 1).await;
             return Err(spent);
         }
         if let Some(place) = place {
@@ -144,7 +144,7 @@ impl Toll for Till<'_> {
         {
             self.slots.hold(self.usable.offer.tier, after);
         }
-        self.models.settle_day(ticket.day, self.worst.minus(cost), 0).await;
+        self.models.settle_day(ticket.day, self.worst.over(cost), 0).await;
     }
 }
 
@@ -198,7 +198,9 @@ impl Models {
         let till = Till { models: self, usable, slots: &slots, worst: usable.offer.worst_case(need), taken };
         let plain = locked(&self.plain).contains(&usable.offer.name);
         let toolless = locked(&self.toolless).contains(&usable.offer.name);
-        let manner = Manner { reasoning: usable.offer.thinking > 0, plain, toolless };
+        let effortless = locked(&self.effortless).contains(&usable.offer.name);
+        let thinking = u32::try_from(usable.offer.thinking).unwrap_or(u32::MAX);
+        let manner = Manner { thinking, effortless, plain, toolless };
         let whom = Whom { at: &usable.at, model: &usable.id, manner };
         let asked = client.ask(whom, turn, asker.cancel, &till).await;
         if asked.plain {
@@ -207,10 +209,14 @@ impl Models {
         if asked.toolless {
             locked(&self.toolless).insert(usable.offer.name.clone());
         }
+        if asked.effortless {
+            locked(&self.effortless).insert(usable.offer.name.clone());
+        }
         let taken = *locked(&till.taken);
         let result = asked.result.map(|answer| self.reply(usable, need, answer, taken));
-        // a schema or tools that were refused say nothing of how full the server is
-        let again = asked.sent > 1 + u32::from(asked.plain) + u32::from(asked.toolless);
+        // what was refused (a schema, tools, how much to think) says nothing of how full the server is
+        let simpler = [asked.plain, asked.toolless, asked.effortless].iter().filter(|refused| **refused).count();
+        let again = usize::try_from(asked.sent).is_ok_and(|sent| sent > 1 + simpler);
         let seen = if asked.sent == 0 { Seen::Nothing } else { seen(&result, again, asked.took) };
         if let Some(now) = slots.learn(&slot, seen) {
             let server = format!("{} ({})", usable.at.provider.name, usable.offer.tier.name());
@@ -235,10 +241,11 @@ impl Models {
         }
     }
 
-    async fn settle_day(&self, day: Option<String>, not_needed: Money, not_sent: u64) {
-        let Some(day) = day.filter(|_| not_needed > Money::ZERO || not_sent > 0) else { return };
-        if let Err(error) = self.cache().await.settle_day(day, not_needed.0, not_sent).await {
-            tracing::warn!("the day's budget counts more than was spent: {error}");
+    /// `not_needed` in billionths of a dollar; less than none where more was billed than reserved.
+    async fn settle_day(&self, day: Option<String>, not_needed: i64, not_sent: u64) {
+        let Some(day) = day.filter(|_| not_needed != 0 || not_sent > 0) else { return };
+        if let Err(error) = self.cache().await.settle_day(day, not_needed, not_sent).await {
+            tracing::warn!("the day's budget counts something else than was spent: {error}");
         }
     }
 
@@ -250,26 +257,30 @@ impl Models {
         Arc::clone(slots.entry(usable.at.base.clone()).or_insert_with(new))
     }
 
-    /// Free models of OpenRouter: the account's quota, looked up once.
-    async fn quota_of(&self, usable: &Usable) -> Option<Quota> {
+    /// Free models of OpenRouter: what the account may ask on `day`, looked up once a day.
+    async fn quota_of(&self, usable: &Usable, day: &str) -> Option<tokio::sync::MappedMutexGuard<'_, Today>> {
         let path = usable.at.provider.quota.filter(|_| usable.offer.tier == Tier::Free)?;
-        let look = || async {
+        let mut known = self.quota.lock().await;
+        if known.as_ref().is_none_or(|today| today.day() != day) {
             let answer = match self.client() {
                 Ok(client) => client.look(&usable.at, path, QUOTA_LOOK).await.unwrap_or_default(),
                 Err(_) => serde_json::Value::Null,
             };
-            Quota::of_key(&answer)
-        };
-        Some(*self.quota.get_or_init(look).await)
+            *known = Some(Today::new(Quota::of_key(&answer), day));
+        }
+        tokio::sync::MutexGuard::try_map(known, Option::as_mut).ok()
     }
 
     /// Waits for a place in the minute of the account's quota, where there is one.
     async fn place_in_minute(&self, usable: &Usable, patience: Duration) -> Result<Option<Place<'_>>, Trouble> {
         let until = Instant::now() + patience;
-        let Some(quota) = self.quota_of(usable).await else { return Ok(None) };
+        let (day, _) = quota::day(jiff::Timestamp::now());
+        let Some(per_minute) = self.quota_of(usable, &day).await.map(|today| today.quota.per_minute) else {
+            return Ok(None);
+        };
         loop {
             let now = Instant::now();
-            let taken = locked(&self.minute).take(now, quota.per_minute);
+            let taken = locked(&self.minute).take(now, per_minute);
             match taken {
                 Ok(()) => return Ok(Some(Place { minute: &self.minute, at: Some(now) })),
                 Err(wait) if now + wait > until => return Err(Trouble::RateLimited { after: Some(wait) }),
@@ -280,20 +291,21 @@ impl Models {
 
     /// Takes a place in the day of the account's quota, where there is one. A day that is spent is no error of the server's.
     async fn place_in_day(&self, usable: &Usable) -> Result<(), Trouble> {
-        let Some(quota) = self.quota_of(usable).await else { return Ok(()) };
-        let (today, back) = quota::day(jiff::Timestamp::now());
-        let day = format!("{} free {today}", usable.at.provider.name);
-        if self.one_more_today(day, quota.per_day).await {
-            Ok(())
-        } else {
-            Err(Trouble::QuotaSpent { per_day: quota.per_day, back })
+        let (day, back) = quota::day(jiff::Timestamp::now());
+        let Some(mut today) = self.quota_of(usable, &day).await else { return Ok(()) };
+        let per_day = today.quota.per_day;
+        let name = quota::name(usable.at.provider.name, usable.at.key.as_ref().map(Secret::reveal), &day);
+        if !today.has_room() || !self.one_more_today(name, per_day).await {
+            return Err(Trouble::QuotaSpent { per_day, back });
         }
+        today.sent();
+        Ok(())
     }
 
-    /// Counted in the store where there is one, for all runs together; else for this run.
+    /// Counted for the account where there is a place for that, for all runs together; else for this run.
     async fn one_more_today(&self, day: String, most: u64) -> bool {
         let ask = DayAsk { day: day.clone(), nanos: 0, most_nanos: None, most_requests: Some(most) };
-        match self.cache().await.reserve_day(ask).await {
+        match self.accounts().await.reserve_day(ask).await {
             Ok(over) => over.is_none(),
             Err(_) => {
                 let mut used = locked(&self.used);
@@ -409,6 +421,44 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn an_account_is_counted_for_all_repositories_of_a_user_and_two_accounts_apart() {
+        let (user, one, two) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let usable = free_model("{}");
+        let run = |repository: &std::path::Path| {
+            let cache = Some(CachePlace { state_dir: repository.to_owned(), url: None });
+            Models::new(Settings { cache, user_state: Some(user.path().to_owned()), ..Settings::default() })
+        };
+        for repository in [&one, &two] {
+            let models = run(repository.path());
+            for _ in 0..25 {
+                models.place_in_day(&usable).await.unwrap();
+            }
+        }
+        assert_eq!(run(two.path()).place_in_day(&usable).await.unwrap_err().name(), "quota-spent");
+        let mut other = usable.clone();
+        other.at.key = Secret::new("sk-or-v1-another-account");
+        run(two.path()).place_in_day(&other).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_account_has_left_counts_beside_what_was_counted_here() {
+        let usable = free_model(
+            r#"{"data":{"is_free_tier":false,"free_model_daily_requests":{"used":47,"limit":50,"remaining":3}}}"#,
+        );
+        let models = Models::new(Settings::default());
+        for _ in 0..3 {
+            models.place_in_day(&usable).await.unwrap();
+        }
+        let error = models.place_in_day(&usable).await.unwrap_err();
+        assert!(error.to_string().contains("50 free requests"), "{error}");
+        // another day: it is looked again
+        *models.quota.lock().await =
+            Some(Today::new(Quota { left: Some(0), ..Quota::of_key(&serde_json::Value::Null) }, "2020-01-01"));
+        models.place_in_day(&usable).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn whoever_bought_credit_has_more_a_day_and_as_much_a_minute() {
         let usable = free_model("{\"data\":{\"is_free_tier\":false}}");
         let models = Models::new(Settings::default());
@@ -417,7 +467,7 @@ mod tests {
         }
         let error = within_quota(&models, &usable).await.unwrap_err();
         assert!(matches!(error, Trouble::RateLimited { after: Some(_) }), "{error}");
-        assert_eq!(models.quota.get().unwrap().per_day, 1000);
+        assert_eq!(models.quota.lock().await.as_ref().unwrap().quota.per_day, 1000);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,8 @@ pub struct Settings {
     pub mask: Mask,
     /// Where answers and the days' costs are kept; none: nowhere.
     pub cache: Option<CachePlace>,
+    /// Where this user's state is that belongs to no repository: what an account was asked today.
+    pub user_state: Option<PathBuf>,
     /// Kept answers are not served, new ones not kept.
     pub cache_off: bool,
     /// Models by role, where the configuration names some.
@@ -137,6 +139,7 @@ impl Settings {
             keys,
             mask,
             cache: None,
+            user_state: user_state(env),
             cache_off: !config.cache,
             roles: config.roles.clone(),
             strategies: config.strategies.clone(),
@@ -156,6 +159,35 @@ impl Settings {
     }
 }
 
+/// The user's own state: `$XDG_STATE_HOME/kaizen-ci` (XDG Base Directory Specification; `~/.local/state` where it is not set), on
+/// Windows `%LOCALAPPDATA%\kaizen-ci`. Only absolute places count.
+fn user_state(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let place = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let usual = || place("HOME").map(|home| home.join(".local/state"));
+    let state = if cfg!(windows) { place("LOCALAPPDATA") } else { place("XDG_STATE_HOME").or_else(usual) };
+    Some(state?.join("kaizen-ci"))
+}
+
 fn limits(budget: &ModelBudget) -> ModelLimits {
     ModelLimits { money: budget.cents.map(Money::cents), requests: budget.requests }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_users_own_state_is_where_the_desktop_specification_puts_it() {
+        for (variables, place) in [
+            (&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")][..], Some("/s/kaizen-ci")),
+            (&[("HOME", "/h")], Some("/h/.local/state/kaizen-ci")),
+            (&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/kaizen-ci")),
+            (&[("HOME", "")], None),
+            (&[], None),
+        ] {
+            let env = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
+            assert_eq!(user_state(&env), place.map(PathBuf::from), "{variables:?}");
+        }
+    }
 }

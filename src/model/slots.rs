@@ -1,5 +1,6 @@
 //! How many turns run at the same time at one server or account: additive increase while it answers well, multiplicative
-//! decrease when it says that it is too much, or when more at once brings nothing.
+//! decrease when it says that it is too much, or when more at once brings nothing. A crate that limits a rate (`governor`) does not
+//! fit: it keeps a rate that is known beforehand, while this number is learned from refusals and throughput.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

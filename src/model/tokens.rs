@@ -59,6 +59,13 @@ pub fn count(text: &str) -> u64 {
     total
 }
 
+/// No tokenizer makes more tokens of `text` than this, in all likelihood: some give every digit a token of its own and every
+/// byte outside of ASCII, and of everything else at most one for two bytes.
+pub fn most(text: &str) -> u64 {
+    let halves = |byte: u8| if byte.is_ascii_digit() || !byte.is_ascii() { 2 } else { 1 };
+    text.bytes().map(halves).sum::<u64>().div_ceil(2)
+}
+
 /// Tokens of a whole prompt.
 pub fn of_messages(messages: &[Message]) -> u64 {
     messages.iter().map(|m| count(&m.content) + PER_MESSAGE).sum()
@@ -88,6 +95,13 @@ mod tests {
         let call = Call { id: "c".into(), name: "t".into(), arguments: "word ".repeat(50) };
         turn.messages.push(Message { calls: vec![call], ..Message::assistant("") });
         assert!(of_turn(&turn) >= with_tools + 50);
+    }
+
+    #[test]
+    fn at_worst_every_digit_and_every_byte_outside_of_ascii_is_a_token_and_half_of_all_others() {
+        for (text, tokens) in [("", 0), ("abc", 2), ("12345", 5), ("漢字", 6), ("é1 a", 4), ("🙂", 4)] {
+            assert_eq!(most(text), tokens, "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Trouble {
     /// 401 or 403.
     #[error("the key is missing or was refused ({what})")]
     Unauthorised {
+        /// HTTP status: 401 is about the key, 403 may be about the model alone.
+        status: u16,
         /// The server's words, secrets covered.
         what: String,
     },
@@ -177,6 +179,8 @@ impl Trouble {
             Trouble::Empty | Trouble::Truncated | Trouble::Malformed { .. } | Trouble::WrongSchema { .. } => {
                 Consequence::BadAnswer
             }
+            // this question is refused (it is too long, or its words are): another one may not be
+            Trouble::BadRequest { status: 400 | 413 | 422, .. } => Consequence::BadAnswer,
             Trouble::OutOfCredit
             | Trouble::Unauthorised { .. }
             | Trouble::Gone
@@ -228,12 +232,42 @@ impl Trouble {
         Some(match status {
             200..=299 => return None,
             300..=399 => Trouble::Redirected,
-            401 | 403 => Trouble::Unauthorised { what: what() },
+            401 | 403 => Trouble::Unauthorised { status, what: what() },
             402 => Trouble::OutOfCredit,
             404 | 410 => Trouble::Gone,
             429 => Trouble::RateLimited { after },
+            // the server did not get it in time, or not yet: nothing is wrong with it
+            408 | 425 => Trouble::ServerFailed { status, after },
             400..=499 => Trouble::BadRequest { status, what: what() },
             _ => Trouble::ServerFailed { status, after },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_from_a_status() {
+        for (status, name, consequence) in [
+            (400, "bad-request", Consequence::BadAnswer),
+            (401, "unauthorised", Consequence::LeaveModel),
+            (402, "out-of-credit", Consequence::LeaveModel),
+            (403, "unauthorised", Consequence::LeaveModel),
+            (404, "gone", Consequence::LeaveModel),
+            (405, "bad-request", Consequence::LeaveModel),
+            (408, "server-failed", Consequence::Again),
+            (413, "bad-request", Consequence::BadAnswer),
+            (415, "bad-request", Consequence::LeaveModel),
+            (422, "bad-request", Consequence::BadAnswer),
+            (425, "server-failed", Consequence::Again),
+            (429, "rate-limited", Consequence::Again),
+            (503, "server-failed", Consequence::Again),
+        ] {
+            let trouble = Trouble::of_status(status, None, "").unwrap();
+            assert_eq!((trouble.name(), trouble.consequence()), (name, consequence), "{status}");
+        }
+        assert_eq!(Trouble::of_status(204, None, ""), None);
     }
 }

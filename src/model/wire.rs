@@ -39,8 +39,10 @@ pub fn path(dialect: Dialect) -> &'static str {
 /// How a model likes to be asked, beside what its provider says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Manner {
-    /// It thinks before it answers, within the limit of its answer.
-    pub reasoning: bool,
+    /// Tokens that it may think before it answers, within the limit of its answer; 0: it does not.
+    pub thinking: u32,
+    /// It refused to be told how much to think.
+    pub effortless: bool,
     /// It refused a schema: the prompt alone says it.
     pub plain: bool,
     /// It refused tools: it is asked without them.
@@ -49,14 +51,15 @@ pub struct Manner {
 
 /// Tokens that a model which thinks gets for that, on top of its answer.
 pub const THINKING: u32 = 4000;
+/// The same on this machine, where a context is small and a token takes long: most thoughts about an edit are shorter.
+pub const THINKING_HERE: u32 = 1500;
 
-/// No prompt of `turn` has more tokens than this, whoever counts them: one for every two bytes of what is sent, or as many as
+/// No prompt of `turn` has more tokens than this, whoever counts them: [`super::tokens::most`] of what is sent, or as many as
 /// we count, should that be more.
 pub fn most_tokens(turn: &Turn) -> u64 {
     // a name stands for all: the names of providers and models differ by a few letters
     let body = body(&Provider::usual("", ""), &"m".repeat(60), turn, Manner::default(), true);
-    let bytes = u64::try_from(body.to_string().len()).unwrap_or(u64::MAX);
-    bytes.div_ceil(2).max(super::tokens::of_turn(turn))
+    super::tokens::most(&body.to_string()).max(super::tokens::of_turn(turn))
 }
 
 /// The body that asks `turn` of `model`. Only ever one model is named: no list of fallbacks, no routing by the server.
@@ -65,7 +68,7 @@ pub fn body(provider: &Provider, model: &str, turn: &Turn, manner: Manner, strea
     let turn = told.as_ref().unwrap_or(turn);
     let mut body = match provider.dialect {
         Dialect::OpenAi => openai(provider, turn, manner, stream),
-        Dialect::Anthropic => anthropic::body(turn, stream),
+        Dialect::Anthropic => anthropic::body(provider, turn, manner, stream),
     };
     body["model"] = json!(model);
     body
@@ -86,14 +89,14 @@ fn without_tools(turn: &Turn) -> Turn {
 
 fn openai(provider: &Provider, turn: &Turn, manner: Manner, stream: bool) -> Value {
     let mut body = json!({"messages": turn.messages.iter().map(message).collect::<Vec<_>>(), "stream": stream});
-    body[provider.limit] = json!(turn.answer_tokens + if manner.reasoning { THINKING } else { 0 });
-    if manner.reasoning {
+    body[provider.limit] = json!(turn.answer_tokens + manner.thinking);
+    if manner.thinking > 0 && !manner.effortless {
         match provider.effort {
             Effort::Field | Effort::FieldAlone => body["reasoning_effort"] = json!("low"),
             Effort::Object => body["reasoning"] = json!({"effort": "low"}),
         }
     }
-    if !(manner.reasoning && provider.effort == Effort::FieldAlone) {
+    if manner.thinking == 0 || provider.effort != Effort::FieldAlone {
         body["temperature"] = json!(temperature(turn));
     }
     // servers on this machine repeat a sample for its number; clouds differ in the name, and some refuse it
@@ -423,13 +426,15 @@ mod tests {
             for fallback in ["models", "route", "fallbacks", "provider", "transforms", "plugins"] {
                 assert!(body.get(fallback).is_none(), "{fallback}");
             }
-            assert_eq!(body.get("response_format").is_some(), provider.schema, "{}", provider.name);
+            let field = if provider.dialect == Dialect::Anthropic { "output_config" } else { "response_format" };
+            assert_eq!(body.get(field).is_some(), provider.schema, "{}", provider.name);
         }
     }
 
     #[test]
     fn each_provider_gets_its_own_limit_and_what_thinks_is_told_to_think_little() {
-        let thinks = Manner { reasoning: true, ..Manner::default() };
+        let thinks = Manner { thinking: THINKING, ..Manner::default() };
+        let here = Manner { thinking: THINKING_HERE, ..Manner::default() };
         for (name, manner, limit, tokens, effort, temperature) in [
             ("openai", Manner::default(), "max_completion_tokens", 100, None, true),
             ("openai", thinks, "max_completion_tokens", 4100, Some("low"), false),
@@ -437,6 +442,9 @@ mod tests {
             ("groq", thinks, "max_tokens", 4100, Some("low"), true),
             ("mistral", Manner::default(), "max_tokens", 100, None, true),
             ("llama.cpp", Manner::default(), "max_tokens", 100, None, true),
+            ("llama.cpp", here, "max_tokens", 1600, Some("low"), true),
+            ("llama.cpp", Manner { effortless: true, ..here }, "max_tokens", 1600, None, true),
+            ("openai", Manner { effortless: true, ..thinks }, "max_completion_tokens", 4100, None, false),
         ] {
             let body = body(providers::find(name).unwrap(), "m", &turn(), manner, true);
             assert_eq!(body[limit], tokens, "{name} {manner:?}");
@@ -452,7 +460,9 @@ mod tests {
     fn who_refused_a_schema_is_asked_without_one() {
         let plain = Manner { plain: true, ..Manner::default() };
         for provider in providers::PROVIDERS {
-            assert!(body(provider, "m", &turn(), plain, true).get("response_format").is_none(), "{}", provider.name);
+            let body = body(provider, "m", &turn(), plain, true);
+            let fields = ["response_format", "output_config"];
+            assert!(fields.iter().all(|field| body.get(field).is_none()), "{}", provider.name);
         }
     }
 
@@ -472,6 +482,9 @@ mod tests {
         let before = most_tokens(&turn);
         turn.schema = Some(json!({"title": "s".repeat(1000)}));
         assert!(most_tokens(&turn) > before + 500, "and the schema");
+        for (text, least) in [("0123456789".repeat(100), 1000), ("漢字".repeat(100), 600)] {
+            assert!(most_tokens(&Turn::new(Role::Fix, vec![Message::user(text)])) >= least, "one each");
+        }
         let symbols = Turn::new(Role::Fix, vec![Message::user("(".repeat(9000))]);
         assert!(most_tokens(&symbols) >= 9000, "never less than we count ourselves");
     }

@@ -71,7 +71,9 @@ impl Paying<'_> {
                 Err(trouble) => trouble,
             };
             let left = question.deadline.saturating_sub(began.elapsed());
-            if trouble.consequence() != Consequence::BadAnswer || tries == 2 || left < WORTH_TRYING {
+            // who refuses a question refuses it again
+            let is_refused = matches!(trouble, Trouble::BadRequest { .. });
+            if trouble.consequence() != Consequence::BadAnswer || is_refused || tries == 2 || left < WORTH_TRYING {
                 return Err(trouble);
             }
             question = question.once_more(&trouble.to_string());

@@ -203,6 +203,10 @@ fn a_day_is_never_overspent(open: &(dyn Fn() -> Box<dyn Store> + Sync)) {
     assert_eq!(store.reserve_day(&ask).unwrap(), None, "what was not needed came back");
     let most = DayAsk { most_requests: Some(34), most_nanos: None, ..ask.clone() };
     assert!(store.reserve_day(&most).unwrap().unwrap().contains("34 requests"));
+    // more was billed than reserved: the day is spent by so much more
+    store.settle_day(&ask.day, -5, 0).unwrap();
+    assert!(store.reserve_day(&ask).unwrap().is_some(), "five less are left");
+    store.settle_day(&ask.day, 5, 0).unwrap();
     store.settle_day(&ask.day, 0, 1).unwrap();
     assert_eq!(store.reserve_day(&most).unwrap(), None, "a request that never left came back");
     assert_eq!(store.reserve_day(&DayAsk { day: "2026-11-26".into(), ..most }).unwrap(), None, "another day");

@@ -233,7 +233,7 @@ async fn a_model_that_thinks_is_asked_with_the_limit_and_without_the_temperature
     let openai = kaizen_ci::model::providers::find("openai").unwrap();
     let at = Endpoint { provider: *openai, base: server.url.clone(), key: None };
     let client = Client::new(false).unwrap();
-    let whom = Whom { at: &at, model: "gpt-5", manner: Manner { reasoning: true, ..Manner::default() } };
+    let whom = Whom { at: &at, model: "gpt-5", manner: Manner { thinking: wire::THINKING, ..Manner::default() } };
     let asked = client.ask(whom, &turn(Duration::from_secs(3)), &CancellationToken::new(), &()).await;
     assert_eq!((asked.result.unwrap().content.as_str(), asked.sent), ("fine", 1));
     let body = &server.questions()[0].body;
@@ -257,6 +257,56 @@ async fn a_schema_that_is_refused_is_left_out_from_then_on() {
     let turn = Turn { schema: Some(json!({"type": "object"})), ..turn(Duration::from_secs(3)) };
     assert_eq!(ask(&server.models(|_| {}), &turn).await.unwrap_err().name(), "bad-request");
     assert_eq!(server.questions().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thinking_model_of_this_machine_has_room_for_it_and_is_not_told_how_much_where_it_refuses_that() {
+    let server = Server::by("qwen3-8b", |_, body| match body.get("reasoning_effort") {
+        Some(_) => Step::Refuse(400, "`reasoning_effort` is not supported by this model"),
+        None => Step::Say("fine".into()),
+    });
+    let models = server.models(|_| {});
+    for (sample, requests) in [(0, 2), (1, 1)] {
+        let turn = Turn { sample, ..turn(Duration::from_secs(3)) };
+        assert_eq!(ask(&models, &turn).await.unwrap().reply.requests, requests);
+    }
+    assert!(server.questions().iter().all(|q| q.body["max_tokens"] == json!(1550)));
+    // another reason is none to ask again
+    let server = Server::of("qwen3-8b", &[Step::Refuse(400, "the prompt is too long")]);
+    assert_eq!(ask(&server.models(|_| {}), &turn(Duration::from_secs(3))).await.unwrap_err().name(), "bad-request");
+    assert_eq!(server.questions().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_refused_questions_are_the_questions_fault_and_the_third_in_a_row_leaves_the_model() {
+    let no = || Step::Status(400, None);
+    let server = Server::new(&[no(), no(), Step::Say("yes".into()), no(), no(), no()]);
+    let models = server.models(|_| {});
+    let mut names = Vec::new();
+    for _ in 0..7 {
+        let outcome = ask(&models, &turn(Duration::from_secs(3))).await;
+        names.push(outcome.as_ref().err().map_or("answered", Trouble::name));
+    }
+    let bad = "bad-request";
+    assert_eq!(names, [bad, bad, "answered", bad, bad, bad, "no-model"]);
+    assert_eq!(server.questions().len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_waits_for_an_equal_one_no_longer_than_it_has_time() {
+    let server = Server::new(&[Step::Late(3000)]);
+    let models = server.models(|_| {});
+    let (long, short) = (turn(Duration::from_secs(20)), turn(Duration::from_millis(300)));
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let began = Instant::now();
+        (ask(&models, &short).await, began.elapsed())
+    };
+    let (first, (second, took)) = tokio::join!(ask(&models, &long), second);
+    assert_eq!(first.unwrap().reply.content, "late");
+    assert_eq!(second.unwrap_err(), Trouble::NoSlot);
+    assert!(took < Duration::from_millis(2000), "{took:?}");
+    assert_eq!(server.questions().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -646,6 +696,90 @@ async fn a_hundred_planted_keys_never_stand_in_a_prompt() {
     assert_eq!(keys.iter().filter(|k| sent.contains(k.as_str())).count(), 0);
 }
 
+/// A hundred secrets of 26 shapes that no mask was told of: lines that hold one, and what of them nobody may see.
+fn unknown_secrets() -> Vec<(String, Vec<String>)> {
+    let hex =
+        |n: usize, i: usize| format!("{:08x}9e3779b1", i * 2_654_435_761 % 4_294_967_296).repeat(8)[..n].to_owned();
+    let x = |n: usize, i: usize| format!("{i:03}aB3dE6gH9").repeat(10)[..n].to_owned();
+    let one = |i: usize| {
+        let whole = |secret: String| (format!("key {i} = {secret} end"), vec![secret]);
+        let part = |line: String, secret: String| (line, vec![secret]);
+        match i % 26 {
+            0 => part(format!("postgres://app:{}@db:5432/x", x(20, i)), x(20, i)),
+            1 => part(format!("Authorization: Bearer {}", x(40, i)), x(40, i)),
+            2 => part(format!("aws_secret_access_key = {}", x(40, i)), x(40, i)),
+            3 => whole(format!("GOCSPX-{}", x(28, i))),
+            4 => whole(format!("xapp-1-A0{}-123-{}", i, hex(32, i))),
+            5 => part(format!("https://hooks.slack.com/services/T01/B02/{}", x(24, i)), x(24, i)),
+            6 => whole(format!("whsec_{}", x(32, i))),
+            7 => whole(format!("gldt-{}", x(20, i))),
+            8 => whole(format!("glrt-{}", x(20, i))),
+            9 => whole(format!("glcbt-{}", x(24, i))),
+            10 => whole(format!("glptt-{}", x(40, i))),
+            11 => whole(format!("dop_v1_{}", hex(64, i))),
+            12 => whole(format!("dapi{}", hex(32, i))),
+            13 => whole(format!("shpat_{}", hex(32, i))),
+            14 => whole(format!("hvs.{}", x(60, i))),
+            15 => part(format!("AccountName=a;AccountKey={}==;Suffix=b", x(86, i)), x(86, i)),
+            16 => whole(format!("PMAK-{}-{}", hex(24, i), hex(34, i))),
+            17 => whole(format!("lin_api_{}", x(40, i))),
+            18 => whole(format!("ntn_{}", x(46, i))),
+            19 => whole(format!("glsa_{}_{}", x(32, i), hex(8, i))),
+            20 => whole(format!("sntrys_{}", x(80, i))),
+            21 => whole(format!("tvly-dev-{}", x(32, i))),
+            22 => whole(format!("sbp_{}", hex(40, i))),
+            23 => whole(format!("ATATT3{}", x(90, i))),
+            24 => whole(format!("AGE-SECRET-KEY-1{}", x(58, i).to_uppercase())),
+            _ => {
+                let lines: Vec<String> = (0..3).map(|n| x(64, 300 + 10 * i + n)).collect();
+                let block = "PGP PRIVATE KEY BLOCK-----";
+                (format!("-----BEGIN {block}\n\n{}\n=aB3d\n-----END {block}", lines.join("\n")), lines)
+            }
+        }
+    };
+    (0..104).map(one).collect()
+}
+
+#[test]
+fn secrets_that_a_failing_test_prints_and_that_stand_in_the_source_are_nowhere_in_what_is_asked_kept_or_said() {
+    let secrets = unknown_secrets();
+    let invented =
+        "search.py\n<<<<<<< SEARCH\n    while low < high:\n=======\n    while low <= high:  # ***\n>>>>>>> REPLACE\n";
+    let steps = [Step::Say("?".into()), Step::Say(invented.into()), Step::Say(WRONG.into()), Step::Say(RIGHT.into())];
+    let server = Server::of("scripted-70b", &steps);
+    let project = Project::fixture("py-bounds");
+    let lines: Vec<&String> = secrets.iter().map(|(line, _)| line).collect();
+    let source = project.read("search.py");
+    let comments: String = lines.iter().filter(|l| !l.contains('\n')).map(|l| format!("    # {l}\n")).collect();
+    let body = source.replace("    while low < high:\n", &format!("{comments}    while low < high:\n"));
+    project.write("search.py", &format!("KEYS = {}\n\n\n{body}", json!(lines)));
+    let tests = project.read("test_search.py");
+    let printing = "import search\n\n\n@pytest.fixture(autouse=True)\ndef printed():\n    print(\"\\n\".join(search.KEYS))\n    print(search.KEYS)\n";
+    project.write("test_search.py", &tests.replacen("import pytest\n", &format!("import pytest\n{printing}"), 1));
+    let out = project
+        .command(env!("CARGO_BIN_EXE_kaizen-ci"))
+        .env("KAIZEN_MODELS", "own")
+        .env("KAIZEN_MODEL_URL", &server.url)
+        .args(["heal", "--json", "--fixers", "minimal,regression", "--dry-run", "--force"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(10), "{said}");
+    let asked: Vec<String> = server.questions().iter().map(|q| q.body.to_string()).collect();
+    assert!(asked.iter().all(|q| q.contains("***")), "{asked:?}");
+    assert!(asked.iter().any(|q| q.contains("stands for a secret; leave its line as it is")), "{asked:?}");
+    for (what, text) in [
+        ("a question", asked.concat()),
+        ("the state", everything_written(&project)),
+        ("--json", String::from_utf8_lossy(&out.stdout).into_owned()),
+        ("stderr", said),
+    ] {
+        let seen: Vec<&String> =
+            secrets.iter().flat_map(|(_, parts)| parts).filter(|s| text.contains(s.as_str())).collect();
+        assert!(seen.is_empty(), "{what}: {seen:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn characters_that_nobody_sees_never_stand_in_a_prompt_and_split_no_secret_in_it() {
     let server = Server::new(&[Step::Say("yes".into())]);
@@ -869,6 +1003,27 @@ fn a_model_that_can_call_tools_looks_around_and_tries_its_edit_before_it_answers
     let server = Server::of("scripted-70b", &[Step::Say(RIGHT.into())]);
     let (code, _) = heal(&Project::fixture("py-bounds"), &server, &["--fixers", "minimal", "--dry-run"]);
     assert!(code == 10 && server.questions()[0].body.get("tools").is_none());
+}
+
+#[test]
+fn calls_beyond_what_an_attempt_may_make_are_told_so_and_the_model_answers_without_anybody_speaking_in_between() {
+    let look = || Step::Call(vec![("search", json!({"text": "def find"}).to_string()); 5]);
+    let server = Server::of("scripted-70b", &[look(), look(), Step::Say(RIGHT.into())]);
+    let project = Project::fixture("py-bounds");
+    project.write(".kaizen.yml", "tools: true\n");
+    let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
+    assert_eq!(code, 10, "{document:#}");
+    let questions = server.questions();
+    let last = &questions[2].body;
+    assert!(last.get("tools").is_none(), "none may be called any more");
+    let messages = last["messages"].as_array().unwrap();
+    let roles: Vec<&str> = messages.iter().map(|m| m["role"].as_str().unwrap()).collect();
+    let tools = ["tool"; 5];
+    assert_eq!(roles, [&["system", "user", "assistant"][..], &tools, &["assistant"], &tools].concat());
+    let said: Vec<&str> =
+        messages.iter().filter(|m| m["role"] == "tool").filter_map(|m| m["content"].as_str()).collect();
+    assert!(said[..8].iter().all(|s| s.starts_with("search.py:1: ")), "{said:?}");
+    assert!(said[8..].iter().all(|s| *s == "No more calls: answer now."), "{said:?}");
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &(dyn Fn(&str,
         Some((header, body)) => ("200 OK", header, body),
         None => ("404 Not Found", "", "{\"detail\":\"Not Found\"}".to_owned()),
     };
+    let status = if header.starts_with("location:") { "307 Temporary Redirect" } else { status };
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{header}connection: close\r\n");
     let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
 }
@@ -166,6 +167,175 @@ async fn outcome(models: &Models, turn: &Turn) -> &'static str {
         .await
         .as_ref()
         .map_or_else(kaizen_ci::model::Trouble::name, |_| "answered")
+}
+
+/// What a server on this machine is in one of many configurations.
+#[derive(Debug, Clone, Default)]
+struct Fuzzed {
+    id: String,
+    /// Ollama's word that the model runs elsewhere.
+    remote: bool,
+    gateway: bool,
+    redirects: bool,
+    answers_as: Option<String>,
+    bills: bool,
+}
+
+/// What is free, said once more and in another way: the test's own list.
+fn names_a_price(model: &str) -> bool {
+    const PRICED: &[&str] = &[
+        "gpt-4",
+        "gpt-5",
+        "gpt-6",
+        "claude",
+        "gemini",
+        "-cloud",
+        "deepseek-chat",
+        "deepseek-flash",
+        "deepseek-v4",
+        "-latest",
+        "-versatile",
+        "qwen-max",
+        "coder-plus",
+        "command-r",
+        "sonar",
+        "nova-",
+        "azure",
+        "bedrock/",
+        "groq/",
+        "openrouter/",
+    ];
+    let model = model.to_ascii_lowercase();
+    PRICED.iter().any(|priced| model.contains(priced))
+}
+
+fn fuzzed(random: &mut fastrand::Rng) -> Fuzzed {
+    const NAMES: &[&str] = &[
+        "coder-7b",
+        "qwen2.5-coder:7b",
+        "qwen2.5-coder:latest",
+        "llama3.2",
+        "deepseek-r1",
+        "openai/gpt-oss-20b",
+        "mine",
+        "gpt-4o",
+        "openai/gpt-5",
+        "gpt-6.1-sol",
+        "claude-sonnet-4-5",
+        "us.anthropic.claude-x",
+        "gemini-2.5-pro",
+        "gpt-oss:120b-cloud",
+        "deepseek-chat",
+        "deepseek-flash",
+        "deepseek-v4-pro",
+        "mistral-large-latest",
+        "llama-3.3-70b-versatile",
+        "qwen-max",
+        "qwen3-coder-plus",
+        "command-r-plus",
+        "sonar-pro",
+        "nova-lite",
+        "azure-prod",
+        "bedrock/meta.llama3-8b",
+        "groq/openai/gpt-oss-20b",
+        "openrouter/qwen/qwen3-8b",
+    ];
+    let mut name = || {
+        let noise: String = (0..random.usize(0..3)).map(|_| *random.choice(&['x', '2', '-', '.']).unwrap()).collect();
+        let name = format!("{}{noise}", random.choice(NAMES).unwrap());
+        if random.u8(0..8) == 0 { name.to_uppercase() } else { name }
+    };
+    let (id, other) = (name(), name());
+    Fuzzed {
+        id,
+        remote: random.u8(0..6) == 0,
+        gateway: random.u8(0..6) == 0,
+        redirects: random.u8(0..6) == 0,
+        answers_as: (random.u8(0..3) == 0).then_some(other),
+        bills: random.u8(0..6) == 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_free_mode_no_configuration_sends_a_request_that_names_a_model_with_a_price() {
+    let (now, posted): (Arc<Mutex<Fuzzed>>, Arc<Mutex<Vec<String>>>) = Default::default();
+    let (case, log) = (Arc::clone(&now), Arc::clone(&posted));
+    let web = Web::on("127.0.0.1", move |path, body| {
+        let case = case.lock().unwrap().clone();
+        match path {
+            "/v1/models" => Some(("", json!({"data": [{"id": case.id}]}).to_string())),
+            "/health/liveliness" if case.gateway => Some(("", "\"I'm alive!\"".to_owned())),
+            "/api/tags" if case.remote => {
+                let tag =
+                    json!({"name": case.id, "model": case.id, "remote_host": "https://ollama.com:443", "digest": "1"});
+                Some(("", json!({"models": [tag]}).to_string()))
+            }
+            "/v1/chat/completions" => {
+                log.lock().unwrap().push(body["model"].as_str().unwrap_or_default().to_owned());
+                if case.redirects {
+                    return Some(("location: https://api.openai.com/v1/chat/completions\r\n", String::new()));
+                }
+                let usage =
+                    json!({"prompt_tokens": 1, "completion_tokens": 1, "cost": if case.bills { 0.002 } else { 0.0 }});
+                let mut said: Value = serde_json::from_str(&chat("hello", usage)).unwrap();
+                said["model"] = json!(case.answers_as.as_ref().unwrap_or(&case.id));
+                Some(("", said.to_string()))
+            }
+            _ => None,
+        }
+    });
+    let mut random = fastrand::Rng::with_seed(16);
+    let (mut sent, mut held) = (0, 0);
+    for n in 0..500 {
+        let case = fuzzed(&mut random);
+        *now.lock().unwrap() = case.clone();
+        posted.lock().unwrap().clear();
+        let host = *random.choice(&["127.0.0.1", "localhost", "user:pw@127.0.0.1"]).unwrap();
+        let server = *random.choice(&["ollama", "llama.cpp", "lmstudio", "vllm", "own"]).unwrap();
+        let own = (server == "own").then(|| format!("http://{host}:{}/v1", web.port));
+        let ports = Some(if own.is_some() { Vec::new() } else { vec![(server.to_owned(), web.port)] });
+        let words = [vec!["local"], vec!["local", "free", "paid"], vec!["own", "local"]];
+        let named = vec![format!("{server}/{}", case.id)];
+        let models = match random.usize(0..4) {
+            3 => named,
+            n => words[n].iter().map(|w| (*w).to_owned()).collect(),
+        };
+        let (free_only, own_costs_nothing) = (true, random.bool());
+        let settings = Settings {
+            models,
+            free_only,
+            own,
+            own_costs_nothing,
+            ports,
+            cents: 100,
+            requests: 9,
+            ..Settings::default()
+        };
+        let models = Models::new(settings);
+        // what was a mistake once is not made again
+        for sample in 0..2 {
+            outcome(&models, &Turn { sample, ..turn() }).await;
+        }
+        let posted = posted.lock().unwrap().clone();
+        let has_price = |model: &String| names_a_price(model) || case.remote || case.gateway;
+        assert!(!posted.iter().any(has_price), "{n}: {case:?} at {server}: {posted:?}");
+        let is_elsewhere =
+            case.redirects || case.bills || case.answers_as.as_ref().is_some_and(|other| names_a_price(other));
+        assert!(posted.len() <= if is_elsewhere { 1 } else { 2 }, "{n}: {case:?} at {server}: {posted:?}");
+        if posted.is_empty() { held += 1 } else { sent += 1 }
+    }
+    assert!(sent >= 50 && held >= 200, "{sent} asked, {held} not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_is_refused_for_every_model_of_the_server() {
+    let web = Web::listing(&["a-7b", "b-7b", "c-7b"], |path, _| {
+        (path == "/v1/chat/completions").then(|| ("", json!({"error": {"code": 401, "message": "no"}}).to_string()))
+    });
+    let ports = Some(vec![("vllm".to_owned(), web.port)]);
+    let settings = Settings { models: vec!["local".into()], ports, cents: 100, requests: 9, ..Settings::default() };
+    assert_eq!(outcome(&Models::new(settings), &turn()).await, "unauthorised");
+    assert_eq!(web.posts(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ pub enum Step {
     /// Another model answers.
     SayAs(&'static str, &'static str),
     Status(u16, Option<&'static str>),
+    /// It refuses with these words.
+    Refuse(u16, &'static str),
     Redirect(String),
     /// The first byte comes this late (ms).
     Late(u64),
@@ -179,6 +181,11 @@ fn serve(mut stream: TcpStream, model: &str, rule: &Rule, log: &Mutex<Vec<Asked>
             let head =
                 format!("HTTP/1.1 {status} X\r\n{after}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = stream.write_all((head + body).as_bytes());
+        }
+        Step::Refuse(status, words) => {
+            let body = json!({"error": {"message": words}}).to_string();
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes());
         }
         Step::Finish(reason) => events(&mut stream, &(chunk("half") + &end(model, reason))),
         Step::Json(body) => reply(&mut stream, &body),

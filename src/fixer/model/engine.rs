@@ -17,6 +17,7 @@ use crate::config::Tuning;
 use crate::error::{Error, Result};
 use crate::fixer::undo::trial::syntax_errors;
 use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings};
+use crate::mask::{COVER, invents_cover};
 use crate::model::catalog::Tier;
 use crate::model::repair::without_thoughts;
 use crate::model::router::{self, Evidence, Need, Offer};
@@ -241,42 +242,36 @@ impl<'a> Engine<'a> {
                 return Ok(Ended::OutOfTime);
             }
             self.progress(format!("asking, attempt {}", self.findings.tried + 1), None);
-            let answered = match self.ask(step).await {
-                Ok(answered) => answered,
-                Err(Trouble::Cancelled) => return Err(Error::interrupted()),
-                Err(trouble) if trouble.consequence() == Consequence::BadAnswer => {
+            let trouble = match self.ask(step).await {
+                Ok(answered) => {
+                    let before = self.fewest_red;
+                    if self.attempt(step, &answered).await? {
+                        self.let_the_judge_work().await?;
+                    }
+                    pace.asked(self.fewest_red < before);
+                    if self.history.is_stalled(&first_red) && self.stall(&answered).await {
+                        steps = self.plan().await;
+                        pace = Pace::of(steps.len());
+                    }
+                    continue;
+                }
+                Err(trouble) => trouble,
+            };
+            match after(&trouble, self.is_resting(&trouble).await, self.is_for_the_paid(&trouble).await) {
+                After::Interrupted => return Err(Error::interrupted()),
+                After::NextStep => {
                     self.findings.tried += 1;
                     pace.asked(false);
-                    self.refuse(format!("{trouble}; answer shorter, in the format that was asked for"));
-                    continue;
+                    self.refuse(unusable(&trouble));
                 }
-                // others had all the slots: nobody is worse for it
-                Err(Trouble::NoSlot) => {
-                    steps.push_front(step);
-                    continue;
-                }
-                // whoever is left for a while only is asked again when it is back
-                Err(trouble) if self.is_resting(&trouble).await => {
-                    steps.push_front(step);
-                    continue;
-                }
-                Err(trouble) if self.is_for_the_paid(&trouble).await => {
+                After::SameStep => steps.push_front(step),
+                After::ModelFree => {
                     self.findings.notes.push(format!("{trouble}: waited for the fixers without a model"));
                     self.wait_for_model_free().await?;
                     steps = self.plan().await;
                     pace = Pace::of(steps.len());
-                    continue;
                 }
-                Err(trouble) => return Ok(self.stopped(&trouble)),
-            };
-            let before = self.fewest_red;
-            if self.attempt(step, &answered).await? {
-                self.let_the_judge_work().await?;
-            }
-            pace.asked(self.fewest_red < before);
-            if self.history.is_stalled(&first_red) && self.stall(&answered).await {
-                steps = self.plan().await;
-                pace = Pace::of(steps.len());
+                After::Stop => return Ok(self.stopped(&trouble)),
             }
         }
         Ok(if self.proposed > 0 { Ended::Done } else { Ended::Exhausted })
@@ -305,8 +300,13 @@ impl<'a> Engine<'a> {
     }
 
     fn refuse(&mut self, why: String) {
+        let refused = self.refused(why);
+        self.history.answered(vec![refused]);
+    }
+
+    fn refused(&mut self, why: String) -> Attempt {
         self.findings.notes.push(format!("refused: {}", why.lines().next().unwrap_or_default()));
-        self.history.push(Attempt::Refused { why });
+        Attempt::Refused { why }
     }
 
     async fn ask(&self, step: Step) -> std::result::Result<Answered, Trouble> {
@@ -333,7 +333,7 @@ impl<'a> Engine<'a> {
             ..Turn::new(Role::Fix, messages)
         };
         if size == Size::Large && self.case.models.tools() && outlook.room > TOOL_ROOM {
-            return self.ask_with_tools(turn).await;
+            return self.ask_with_tools(turn, outlook.room).await;
         }
         if step.form == Form::Diagnosed {
             let diagnosis =
@@ -352,22 +352,23 @@ impl<'a> Engine<'a> {
         if size == Size::Small && is_line { String::new() } else { self.desk.hints.told() }
     }
 
-    /// The model may look around before it answers; an edit that it tried and that turned everything green is its answer.
-    async fn ask_with_tools(&self, mut turn: Turn) -> std::result::Result<Answered, Trouble> {
+    /// The model may look around before it answers, with prompt and answer within `room` tokens; an edit that it tried and that
+    /// turned everything green is its answer.
+    async fn ask_with_tools(&self, mut turn: Turn, room: u64) -> std::result::Result<Answered, Trouble> {
         turn.tools = tools::list();
         turn.enough = None;
         let mut calls = 0;
         loop {
-            if calls >= tools::MOST_CALLS {
-                turn.tools.clear();
-                turn.messages.push(Message::user("No more tools: answer now."));
-            }
             let mut answered = self.send(&turn).await?;
             if answered.reply.calls.is_empty() || turn.tools.is_empty() {
                 return Ok(answered);
             }
             turn.messages.push(Message::calling(&answered.reply));
             for call in &answered.reply.calls {
+                if !tools::may_call(calls, &turn, room) {
+                    turn.messages.push(Message::tool(call, tools::NO_MORE));
+                    continue;
+                }
                 calls += 1;
                 // our own side failed or we were cancelled: in both cases asking is over
                 let said = tools::carry_out(self, self.case, call).await.map_err(|_| Trouble::Cancelled)?;
@@ -377,6 +378,13 @@ impl<'a> Engine<'a> {
                         answered.reply.content = edit;
                         return Ok(answered);
                     }
+                }
+            }
+            if !tools::may_call(calls, &turn, room) {
+                turn.tools.clear();
+                // nobody speaks between a tool and the answer: the tool says it itself
+                if let Some(last) = turn.messages.last_mut().filter(|last| !last.content.ends_with(tools::NO_MORE)) {
+                    last.content.push_str(&format!("\n{}", tools::NO_MORE));
                 }
             }
         }
@@ -425,31 +433,35 @@ impl<'a> Engine<'a> {
                 return Ok(false);
             }
         };
+        let mut attempts = Vec::new();
+        let mut proposed = false;
         for new in readings {
-            match self.patch(new) {
-                Ok(patch) if self.history.is_new(patch.hash()) => {
-                    if self.try_one(patch, answered).await? {
-                        return Ok(true);
-                    }
-                }
-                Ok(_) => self.refuse("this edit was tried before".into()),
-                Err(why) => self.refuse(why),
+            let attempt = match self.patch(new) {
+                Ok(patch) if self.history.is_new(patch.hash()) => self.try_one(patch, answered).await?,
+                Ok(_) => Some(self.refused("this edit was tried before".into())),
+                Err(why) => Some(self.refused(why)),
+            };
+            proposed = attempt.is_none();
+            attempts.extend(attempt);
+            if proposed {
+                break;
             }
         }
-        Ok(false)
+        self.history.answered(attempts);
+        Ok(proposed)
     }
 
-    async fn try_one(&mut self, patch: Patch, answered: &Answered) -> Result<bool> {
+    /// None: it turned everything green, and was proposed.
+    async fn try_one(&mut self, patch: Patch, answered: &Answered) -> Result<Option<Attempt>> {
         let diff = String::from_utf8_lossy(&patch.unified()).into_owned();
         match self.case.trials.try_out(self.case, self.desk, &patch).await? {
             Tried::Green => {
                 self.propose(patch, answered).await?;
-                Ok(true)
+                Ok(None)
             }
             Tried::Red { red, output } => {
                 self.learn(&diff, &red);
-                self.history.push(Attempt::Tried { diff, red, output });
-                Ok(false)
+                Ok(Some(Attempt::Tried { diff, red, output }))
             }
         }
     }
@@ -476,6 +488,9 @@ impl<'a> Engine<'a> {
             };
             if self.case.protected.why(path.as_bytes()).is_some() {
                 return Err(format!("{path} may not be edited"));
+            }
+            if invents_cover(&String::from_utf8_lossy(&bytes), &text) {
+                return Err(format!("`{COVER}` in {path} stands for a secret; leave its line as it is"));
             }
             let before = syntax_errors(path.as_bytes(), &bytes);
             if syntax_errors(path.as_bytes(), text.as_bytes()) > before {
@@ -521,6 +536,43 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// What a search does after a turn without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// It was stopped.
+    Interrupted,
+    /// The answer was worth nothing: the next step may bring a better one.
+    NextStep,
+    /// Nobody is worse for it, or somebody else is asked: the same step again.
+    SameStep,
+    /// Only models with a price are left: they are asked when the fixers without a model are done.
+    ModelFree,
+    /// Nobody is left to ask.
+    Stop,
+}
+
+/// Decides. `resting`: whoever is left for a while only is back within the time, or somebody else is there; `for_the_paid`: with
+/// evidence somebody with a price could be asked.
+fn after(trouble: &Trouble, resting: bool, for_the_paid: bool) -> After {
+    match trouble {
+        Trouble::Cancelled => After::Interrupted,
+        // others had all the slots
+        Trouble::NoSlot => After::SameStep,
+        bad if bad.consequence() == Consequence::BadAnswer => After::NextStep,
+        _ if resting => After::SameStep,
+        _ if for_the_paid => After::ModelFree,
+        _ => After::Stop,
+    }
+}
+
+/// What a model is told of an answer that never came; a server's own words are none of its business.
+fn unusable(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::BadRequest { status, .. } => format!("the question was refused with {status}"),
+        other => format!("{other}; answer shorter, in the format that was asked for"),
+    }
+}
+
 /// How a search ends that `trouble` ended, with nothing proposed.
 fn ending(trouble: &Trouble) -> Ended {
     let back = match trouble {
@@ -549,5 +601,33 @@ fn spot(step: Step, spots: &[Spot]) -> Option<&Spot> {
     match step.form {
         Form::Line(n) => spots.get(n),
         Form::Blocks | Form::Pair | Form::Function | Form::Diagnosed => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_search_does_after_a_turn_without_an_answer_follows_from_its_name_and_who_is_left() {
+        let limited = Trouble::RateLimited { after: None };
+        let bad = Trouble::BadRequest { status: 400, what: "no".into() };
+        let other = Trouble::BadRequest { status: 405, what: "no".into() };
+        let nobody = Trouble::NoModel { why: "nobody".into() };
+        for (trouble, resting, for_the_paid, what) in [
+            (&Trouble::Cancelled, true, true, After::Interrupted),
+            (&Trouble::NoSlot, false, false, After::SameStep),
+            (&Trouble::Empty, true, true, After::NextStep),
+            (&bad, true, true, After::NextStep),
+            (&limited, true, true, After::SameStep),
+            (&limited, false, true, After::ModelFree),
+            (&limited, false, false, After::Stop),
+            (&other, false, false, After::Stop),
+            (&nobody, false, true, After::ModelFree),
+            (&nobody, false, false, After::Stop),
+        ] {
+            assert_eq!(after(trouble, resting, for_the_paid), what, "{trouble} {resting} {for_the_paid}");
+        }
+        assert!(!unusable(&Trouble::BadRequest { status: 413, what: "their words".into() }).contains("their words"));
     }
 }

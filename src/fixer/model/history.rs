@@ -47,12 +47,16 @@ impl History {
         self.seen.insert(hash)
     }
 
-    /// Takes an attempt in.
-    pub fn push(&mut self, attempt: Attempt) {
-        if matches!(attempt, Attempt::Tried { .. }) {
-            self.tried.push(attempt.clone());
-        }
-        self.attempts.push(attempt);
+    /// Takes an answer in: what came of every reading of it. They are one attempt together, the best of them: a model that could
+    /// be read in two ways was asked once.
+    pub fn answered(&mut self, readings: Vec<Attempt>) {
+        let red = |reading: &Attempt| match reading {
+            Attempt::Tried { red, .. } => red.len(),
+            Attempt::Refused { .. } => usize::MAX,
+        };
+        let is_tried = |reading: &&Attempt| matches!(reading, Attempt::Tried { .. });
+        self.tried.extend(readings.iter().filter(is_tried).cloned());
+        self.attempts.extend(readings.into_iter().min_by_key(red));
     }
 
     /// Forgets the attempts (not the patches), for a fresh look.
@@ -162,12 +166,29 @@ mod tests {
     }
 
     #[test]
+    fn several_readings_of_one_answer_are_one_attempt_and_all_of_them_are_remembered() {
+        let first = ids(&["a", "b"]);
+        let mut history = History::default();
+        let refused = || Attempt::Refused { why: "this edit was tried before".into() };
+        history.answered(vec![tried(&["a", "b"]), refused(), tried(&["a"]), tried(&["a", "b"])]);
+        assert_eq!(history.attempts, [tried(&["a"])], "the best of them");
+        assert_eq!(history.tried.len(), 3);
+        let mut history = History::default();
+        history.answered(vec![tried(&["a", "b"]), tried(&["a", "b"])]);
+        assert!(!history.is_stalled(&first), "asked once");
+        history.answered(vec![refused(), refused()]);
+        assert_eq!(history.attempts.len(), 2);
+        history.answered(vec![]);
+        assert_eq!(history.attempts.len(), 2, "what turned green is no attempt that failed");
+    }
+
+    #[test]
     fn the_retry_is_told_what_was_tried_and_older_attempts_in_one_line() {
         let mut history = History::default();
         assert_eq!(history.told(Size::Large), "");
-        history.push(tried(&["a"]));
-        history.push(Attempt::Refused { why: "SEARCH is not in the file".into() });
-        history.push(tried(&["a"]));
+        history.answered(vec![tried(&["a"])]);
+        history.answered(vec![Attempt::Refused { why: "SEARCH is not in the file".into() }]);
+        history.answered(vec![tried(&["a"])]);
         let told = history.told(Size::Large);
         assert!(told.contains("- did not help: -x ⏎ +y\n"), "{told}");
         let short = history.told(Size::Small);

@@ -11,6 +11,7 @@ use crate::failure::text::clip;
 use crate::fixer::Case;
 use crate::fixer::mutate::localise::Place;
 use crate::model::tokens;
+use crate::patch::{FileChange, Patch};
 use crate::repo::Sha;
 use crate::suite::protected::Protection;
 use crate::syntax::functions::{Function, functions};
@@ -75,6 +76,8 @@ pub struct Material {
 
 /// Where house rules stand; what is written for us comes first, since of all of them only the beginning is told.
 const RULES: [&str; 3] = [".kaizen.md", "AGENTS.md", "CLAUDE.md"];
+/// Of the house rules so much is told in any pack.
+const RULES_TOKENS: u64 = 150;
 const MOST_FILES: usize = 3;
 const MOST_UNITS: usize = 4;
 /// Of a large repository this many files are looked into.
@@ -121,7 +124,7 @@ impl Material {
         material.named_in_tests(case, &paths, &text);
         material.around(case, &paths, &text);
         material.tests_in = material.files.iter().map(|(path, text)| (path.clone(), test_lines(path, text))).collect();
-        material.change = change(case)?;
+        material.change = material.changed(case)?;
         let rules_of = case.rules_of.as_ref().map_or(Ok(None), |commit| store.snapshot_of(commit).map(Some))?;
         let of = rules_of.as_ref().map_or(&case.snapshot.tree, |base| &base.tree);
         material.rules = house_rules(RULES.iter().filter_map(|path| text_at(of, path)));
@@ -241,18 +244,58 @@ impl Material {
         }
     }
 
+    /// What changed since green, the files that may be edited first: where not all of it has room, the rest is cut.
+    fn changed(&self, case: &Case) -> Result<String> {
+        let store = &case.lab.store;
+        let (from, to, side) = match (&case.wanted, &case.green) {
+            (Some(wanted), _) => (case.snapshot.tree.clone(), wanted.tree.clone(), Side::Old),
+            (None, Some(green)) => (store.snapshot_of(green)?.tree, case.snapshot.tree.clone(), Side::New),
+            (None, None) => return Ok(String::new()),
+        };
+        let (product, _) = store.diff(&from, &to)?.partition(|path, change| {
+            let small = change.old_bytes().len().max(change.new_bytes().len()) <= LARGEST_FILE_BYTES;
+            small && case.protected.why(path).is_none()
+        });
+        let of_file = |(path, change): (&Vec<u8>, &FileChange)| {
+            let one = Patch { files: std::iter::once((path.clone(), change.clone())).collect() };
+            let diff = String::from_utf8_lossy(&one.unified()).into_owned();
+            (String::from_utf8_lossy(path).into_owned(), diff)
+        };
+        Ok(self.in_order(product.files.iter().map(of_file).collect(), side))
+    }
+
+    /// The diffs of files, by path, as one: first what may be edited, and of that first what touches a suspicious function.
+    fn in_order(&self, mut diffs: Vec<(String, String)>, side: Side) -> String {
+        diffs.sort_by_key(|(path, _)| !self.files.contains_key(path));
+        diffs.iter().map(|(path, diff)| hunks_in_order(path, diff, &self.units, side)).collect()
+    }
+
+    /// Tokens of `budget` that `part` may count on, however much the parts before it have to say: code alone could take all of a
+    /// small pack, and neither the change nor the rules would be told.
+    fn held_back(&self, part: Part, budget: u64, size: Size) -> u64 {
+        let most = match part {
+            Part::Change => budget / 4,
+            Part::Rules => RULES_TOKENS,
+            Part::Failing | Part::Units(_) | Part::Signatures | Part::Callers | Part::Tests => return 0,
+        };
+        let (title, text) = self.part(part, size);
+        if text.trim().is_empty() { 0 } else { most.min(tokens::count(&text) + tokens::count(title) + 8) }
+    }
+
     /// The pack of these parts that fits into `budget` tokens, and how many tokens it has. Parts come in their order;
-    /// one that does not fit is cut at a line.
+    /// one that does not fit is cut at a line, and none takes what is held back for a later one.
     pub fn pack(&self, parts: impl Iterator<Item = Part>, budget: u64, size: Size) -> (String, u64) {
         let mut out = String::new();
         let mut used = 0;
-        for part in parts {
-            let (title, text) = self.part(part, size);
+        let parts: Vec<(Part, u64)> = parts.map(|part| (part, self.held_back(part, budget, size))).collect();
+        for (n, (part, _)) in parts.iter().enumerate() {
+            let (title, text) = self.part(*part, size);
             if text.trim().is_empty() {
                 continue;
             }
             let head = format!("## {title}\n");
-            let left = budget.saturating_sub(used + tokens::count(&head) + 2);
+            let held: u64 = parts[n + 1..].iter().map(|(_, held)| held).sum();
+            let left = budget.saturating_sub(used + held + tokens::count(&head) + 2);
             let cut = cut_to(&text, left);
             if cut.trim().is_empty() {
                 continue;
@@ -416,19 +459,41 @@ fn test_source(path: &str, source: &str, name: &str) -> Option<String> {
     Some(format!("FILE: {path}\n```\n{text}\n```\n"))
 }
 
-fn change(case: &Case) -> Result<String> {
-    let store = &case.lab.store;
-    let (from, to) = match (&case.wanted, &case.green) {
-        (Some(wanted), _) => (case.snapshot.tree.clone(), wanted.tree.clone()),
-        (None, Some(green)) => (store.snapshot_of(green)?.tree, case.snapshot.tree.clone()),
-        (None, None) => return Ok(String::new()),
+/// Which lines of a diff are those of the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Old,
+    New,
+}
+
+/// The lines that a hunk with this head has in the snapshot, the first and the last; none for another line.
+fn lines_of_hunk(head: &str, side: Side) -> Option<(usize, usize)> {
+    let mut ranges = head.strip_prefix("@@ -")?.split(" @@").next()?.split(" +");
+    let range = match side {
+        Side::Old => ranges.next()?,
+        Side::New => ranges.nth(1)?,
     };
-    let patch = store.diff(&from, &to)?;
-    let (product, _) = patch.partition(|path, change| {
-        let small = change.old_bytes().len().max(change.new_bytes().len()) <= LARGEST_FILE_BYTES;
-        small && case.protected.why(path).is_none()
-    });
-    Ok(String::from_utf8_lossy(&product.unified()).into_owned())
+    let (start, length) = range.split_once(',').unwrap_or((range, "1"));
+    let (start, length) = (start.parse::<usize>().ok()?, length.parse::<usize>().ok()?);
+    Some((start, start + length.saturating_sub(1)))
+}
+
+/// The diff of one file with the hunks that touch one of `units` before the others.
+fn hunks_in_order(path: &str, diff: &str, units: &[Unit], side: Side) -> String {
+    let (mut head, mut hunks) = (String::new(), Vec::<(bool, String)>::new());
+    for line in diff.split_inclusive('\n') {
+        // a line of a hunk begins with its mark, so that nothing in a file looks like a head
+        match (lines_of_hunk(line, side), hunks.last_mut()) {
+            (Some((first, last)), _) => {
+                let touched = |u: &Unit| u.path == path && u.lines.0 <= last && first <= u.lines.1;
+                hunks.push((!units.iter().any(touched), line.to_owned()));
+            }
+            (None, Some((_, hunk))) => hunk.push_str(line),
+            (None, None) => head.push_str(line),
+        }
+    }
+    hunks.sort_by_key(|(elsewhere, _)| *elsewhere);
+    hunks.into_iter().fold(head, |out, (_, hunk)| out + &hunk)
 }
 
 /// As many whole lines of `text` as have at most `budget` tokens.
@@ -479,6 +544,63 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("…\n\n"), "what is cut says so");
+    }
+
+    const MORE: [Part; 5] = [Part::Units(2), Part::Failing, Part::Tests, Part::Change, Part::Rules];
+
+    #[test]
+    fn the_change_and_the_rules_have_room_in_a_small_pack_whatever_stands_before_them() {
+        let change = format!("diff --git a/search.py b/search.py\n@@ -1,2 +1,2 @@\n{}", "-x\n+y\n".repeat(300));
+        let rules = "Never use tabs.\n".repeat(60);
+        let all = Material { change, rules, ..material() };
+        let (text, used) = all.pack(MORE.into_iter(), 1100, Size::Small);
+        assert!(used <= 1100, "{used}");
+        let part = |title: &str| text.split("## ").find(|part| part.starts_with(title)).map(tokens::count).unwrap_or(0);
+        assert!((180..=290).contains(&part("The change")), "{}: {text}", part("The change"));
+        assert!((90..=150).contains(&part("Rules")), "{}: {text}", part("Rules"));
+        // what is short takes no more than it has
+        let short = Material { change: "-x\n+y\n".into(), ..material() };
+        let (with, _) = short.pack(MORE.into_iter(), 1100, Size::Small);
+        let (without, _) = material().pack(MORE.into_iter(), 1100, Size::Small);
+        assert!(with.contains("+y") && with.len() + 100 > without.len(), "{} {}", with.len(), without.len());
+    }
+
+    #[test]
+    fn a_pack_without_change_and_rules_is_what_it_was() {
+        let parts = [Part::Units(2), Part::Failing, Part::Tests];
+        for budget in [30, 300, 1100] {
+            let (text, _) = material().pack(MORE.into_iter(), budget, Size::Small);
+            assert_eq!(text, material().pack(parts.into_iter(), budget, Size::Small).0, "{budget}");
+        }
+        // and a change that is no part of it takes nothing away
+        let changed = Material { change: "-x\n+y\n".repeat(300), rules: "r\n".repeat(300), ..material() };
+        let same = changed.pack(parts.into_iter(), 300, Size::Small);
+        assert_eq!(same, material().pack(parts.into_iter(), 300, Size::Small));
+    }
+
+    #[test]
+    fn of_a_change_the_files_that_may_be_edited_come_first_and_of_them_the_suspicious_functions() {
+        let hunk = |start: usize, word: &str| {
+            format!("@@ -{start},2 +{},2 @@ def f():\n-{word}\n+{word}!\n @@ -1 +1 @@\n", start + 100)
+        };
+        let head = |path: &str| format!("diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n");
+        let other = format!("{}{}", head("a.py"), hunk(1, "other"));
+        let (far, near) = (hunk(50, "far"), hunk(3, "near"));
+        let ours = format!("{}{far}{near}", head("search.py"));
+        let diffs = vec![("a.py".to_owned(), other.clone()), ("search.py".to_owned(), ours.clone())];
+        let sorted = material().in_order(diffs.clone(), Side::Old);
+        assert_eq!(sorted, format!("{}{near}{far}{other}", head("search.py")));
+        // on the other side no hunk touches lines 1 to 3
+        assert_eq!(material().in_order(diffs, Side::New), format!("{ours}{other}"));
+        for (line, lines) in [
+            ("@@ -1 +2 @@", Some((1, 1))),
+            ("@@ -4,3 +9 @@ fn x", Some((4, 6))),
+            ("@@ -0,0 +1,4 @@", Some((0, 0))),
+            (" @@ -1 +2 @@", None),
+            ("@@ nonsense", None),
+        ] {
+            assert_eq!(lines_of_hunk(line, Side::Old), lines, "{line}");
+        }
     }
 
     #[test]

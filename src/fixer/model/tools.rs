@@ -11,7 +11,7 @@ use super::trial::Tried;
 use crate::error::Result;
 use crate::failure::text::clip;
 use crate::fixer::Case;
-use crate::model::{Call, Tool};
+use crate::model::{Call, Tool, Turn, tokens};
 use crate::syntax::language::Language;
 
 /// What one call may say.
@@ -23,7 +23,16 @@ const MOST_FILES: usize = 2000;
 const LARGEST_FILE_BYTES: usize = 256 * 1024;
 
 /// Calls in one attempt; then the model has to answer.
-pub const MOST_CALLS: usize = 8;
+const MOST_CALLS: usize = 8;
+/// What a call says that is not carried out any more.
+pub const NO_MORE: &str = "No more calls: answer now.";
+/// Tokens that a result may have: letters and numbers of code, at about three bytes each.
+const RESULT_TOKENS: u64 = RESULT_BYTES as u64 / 3;
+
+/// May another tool be called after so many `calls`, with prompt and answer of `turn` within `room` tokens?
+pub fn may_call(calls: usize, turn: &Turn, room: u64) -> bool {
+    calls < MOST_CALLS && tokens::of_turn(turn) + u64::from(turn.answer_tokens) + RESULT_TOKENS <= room
+}
 
 /// What came of a call.
 pub enum Said {
@@ -138,4 +147,20 @@ async fn run(engine: &Engine<'_>, edit: &str) -> Result<Said> {
         }
     };
     Ok(Said::Text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Message, Role};
+
+    #[test]
+    fn tools_may_be_called_so_often_and_while_there_is_room_for_what_they_say() {
+        let turn = Turn::new(Role::Fix, vec![Message::user("word ".repeat(1000))]);
+        let needed = tokens::of_turn(&turn) + 900 + RESULT_TOKENS;
+        for (calls, room, may) in [(0, needed, true), (7, needed, true), (8, needed * 9, false), (0, needed - 1, false)]
+        {
+            assert_eq!(may_call(calls, &turn, room), may, "{calls} {room}");
+        }
+    }
 }

@@ -2,21 +2,31 @@
 
 use serde_json::{Value, json};
 
+use super::super::providers::Provider;
 use super::super::trouble::Trouble;
 use super::super::{Call, Message, Speaker, Tool, Turn, Usage};
-use super::{Answer, MOST_CALLS, Stream, malformed, temperature};
+use super::{Answer, MOST_CALLS, Manner, Stream, malformed, temperature};
 
 /// The body but for the model's name.
-pub fn body(turn: &Turn, stream: bool) -> Value {
+pub fn body(provider: &Provider, turn: &Turn, manner: Manner, stream: bool) -> Value {
     let rules: Vec<&str> =
         turn.messages.iter().filter(|m| m.role == Speaker::System).map(|m| m.content.as_str()).collect();
     let mut body = json!({
         "system": rules.join("\n\n"),
         "messages": messages(&turn.messages),
-        "max_tokens": turn.answer_tokens,
-        "temperature": temperature(turn).min(1.0),
+        "max_tokens": turn.answer_tokens + manner.thinking,
         "stream": stream,
     });
+    // models that think refuse a temperature (platform.claude.com/docs/en/models, Claude Sonnet 5)
+    if manner.thinking == 0 {
+        body["temperature"] = json!(temperature(turn).min(1.0));
+    } else if !manner.effortless {
+        body["output_config"]["effort"] = json!("low");
+    }
+    // platform.claude.com/docs/en/build-with-claude/structured-outputs
+    if let Some(schema) = turn.schema.as_ref().filter(|_| provider.schema && !manner.plain) {
+        body["output_config"]["format"] = json!({"type": "json_schema", "schema": strict(schema)});
+    }
     let called: Vec<&str> = turn.messages.iter().flat_map(|m| &m.calls).map(|c| c.name.as_str()).collect();
     if !turn.tools.is_empty() {
         let tool = |t: &Tool| json!({"name": t.name, "description": t.about, "input_schema": t.parameters});
@@ -28,6 +38,42 @@ pub fn body(turn: &Turn, stream: bool) -> Value {
         body["tool_choice"] = json!({"type": "none"});
     }
     body
+}
+
+/// `schema` with what is taken of it: lengths, bounds and numbers of items are not, and objects have to be closed. The prompt says
+/// the rest.
+fn strict(schema: &Value) -> Value {
+    const REFUSED: &[&str] = &[
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "pattern",
+    ];
+    let inner = |all: &Value| match all {
+        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), strict(value))).collect(),
+        other => other.clone(),
+    };
+    let Value::Object(map) = schema else { return schema.clone() };
+    let mut out = serde_json::Map::new();
+    for (name, value) in map.iter().filter(|(name, _)| !REFUSED.contains(&name.as_str())) {
+        let value = match name.as_str() {
+            // names of fields, which may be called like anything
+            "properties" | "$defs" | "definitions" => inner(value),
+            "items" => strict(value),
+            "anyOf" | "allOf" => value.as_array().map_or_else(|| value.clone(), |all| all.iter().map(strict).collect()),
+            _ => value.clone(),
+        };
+        out.insert(name.clone(), value);
+    }
+    if out.get("type").is_some_and(|kind| kind == "object") {
+        out.insert("additionalProperties".into(), json!(false));
+    }
+    Value::Object(out)
 }
 
 /// The conversation as it takes turns: messages of one side that follow each other are one.
@@ -143,7 +189,7 @@ impl Stream {
 mod tests {
     use super::super::super::providers::{self, Dialect};
     use super::super::super::{Enough, Role};
-    use super::super::{Manner, usable};
+    use super::super::{THINKING, usable};
     use super::*;
 
     /// The events of a stream, as they are documented.
@@ -181,6 +227,28 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 1, "wherever its bytes are cut");
         all.remove(0)
+    }
+
+    #[test]
+    fn a_schema_is_told_with_what_the_api_takes_of_it_and_who_thinks_is_told_to_think_little() {
+        let provider = providers::find("anthropic").unwrap();
+        let name = json!({"type": "string", "maxLength": 9});
+        let list = json!({"type": "array", "maxItems": 3, "items": {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}});
+        let schema = json!({"type": "object", "required": ["name"], "properties": {"name": name, "pattern": list}});
+        let turn = Turn { schema: Some(schema), ..Turn::new(Role::Score, vec![Message::user("how many points?")]) };
+        let of = |manner| super::body(provider, &turn, manner, true);
+        let format = &of(Manner::default())["output_config"]["format"];
+        let n = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": false});
+        let fields = json!({"name": {"type": "string"}, "pattern": {"type": "array", "items": n}});
+        let closed =
+            json!({"type": "object", "required": ["name"], "properties": fields, "additionalProperties": false});
+        assert_eq!(*format, json!({"type": "json_schema", "schema": closed}));
+        assert_eq!(of(Manner { plain: true, ..Manner::default() }).get("output_config"), None);
+        let thinks = of(Manner { thinking: THINKING, ..Manner::default() });
+        assert_eq!((&thinks["max_tokens"], thinks.get("temperature")), (&json!(4900), None));
+        assert_eq!(thinks["output_config"]["effort"], "low");
+        let told_nothing = of(Manner { thinking: THINKING, effortless: true, plain: true, ..Manner::default() });
+        assert_eq!(told_nothing.get("output_config"), None);
     }
 
     #[test]
