@@ -95,10 +95,12 @@ fn counts(word: &str, before: &str, after: &str) -> Option<String> {
     }
 }
 
-/// Limits that are written with a `not` and deny nothing: `not more than 5` is `at most 5`.
-static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
+/// Written with a `not` and no denial.
+static NO_DENIAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bnot\s+only\b|\bwhether\s+or\s+not\b|\bno\.\s*\d"));
+/// With a `not` in front of it no denial but a limit: `not more than 5` is `at most 5`.
+static COMPARES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:no|not)\s+(?:(?:more|less|fewer|later|earlier|longer|greater|higher|lower|larger|smaller)\s+than|below|under|above|over|before|after|until|only)\b|\b(?:not|never)\s+(?:to\s+)?exceed\w*|\bwhether\s+or\s+not\b|\bno\.\s*\d",
+        r"(?i)\b(?:(?:more|less|fewer|later|earlier|longer|greater|higher|lower|larger|smaller)\s+than|below|under|above|over|before|after|until|exceed\w*)\b",
     )
 });
 static DENIES: LazyLock<Regex> =
@@ -117,36 +119,51 @@ struct Denials {
     plain: usize,
     /// Words that may stand for one.
     within: Vec<String>,
+    /// Words that may make one a limit.
+    limits: Vec<String>,
 }
 
 impl Denials {
     fn of(text: &str) -> Self {
-        /// `rejects` and `rejected` are one word.
-        const STEM_CHARS: usize = 4;
-        let text = LIMIT.replace_all(text, " ");
-        let stem = |word: &str| word.chars().take(STEM_CHARS).collect::<String>().to_lowercase();
+        let text = NO_DENIAL.replace_all(text, " ");
         Self {
             plain: DENIES.find_iter(&text).count(),
-            within: DENIES_IN_A_WORD.find_iter(&text).map(|word| stem(word.as_str())).collect(),
+            within: stems(&DENIES_IN_A_WORD, &text),
+            limits: stems(&COMPARES, &text),
         }
     }
 
     fn add(&mut self, other: &Self) {
         self.plain += other.plain;
         self.within.extend(other.within.iter().cloned());
+        self.limits.extend(other.limits.iter().cloned());
     }
 
-    /// Words of ours that the other one does not have.
-    fn alone(&self, other: &Self) -> usize {
-        let mut theirs = other.within.clone();
-        let is_theirs = |word: &&String| theirs.iter().position(|t| t == *word).map(|at| theirs.remove(at)).is_none();
-        self.within.iter().filter(is_theirs).count()
+    /// How often it denies, at least and at most, beside the other one: what both say makes no difference.
+    fn range(&self, other: &Self) -> (usize, usize) {
+        let (within, limits) = (alone(&self.within, &other.within), alone(&self.limits, &other.limits));
+        (self.plain.saturating_sub(limits), self.plain + within)
     }
 
     /// Is there no reading in which both deny as often?
     fn differ(&self, other: &Self) -> bool {
-        self.plain + self.alone(other) < other.plain || other.plain + other.alone(self) < self.plain
+        let ((low, high), (least, most)) = (self.range(other), other.range(self));
+        high < least || most < low
     }
+}
+
+/// The words that `words` finds: `rejects` and `rejected` are one.
+fn stems(words: &Regex, text: &str) -> Vec<String> {
+    const STEM_CHARS: usize = 4;
+    let stem = |word: &str| word.chars().take(STEM_CHARS).collect::<String>().to_lowercase();
+    words.find_iter(text).map(|word| stem(word.as_str())).collect()
+}
+
+/// How many of `ours` they do not have.
+fn alone(ours: &[String], theirs: &[String]) -> usize {
+    let mut theirs = theirs.to_vec();
+    let is_theirs = |word: &&String| theirs.iter().position(|t| t == *word).map(|at| theirs.remove(at)).is_some();
+    ours.len() - ours.iter().filter(is_theirs).count()
 }
 
 struct Claim {
@@ -241,6 +258,8 @@ mod tests {
             ("Users sign in with a key.", "Users sign in without a key.", true),
             ("The list shows closed orders.", "The list never shows closed orders.", true),
             ("Guests can't see the list of orders.", "Guests can see the list of orders.", true),
+            ("The shop shall take more than 5 orders.", "The shop shall not take more than 5 orders.", true),
+            ("The answer shall not exceed 5 lines.", "The answer shall exceed 5 lines.", true),
             // the same in other words
             ("The shop shall not take more than 5 orders.", "The shop shall take at most 5 orders.", false),
             ("The shop shall take not more than 5 orders.", "The shop shall take at most 5 orders.", false),

@@ -205,7 +205,7 @@ fn ids_below_others_with_letters_underscores_and_in_code_are_ids_of_their_own() 
     ] {
         let bare = |id: &str| id.replace(['`', '*'], "");
         let text = format!(
-            "# Requirements\n\n{}{}\nSee {} and {}.\n\n## Acceptance\n\n- {}: Given a shop, when it opens, then things are sold.\n",
+            "# Requirements\n\n{}{}\nSee {} and {}.\n\n# Acceptance\n\n- {}: Given a shop, when it opens, then things are sold.\n",
             requirement(a, 1),
             requirement(b, 2),
             bare(a),

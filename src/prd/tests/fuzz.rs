@@ -170,7 +170,10 @@ async fn one(seed: u64, staff: &Staff, linted: &Linted, (text, found): &(&str, V
     let (rounds, changes) = (outcome.history.len().saturating_sub(1), outcome.changes.len());
     assert!(changes <= CHANGES_MOST && (changes == 0 || oversight.is_some()), "{seed}: {:?}", outcome.changes);
     let most = rules.rounds.max(rules.free_rounds) as usize;
-    assert!(rounds <= most + changes, "{seed}: {rounds} rounds, {changes} changes");
+    // a change takes a round that writes, and one that reads what was written
+    assert!(rounds <= most + 2 * changes, "{seed}: {rounds} rounds, {changes} changes");
+    let writing = outcome.history.iter().filter(|row| row.rewritten > 0).count();
+    assert!(writing <= most + changes, "{seed}: {writing} rounds of rewriting, {changes} changes");
     let tokens: u64 = outcome.staff.iter().map(|s| s.tokens).sum();
     assert!(tokens <= rules.tokens, "{seed}: {tokens} of {}", rules.tokens);
     assert!(guard::fits(text, &outcome.text), "{seed}: {}", outcome.text);
