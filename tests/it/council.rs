@@ -193,35 +193,33 @@ fn a_killed_council_goes_on_without_paying_again() {
 #[test]
 fn a_council_that_was_diagnosed_is_told_again_without_asking_the_supervisor() {
     // the critic says the same of the same words for ever; what the rules suggest is made, then what the model suggests
+    const ASKED: &str = "A program that works in rounds";
     let object = |letter: &str| json!({"answer": letter, "severity": "major", "criterion": "risk", "quote": "is enough", "why": "nobody measured how many writers there are", "evidence": ""});
-    let stubborn = say(json!({"objections": ["A", "B", "C"].map(object)}));
-    let seat = |name: &'static str| {
-        Server::by(name, move |_, body| match body["messages"].to_string().contains("A program that works in rounds") {
-            true => say(
-                json!({"cause": "ambiguous_prompt", "change": "raise_temperature", "evidence": [1], "confidence": 0.7}),
-            ),
-            false => {
-                let asked = body["messages"].to_string();
-                let rebut = |n: &u32| asked.contains(&format!("O{n} (major"));
-                let all: Vec<Value> = (1..10)
-                    .filter(rebut)
-                    .map(|n| json!({"id": format!("O{n}"), "verdict": "rebutted", "reason": "we did"}))
-                    .collect();
-                answer("Keep SQLite", &format!("The file of {name} is enough."), json!(all))
+    let all: Vec<Value> = ["A", "B", "C"].map(object).to_vec();
+    let member = move |name: &'static str| {
+        let objections = json!({ "objections": all.clone() });
+        Server::by(name, move |_, body| {
+            let asked = body["messages"].to_string();
+            let rebut = |n: &u32| asked.contains(&format!("O{n} (major"));
+            let said = |n: u32| json!({"id": format!("O{n}"), "verdict": "rebutted", "reason": "we did"});
+            match () {
+                () if asked.contains(ASKED) => say(
+                    json!({"cause": "ambiguous_prompt", "change": "raise_temperature", "evidence": [1], "confidence": 0.7}),
+                ),
+                () if name == "dahlia-7b" => say(objections.clone()),
+                () => {
+                    let responses: Vec<Value> = (1..10).filter(rebut).map(said).collect();
+                    answer("Keep SQLite", "One file is enough.", json!(responses))
+                }
             }
         })
     };
-    let servers = vec![seat("apple-7b"), seat("birch-7b"), seat("cedar-7b"), Server::of("dahlia-7b", &[stubborn])];
+    let servers = ["apple-7b", "birch-7b", "cedar-7b", "dahlia-7b"].map(member).into();
     let table = Table::new(servers);
     let out = table.run_without_cache(&["council", "Which store?", "--critic", "dahlia-7b", "--json"]);
     let (first, asked) = (document(&out), table.asked());
-    let diagnosed = |t: &Table| {
-        t.servers
-            .iter()
-            .flat_map(Server::questions)
-            .filter(|q| q.body.to_string().contains("A program that works in rounds"))
-            .count()
-    };
+    let diagnosed =
+        |t: &Table| t.servers.iter().flat_map(Server::questions).filter(|q| q.body.to_string().contains(ASKED)).count();
     assert!(diagnosed(&table) > 0 && first["changes"].as_array().unwrap().len() > 1, "{first:#}");
     let again = document(&table.run_without_cache(&["council", "--resume", "latest", "--json"]));
     assert_eq!((table.asked(), &again["changes"]), (asked, &first["changes"]), "{again:#}");
@@ -337,9 +335,14 @@ fn findings_name_lines_of_the_text_that_is_on_disk() {
         "## Requirements\n\n{}",
         REVISED.split("\n\n").nth(1).unwrap().replace(". Acceptance", ".\n\n  Acceptance")
     );
-    let text =
-        CHAT.replace("## Out of scope", "- REQ-2: The shop shall be robust, 95 of 100 times.\n\n## Out of scope");
-    let revised = format!("{}\n- REQ-2: The shop shall be robust, 95 of 100 times.\n", revised.trim_end());
+    let text = CHAT.replace(
+        "## Out of scope",
+        "- REQ-2: The shop shall be robust, modern, elegant and clean, 95 of 100 times.\n\n## Out of scope",
+    );
+    let revised = format!(
+        "{}\n- REQ-2: The shop shall be robust, modern, elegant and clean, 95 of 100 times.\n",
+        revised.trim_end()
+    );
     let line_of = |text: &str, words: &str| text.lines().position(|line| line.contains(words)).map(|at| at as u64 + 1);
     let lines = |found: &Value, quote: &str| -> Vec<u64> {
         let all = found["findings"].as_array().unwrap().iter();
