@@ -56,6 +56,8 @@ pub struct Served {
     pub text: String,
     /// Where it came from.
     pub source: Source,
+    /// What it had cost when it was asked; nothing where it was asked now, or is shared with who asks.
+    pub saved: Cost,
 }
 
 /// The cache. Cheap to clone; clones share everything.
@@ -146,7 +148,7 @@ impl Cache {
         let exact = key.exact();
         let seat = match self.inner.flights.join(&exact).await {
             flight::Joined::Landed(outcome) => {
-                return outcome.map(|text| Served { text, source: Source::Shared });
+                return outcome.map(|text| Served { text, source: Source::Shared, saved: Cost::default() });
             }
             flight::Joined::Lead(seat) => seat,
         };
@@ -164,7 +166,7 @@ impl Cache {
                 let text = answer.text.clone();
                 self.blocking(key, move |inner, store, key| inner.keep(store, key, answer, vector)).await;
                 seat.land(Ok(text.clone()));
-                Ok(Served { text, source: Source::Asked })
+                Ok(Served { text, source: Source::Asked, saved: Cost::default() })
             }
         }
     }
@@ -244,7 +246,7 @@ impl Inner {
         let now_ms = entry::now_ms();
         if let Some(entry) = store.get(&key.exact(), now_ms)? {
             store.count(Event::Exact, entry.cost)?;
-            return Ok((Some(Served { text: entry.answer, source: Source::Exact }), None));
+            return Ok((Some(Served { text: entry.answer, source: Source::Exact, saved: entry.cost }), None));
         }
         let Some(question) = key.question_text() else {
             store.count(Event::Miss, Cost::default())?;
@@ -263,7 +265,7 @@ impl Inner {
             if let Some(entry) = store.get(&candidate.exact, now_ms)? {
                 store.count(Event::Semantic, entry.cost)?;
                 let source = Source::Semantic { question: candidate.question, cosine: candidate.cosine };
-                return Ok((Some(Served { text: entry.answer, source }), Some(vector)));
+                return Ok((Some(Served { text: entry.answer, source, saved: entry.cost }), Some(vector)));
             }
         }
         store.count(event, Cost::default())?;

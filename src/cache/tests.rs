@@ -29,7 +29,7 @@ fn an_equal_key_is_served_and_another_model_part_or_question_is_not() {
     let fix = Key::new("sha256:abc").part("role", "fix");
     cache.keep(&fix, answer("patch"));
     let served = open(dir.path()).look_up(&fix).unwrap();
-    assert_eq!(served, Served { text: "patch".into(), source: Source::Exact });
+    assert_eq!(served, Served { text: "patch".into(), source: Source::Exact, saved: answer("").cost });
     assert_eq!(cache.look_up(&Key::new("sha256:def").part("role", "fix")), None, "a new digest");
     assert_eq!(cache.look_up(&fix.clone().part("temperature", 1)), None);
     assert_eq!(cache.look_up(&fix.question("patch?")), None);
@@ -129,7 +129,7 @@ async fn errors_are_shared_by_those_who_wait_and_never_kept() {
     assert!(a.is_err() && b.is_err());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let served = cache.answer(&key, || async { Ok(answer("yes")) }).await.unwrap();
-    assert_eq!(served, Served { text: "yes".into(), source: Source::Asked });
+    assert_eq!(served, Served { text: "yes".into(), source: Source::Asked, saved: Cost::default() });
     let again = cache.answer(&key, || async { Err(Error::internal("must not be asked")) }).await.unwrap();
     assert_eq!(again.source, Source::Exact);
 }

@@ -44,7 +44,8 @@ pub struct Council {
     /// The critic's model; of another family than every seat
     #[arg(long, value_name = "MODEL", help_heading = HOW)]
     pub critic: Option<String>,
-    /// Rounds, at most; models that cost nothing get up to as many more while it gets better
+    /// Rounds, at most; models that cost nothing get up to as many more while it gets better, and each change that the
+    /// supervisor makes of a debate that gets nowhere gets one (three at most)
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=20), help_heading = HOW)]
     pub rounds: u32,
     /// Tokens, at most, prompts included
@@ -62,7 +63,7 @@ pub struct Council {
     /// Go on with a council that was stopped, as far as it was to go; no turn that it paid for is paid for again
     #[arg(long, value_name = "RUN", conflicts_with_all = ["question", "context", "seats", "critic", "rounds", "tokens", "time_limit"], help_heading = HOW)]
     pub resume: Option<String>,
-    /// Write the decision record to this new file (`NNNN` in its name becomes the next number, `title` the question), or into
+    /// Write the decision record to this new file (`NNNN` in its name becomes the next number, the word `title` the question), or into
     /// this folder: a path without an ending is one
     #[arg(long, value_name = "PATH", help_heading = THEN)]
     pub out: Option<PathBuf>,
@@ -453,8 +454,21 @@ fn numbered(path: &Path, question: &str) -> Result<PathBuf> {
         .map(|all| all.flatten().filter_map(|entry| number(&entry.file_name().to_string_lossy())).max().unwrap_or(0));
     let next = taken.unwrap_or(0).checked_add(1);
     let next = next.ok_or_else(|| Error::usage(format!("no number is left in {}", folder.display())))?;
-    let name = name.replacen("NNNN", &format!("{next:04}"), 1).replacen("title", &slug(question), 1);
-    Ok(folder.join(name))
+    let name = name.replacen("NNNN", &format!("{next:04}"), 1);
+    Ok(folder.join(titled(&name, &slug(question))))
+}
+
+/// With `slug` in place of the first `title` that is a word of its own: `entitlements.md` has none.
+fn titled(name: &str, slug: &str) -> String {
+    const TITLE: &str = "title";
+    let stands_alone = |at: &usize| {
+        let (before, after) = (&name[..*at], &name[at + TITLE.len()..]);
+        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    };
+    match name.match_indices(TITLE).map(|(at, _)| at).find(stands_alone) {
+        Some(at) => format!("{}{slug}{}", &name[..at], &name[at + TITLE.len()..]),
+        None => name.to_owned(),
+    }
 }
 
 /// Small letters, digits and dashes, at most 60.
@@ -490,6 +504,8 @@ mod tests {
         }
         assert_eq!(name(&at("docs")), "docs/0012-which-store-sqlite-or-a-server.md");
         assert_eq!(name(&at("docs/fixed.md")), "docs/fixed.md");
+        assert_eq!(name(&at("docs/entitlements.md")), "docs/entitlements.md");
+        assert_eq!(name(&at("docs/NNNN-subtitle-title.md")), "docs/0012-subtitle-which-store-sqlite-or-a-server.md");
         assert_eq!(name(&at("docs/new")), "docs/new/0001-which-store-sqlite-or-a-server.md");
         assert_eq!(name(&at("docs/NNNN")), "docs/0012");
         std::fs::write(dir.path().join("docs/LICENSE"), "").unwrap();

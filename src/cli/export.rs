@@ -46,7 +46,12 @@ pub fn run(context: &Context, args: &Export) -> Result<Exit> {
     };
     match &args.endpoint {
         None => {
-            let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
+            // a file of OTLP is read line by line: one document each
+            let text = match args.format {
+                Format::Otlp => serde_json::to_string(&document),
+                Format::Atif => serde_json::to_string_pretty(&document),
+            };
+            let text = text.context(|| "can't write the document".into())?;
             context.terminal.out(&format!("{text}\n"));
         }
         Some(_) if args.format == Format::Atif => {

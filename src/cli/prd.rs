@@ -37,7 +37,8 @@ pub struct Prd {
     /// From here on a score passes, 0 to 1
     #[arg(long, value_name = "SCORE", default_value = "0.8", help_heading = HOW)]
     pub threshold: f64,
-    /// Rounds of rewriting, at most; models that cost nothing get up to as many more while it gets better
+    /// Rounds of rewriting, at most; models that cost nothing get up to as many more while it gets better, and each change that
+    /// the supervisor makes of a run that gets nowhere gets one (three at most)
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(0..=20), help_heading = HOW)]
     pub rounds: u32,
     /// Tokens, at most, prompts included
@@ -110,7 +111,7 @@ pub struct Document {
     pub threshold: f64,
     /// What passed.
     pub passed: Passed,
-    /// Findings and scores.
+    /// Findings and scores of the text on disk: of the revised one where it was written, else of the document as it was found.
     #[serde(flatten)]
     pub lint: Lint,
     /// What models said and did; none with `--lint-only`.

@@ -1,5 +1,6 @@
 //! `kaizen-ci prd` with models: reviewers score, a writer of another model revises, the result is shown or written.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::error::{Context as _, Error, Exit, Result};
 use crate::mask::{self, Mask};
 use crate::model::Job;
 use crate::model::catalog::Tier;
+use crate::prd::Lint;
 use crate::prd::gate::Passed;
 use crate::prd::improve::{Known, Rules, Staff, Task, improve};
 use crate::prd::outcome::{End, Outcome};
@@ -56,7 +58,8 @@ fn exit_of(end: End) -> Exit {
 }
 
 /// The answer to a comment that asks for a review of the document at `path`: scores, questions and the diff in Markdown,
-/// the revised text, and the exit code. `config` is the base branch's, never that of the change that is asked about.
+/// the revised text, and the exit code. `config` is the base branch's, never that of the change that is asked about. `missing`:
+/// addresses in the document that lead nowhere, where that is known; else they are looked for on disk.
 ///
 /// # Errors
 /// As [`run`].
@@ -65,9 +68,11 @@ pub fn answer(
     repository: &Repository,
     config: &Config,
     args: &Prd,
-    document: (&Path, &str),
+    (path, text): (&Path, &str),
+    missing: Option<&BTreeSet<String>>,
 ) -> Result<(String, String, Exit)> {
-    reviewed(context, repository, config, args, (document.0, document.1, None), |_, session, asked, outcome, exit| {
+    let given = Given { path, text, before: None, missing };
+    reviewed(context, repository, config, args, given, |_, session, asked, outcome, exit| {
         let review = Review::of(&outcome, &session.run.id, &asked.file, &asked.text);
         Ok((written::comment(&review, &asked.file, asked.rules.threshold), outcome.text, exit))
     })
@@ -84,20 +89,29 @@ pub fn run(context: &Context, args: &Prd, path: &Path, text: &str, before: Optio
             .hint("kaizen-ci prd FILE --lint-only works anywhere")
     })?;
     let config = context.config(&repository, &args.overrides())?.config;
-    reviewed(context, &repository, &config, args, (path, text, before), |work, session, asked, outcome, exit| {
+    let given = Given { path, text, before, missing: None };
+    reviewed(context, &repository, &config, args, given, |work, session, asked, outcome, exit| {
         work.show(context, session, asked, outcome, exit)
     })
 }
 
-/// The document: where it is, its text, what was said last time.
-type Given<'g> = (&'g Path, &'g str, Option<&'g Document>);
+/// The document.
+struct Given<'g> {
+    /// Where it is.
+    path: &'g Path,
+    text: &'g str,
+    /// What was said last time.
+    before: Option<&'g Document>,
+    /// Addresses in it that lead nowhere; none: what is on disk decides.
+    missing: Option<&'g BTreeSet<String>>,
+}
 
 fn reviewed<T>(
     context: &Context,
     repository: &Repository,
     config: &Config,
     args: &Prd,
-    (path, text, before): Given<'_>,
+    given: Given<'_>,
     then: impl FnOnce(&Work<'_>, &Session, &AskedWith, Outcome, Exit) -> Result<T>,
 ) -> Result<T> {
     let earlier = args.resume.as_deref().map(|run| loops::earlier(context, run)).transpose()?.unwrap_or_default();
@@ -105,7 +119,8 @@ fn reviewed<T>(
         true => Progress::None,
         false => Progress::Plain(plain::Plain::new(context.terminal.clone())),
     };
-    let work = Work { args, config, repository, earlier: &earlier, path, mask: session::mask() };
+    let Given { path, text, before, missing } = given;
+    let work = Work { args, config, repository, earlier: &earlier, path, missing, mask: session::mask() };
     let (session, asked, outcome) = context.wait(|cancel| work.work(context, (text, before), progress, cancel))?;
     let exit = exit_of(outcome.end);
     session.end(exit);
@@ -118,11 +133,21 @@ struct Work<'j> {
     repository: &'j Repository,
     earlier: &'j [Entry],
     path: &'j Path,
+    missing: Option<&'j BTreeSet<String>>,
     /// The log's: a run that goes on from its log has to ask what the first one asked.
     mask: Mask,
 }
 
 impl Work<'_> {
+    /// The lint of `text` in the document's place.
+    fn lint(&self, text: &str) -> Lint {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        crate::prd::lint(text, &|to| match self.missing {
+            Some(missing) => !missing.contains(to),
+            None => target_exists(folder, to),
+        })
+    }
+
     /// Everything that can be wrong with what was asked is said before there is a run: a mistake leaves none behind.
     async fn work(
         &self,
@@ -159,10 +184,9 @@ impl Work<'_> {
         let steps = || loops::steps(kept.entries());
         let diagnosers = Diagnosers { turns: &past, models: &models };
         let oversight = Oversight { steps: &steps, asks: Some(&diagnosers) };
-        let folder = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         let task = Task {
             text: &asked.text,
-            lint: &|text| crate::prd::lint(text, &|to| target_exists(&folder, to)),
+            lint: &|text| self.lint(text),
             rules: &asked.rules,
             staff: &staff,
             known: asked.known.clone(),
@@ -210,7 +234,10 @@ impl Work<'_> {
         let review = Review::of(&outcome, &run.id, &asked.file, &asked.text);
         let comment = written::comment(&review, &asked.file, asked.rules.threshold);
         let path = prd_baseline::repository_path(context, self.path).unwrap_or_default();
-        let sarif = sarif::render(&[(sarif_name(&path, &asked.file), &outcome.lint)]);
+        let writes = review.changed && is_written(args.write, outcome.end);
+        // whoever reads a line's number looks at the file: the revised text is there only when it was written
+        let on_disk = if writes || !review.changed { outcome.lint.clone() } else { self.lint(&asked.text) };
+        let sarif = sarif::render(&[(sarif_name(&path, &asked.file), &on_disk)]);
         let passed = outcome.history.last().map(|row| row.passed);
         let none = Passed { clarity: false, completeness: false, testability: false, no_errors: false };
         let document = Document {
@@ -220,7 +247,7 @@ impl Work<'_> {
             exit: exit.code(),
             threshold: asked.rules.threshold,
             passed: passed.unwrap_or(none),
-            lint: outcome.lint,
+            lint: on_disk,
             review: Some(review),
         };
         let json = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
@@ -231,7 +258,7 @@ impl Work<'_> {
         let Some(review) = &document.review else { return Ok(exit) };
         let then = match (review.changed, args.write) {
             (false, _) => String::new(),
-            (true, true) if is_written(args.write, review.end) => {
+            (true, true) if writes => {
                 write_over(self.path, (&asked.text, &outcome.text), &self.mask)?;
                 format!("written to {}", self.path.display())
             }
@@ -253,7 +280,10 @@ impl Work<'_> {
         } else if args.markdown {
             terminal.out(&comment);
         } else {
-            terminal.out(&screen::render(review, &asked.file, asked.rules.threshold, &then, terminal.out_style()));
+            let lines = if writes || !review.changed { "line" } else { "line of the revised text" };
+            let page =
+                screen::Page { review, lint: &outcome.lint, lines, threshold: asked.rules.threshold, then: &then };
+            terminal.out(&page.render(&asked.file, terminal.out_style()));
         }
         Ok(exit)
     }

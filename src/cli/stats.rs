@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cache::{self, calibrate};
+use crate::cache::calibrate;
 use crate::cli::cache::{SHIPPED_TRAPS, SHIPPED_WRONG};
 use crate::cli::context::Context;
 use crate::config::units;
@@ -39,7 +39,7 @@ pub struct Document {
     stats: Stats,
     /// Upper bound of the share of look-alikes that the cache serves wrongly: of the shipped calibration, not of runs here.
     wrong_serve_bound: f64,
-    /// Money that the cache saved here, in millionths of a dollar.
+    /// Money that the cache saved in these runs, in millionths of a dollar.
     cache_saved_micro_dollars: u64,
     /// What the authors of the design reported for their own system: not measured here.
     theirs: std::collections::BTreeMap<String, String>,
@@ -82,24 +82,13 @@ pub fn run(context: &Context, args: &StatsOptions) -> Result<Exit> {
     let terminal = &context.terminal;
     if args.json {
         let theirs = THEIRS.iter().map(|(name, figure)| ((*name).to_owned(), (*figure).to_owned())).collect();
-        let cache_saved_micro_dollars = saved(context);
+        let cache_saved_micro_dollars = found.turns.cache_saved_nano_dollars / 1000;
         let document = Document { stats: found, wrong_serve_bound: bound, cache_saved_micro_dollars, theirs };
         let text = serde_json::to_string_pretty(&document).context(|| "can't write the document".into())?;
         terminal.out(&format!("{text}\n"));
         return Ok(Exit::Ok);
     }
-    let beside = Beside { wrong_serve_bound: bound, cache_saved_micro_dollars: saved(context) };
+    let beside = Beside { wrong_serve_bound: bound };
     terminal.out(&if args.html { written::page(&found, beside) } else { written::text(&found, beside) });
     Ok(Exit::Ok)
-}
-
-/// What the cache saved, when there is one.
-fn saved(context: &Context) -> u64 {
-    let read = || {
-        let state = context.repository().ok()?.state_dir().ok()?;
-        let url = std::env::var(cache::URL_VARIABLE).ok().filter(|url| !url.is_empty());
-        let counters = cache::open_store(&state, url.as_deref()).ok()?.counters(cache::entry::now_ms()).ok()?;
-        Some(counters.saved.micro_dollars)
-    };
-    read().unwrap_or(0)
 }

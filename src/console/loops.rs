@@ -1,7 +1,7 @@
 //! One line for each thing that happens in a loop that thinks in turns.
 
 use crate::report::escape::one_line;
-use crate::report::numbers::seconds;
+use crate::report::numbers::{count, seconds};
 use crate::trajectory::LoopEvent;
 
 /// The line; none for what people need not see.
@@ -49,6 +49,9 @@ pub fn line(event: &LoopEvent) -> Option<String> {
             format!("{} {}", if *applied { "applied:" } else { "not applied:" }, text(&change.replace('_', " ")))
         }
         LoopEvent::Resolved { cause, .. } => format!("no longer stuck: {}", text(&cause.replace('_', " "))),
-        LoopEvent::Ended { of, why, rounds, .. } => format!("{} ended after round {rounds}: {}", of.name(), text(why)),
+        LoopEvent::Ended { of, why, rounds, .. } => {
+            let rounds = count(usize::try_from(*rounds).unwrap_or(usize::MAX), "round");
+            format!("{} ended after {rounds}: {}", of.name(), text(why))
+        }
     })
 }

@@ -25,9 +25,12 @@ pub struct Decision {
     pub position: String,
     /// The seat whose answer stands for it.
     pub seat: usize,
-    /// Seats for it.
+    /// Seats for it: those that stand for it, or those that voted for it where there was a ballot.
     pub votes_for: Vec<usize>,
-    /// Seats that stand for something else.
+    /// Seats that voted for something else; without a ballot those that stand for something else.
+    #[serde(default)]
+    pub votes_against: Vec<usize>,
+    /// Dissent: seats whose own position is another one, whatever they voted for.
     pub against: Vec<usize>,
     /// How it came about.
     pub by: By,
@@ -51,8 +54,11 @@ pub fn camps(said: &[Option<Said>]) -> Vec<Vec<usize>> {
 
 /// The camp with more than half of those who answered.
 pub fn majority(camps: &[Vec<usize>]) -> Option<&Vec<usize>> {
-    let all: usize = camps.iter().map(Vec::len).sum();
-    camps.iter().find(|camp| 2 * camp.len() > all)
+    camps.iter().find(|camp| is_majority(camp, camps))
+}
+
+fn is_majority(camp: &[usize], camps: &[Vec<usize>]) -> bool {
+    2 * camp.len() > camps.iter().map(Vec::len).sum()
 }
 
 /// The seat of a camp whose answer stands for it: the one with the least against it.
@@ -74,8 +80,14 @@ fn against(seat: usize, objections: &[Objection]) -> u32 {
 pub fn decide(said: &[Option<Said>], objections: &[Objection], votes: Option<&[Option<usize>]>) -> Option<Decision> {
     let camps = camps(said);
     let camp_of = |seat: usize| camps.iter().position(|camp| camp.contains(&seat));
-    let (winner, by, voters) = match (majority(&camps), votes) {
-        (Some(camp), _) => (camp, By::Majority, camp.clone()),
+    let others = |camps: &[Vec<usize>], but: usize| {
+        let mut rest: Vec<usize> =
+            camps.iter().enumerate().filter(|(i, _)| *i != but).flat_map(|(_, c)| c).copied().collect();
+        rest.sort_unstable();
+        rest
+    };
+    let (best, by, ballots) = match (camps.iter().position(|camp| is_majority(camp, &camps)), votes) {
+        (Some(best), _) => (best, By::Majority, camps.clone()),
         (None, votes) => {
             let mut ballots: Vec<Vec<usize>> = vec![Vec::new(); camps.len()];
             match votes {
@@ -90,17 +102,16 @@ pub fn decide(said: &[Option<Said>], objections: &[Objection], votes: Option<&[O
             let leading: Vec<usize> = (0..camps.len()).filter(|i| ballots[*i].len() == most).collect();
             let by = if leading.len() == 1 && votes.is_some() { By::Ballot } else { By::TieBreak };
             let least = |i: &usize| (against(speaker(&camps[*i], objections), objections), *i);
-            let best = leading.into_iter().min_by_key(least)?;
-            (&camps[best], by, ballots[best].clone())
+            (leading.into_iter().min_by_key(least)?, by, ballots)
         }
     };
-    let seat = speaker(winner, objections);
-    let present: Vec<usize> = (0..said.len()).filter(|s| said[*s].is_some()).collect();
+    let seat = speaker(&camps[best], objections);
     Some(Decision {
         position: said[seat].as_ref()?.position.clone(),
         seat,
-        against: present.into_iter().filter(|s| !voters.contains(s)).collect(),
-        votes_for: voters,
+        votes_against: others(&ballots, best),
+        votes_for: ballots[best].clone(),
+        against: others(&camps, best),
         by,
     })
 }
@@ -141,6 +152,11 @@ mod tests {
         let split = said(&["SQLite", "PostgreSQL", "DuckDB"]);
         let ballot = decide(&split, &[], Some(&[Some(1), Some(1), Some(2)])).unwrap();
         assert_eq!((ballot.position.as_str(), ballot.by, ballot.votes_for), ("PostgreSQL", By::Ballot, vec![0, 1]));
+        // who voted for the winner and stands for something else dissents; whose answer won does not, whatever it voted for
+        let swapped = decide(&split, &[], Some(&[Some(1), Some(2), Some(1)])).unwrap();
+        assert_eq!((swapped.votes_for, swapped.votes_against, swapped.against), (vec![0, 2], vec![1], vec![0, 2]));
+        let lost = decide(&split, &[], Some(&[Some(1), Some(1), None])).unwrap();
+        assert_eq!((lost.votes_against, lost.against), (vec![], vec![0, 2]), "a vote that failed is none against it");
         let open = [objection(0, Severity::Major, Status::Open), objection(1, Severity::Major, Status::Rebutted)];
         let tie = decide(&split, &open, None).unwrap();
         assert_eq!((tie.position.as_str(), tie.by), ("DuckDB", By::TieBreak));

@@ -39,8 +39,9 @@ const FILES_MOST: usize = 400;
 /// Less of a file says too little.
 const CUT_LEAST_TOKENS: u64 = 120;
 
-/// Reads `paths` (below `root`): files as they are, folders as their text files, without what git ignores. Nothing
-/// outside of `root` is read, and no symbolic link is followed.
+/// Reads `paths` (below `root`): files as they are, folders as their text files (those whose names begin with a dot, too),
+/// without what git ignores. Nothing outside of `root` is read, and no symbolic link in a folder is followed. What is not read
+/// is named with its reason.
 ///
 /// # Errors
 /// When one of the paths is not there, or is outside.
@@ -78,22 +79,44 @@ fn shown(top: &Path, path: &Path) -> String {
 
 fn folder(top: &Path, folder: &Path, pieces: &mut Vec<Piece>, left: &mut Vec<String>) {
     let mut walk = ignore::WalkBuilder::new(folder);
-    walk.follow_links(false).require_git(false).sort_by_file_path(std::cmp::Ord::cmp);
+    walk.follow_links(false).require_git(false).hidden(false).sort_by_file_path(std::cmp::Ord::cmp);
+    walk.filter_entry(|entry| entry.file_name() != ".git");
     let mut seen = 0;
-    for entry in walk.build().flatten() {
-        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
-            continue;
-        }
-        seen += 1;
+    for entry in walk.build() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                left.push(unread(top, &error));
+                continue;
+            }
+        };
+        let Some(kind) = entry.file_type().filter(|kind| !kind.is_dir()) else { continue };
         let name = shown(top, entry.path());
+        seen += 1;
         if seen > FILES_MOST {
             left.push(format!("{name} and what comes after it: more than {FILES_MOST} files"));
             return;
+        }
+        if kind.is_symlink() {
+            left.push(format!("{name}: a symbolic link, which is not followed"));
+            continue;
         }
         match text_of(entry.path()) {
             Ok(text) => pieces.push(Piece { name, text }),
             Err(why) => left.push(format!("{name}: {why}")),
         }
+    }
+}
+
+/// What the walk could not read, and why.
+fn unread(top: &Path, error: &ignore::Error) -> String {
+    match error {
+        ignore::Error::WithPath { path, err } => {
+            let why = err.io_error().map_or_else(|| err.to_string(), std::io::Error::to_string);
+            format!("{}: {why}", shown(top, path))
+        }
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => unread(top, err),
+        other => other.to_string(),
     }
 }
 
@@ -177,18 +200,38 @@ mod tests {
             ("src/skip.log", "x"),
             (".gitignore", "*.log\n"),
             ("notes.md", "hello\n"),
+            ("src/.eslintrc", "{}\n"),
+            ("src/.git/config", "[core]\n"),
         ] {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             std::fs::write(root.join(name), text).unwrap();
         }
         std::fs::write(dir.path().join("secret"), "s").unwrap();
         std::os::unix::fs::symlink(dir.path().join("secret"), root.join("src/link")).unwrap();
         let (pieces, left) = gather(&root, &["src".into(), "notes.md".into()]).unwrap();
         let names: Vec<&str> = pieces.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(names, ["src/a.rs", "notes.md"]);
-        assert_eq!(left, ["src/b.bin: no text"]);
+        assert_eq!(names, ["src/.eslintrc", "src/a.rs", "notes.md"]);
+        assert_eq!(left, ["src/b.bin: no text", "src/link: a symbolic link, which is not followed"]);
         for outside in ["../secret", "src/link", "nowhere"] {
             assert!(gather(&root, &[outside.into()]).is_err(), "{outside}");
         }
+    }
+
+    #[test]
+    fn what_the_walk_can_not_read_is_named_with_its_reason() {
+        let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let with_path = ignore::Error::WithPath { path: "/r/src/locked".into(), err: Box::new(refused.into()) };
+        let error = ignore::Error::WithDepth { depth: 2, err: Box::new(with_path) };
+        assert_eq!(unread(Path::new("/r"), &error), "src/locked: permission denied");
+        assert!(!unread(Path::new("/r"), &ignore::Error::InvalidDefinition).is_empty());
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("locked")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("broken")).unwrap();
+        std::fs::set_permissions(dir.path().join("locked"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        let (_, left) = gather(dir.path(), &[".".into()]).unwrap();
+        // whoever may do anything reads what is locked
+        let may_all = std::fs::read_dir(dir.path().join("locked")).is_ok();
+        assert_eq!(left.len(), if may_all { 1 } else { 2 }, "{left:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::anonymise::Letters;
 use super::ledger::{Raw, Response, Says};
 use crate::model::{Trouble, repair};
-use crate::turns::text::{clipped, plain, short};
+use crate::turns::text::{clipped, cut, plain, short};
 
 /// An answer is an argument, not a book.
 const ANSWER_CHARS: usize = 6000;
@@ -183,6 +183,9 @@ struct OneObjection {
     evidence: String,
 }
 
+/// The beginning of a longer quote finds its place as well.
+const QUOTE_CHARS: usize = 400;
+
 /// What the critic's prompt has in place of a quote.
 const PLACEHOLDER: &str = "the exact words of the answer";
 
@@ -216,6 +219,10 @@ fn objections(reply: &str, letters: &Letters) -> Result<Vec<Raw>, Trouble> {
         },
         _ => return Err(Trouble::WrongSchema { what: "no list `objections`".into() }),
     };
+    if !list.is_empty() && !list.iter().any(Value::is_object) {
+        // whoever objects in words alone objects all the same
+        return Err(Trouble::WrongSchema { what: "`objections` holds no object".into() });
+    }
     const LIST_OF_ANYBODY: usize = 50;
     Ok(list.iter().filter(|item| item.is_object()).take(LIST_OF_ANYBODY).map(|item| raw(item, letters)).collect())
 }
@@ -226,25 +233,20 @@ fn raw(value: &Value, letters: &Letters) -> Raw {
         seat: letters.seat(&one.answer),
         severity: one.severity,
         criterion: one.criterion,
-        quote: clipped(&one.quote, 400),
+        quote: cut(&one.quote, QUOTE_CHARS).to_owned(),
         why: short(&one.why, 1000),
         evidence: short(&one.evidence, 600),
     }
 }
 
-/// `No objections.` in prose.
+/// `No objections.` in prose, and not a word more: `None of the answers mentions backups` is an objection.
 fn says_none(reply: &str) -> bool {
     let Ok(text) = repair::without_thoughts(reply) else { return false };
     let text = text.trim().trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    const NONE: &[&str] = &[
-        "no objection",
-        "no further objection",
-        "none",
-        "i have no objection",
-        "i have no further objection",
-        "there are no objection",
-    ];
-    text.len() < 120 && NONE.iter().any(|none| text.starts_with(none))
+    const BEFORE: &[&str] = &["i have ", "there are ", "there is ", "i see "];
+    const NONE: &[&str] = &["none", "no objection", "no objections", "no further objection", "no further objections"];
+    let said = BEFORE.iter().find_map(|before| text.strip_prefix(before)).unwrap_or(&text);
+    NONE.contains(&said)
 }
 
 /// Reads a ballot: the chosen seat and why.
@@ -359,14 +361,24 @@ mod tests {
             let raised = critic(&reply, &letters()).unwrap();
             assert_eq!((raised.len(), raised[0].seat, raised[0].quote.as_str()), (1, Some(1), "no server"), "{reply}");
         }
-        for none in
-            ["{\"objections\": []}", "[]", "No objections.", "**None**", "<think>x</think>No further objections!"]
-        {
+        for none in [
+            "{\"objections\": []}",
+            "[]",
+            "No objections.",
+            "**None**",
+            "I have no objection.",
+            "<think>x</think>No further objections!",
+        ] {
             assert_eq!(critic(none, &letters()), Ok(vec![]), "{none}");
         }
         for (reply, name) in [
             ("I think all is well in general.", "malformed"),
+            ("None of the answers mentions backups.", "malformed"),
+            ("No objection to A, but B is wrong about locks.", "malformed"),
+            ("No objections. B is wrong about locks, though.", "malformed"),
             ("{\"objections\": \"many\"}", "wrong-schema"),
+            ("{\"objections\": [\"B is wrong about locks\"]}", "wrong-schema"),
+            ("[\"B is wrong about locks\"]", "wrong-schema"),
             ("{\"points\": 3}", "wrong-schema"),
             ("{\"objections\": [{\"answer\": \"A\"", "truncated"),
             ("", "empty"),
@@ -376,6 +388,29 @@ mod tests {
         }
         let prompt = include_str!("prompts/critic.md");
         assert!(prompt.contains(&format!("\"quote\": \"{PLACEHOLDER}\"")), "the example of the prompt is another one");
+    }
+
+    #[test]
+    fn a_long_quote_is_cut_so_that_what_is_left_still_stands_where_it_stood() {
+        use crate::council::ledger::{Ledger, Outcome};
+        let answer = "The store keeps every order on two disks, for one of them fails once in three years. ".repeat(9);
+        let (letter, words) = (letters().letter(1).unwrap(), answer.split(' ').collect::<Vec<_>>());
+        for n in [60, 75, 76, 77, 78, 79, 120] {
+            let quote = words[1..n].join(" ");
+            let reply =
+                serde_json::json!([{"answer": letter.to_string(), "quote": quote, "why": "nobody measured it"}]);
+            let raised = critic(&reply.to_string(), &letters()).unwrap();
+            let kept = raised[0].quote.chars().count();
+            assert!(
+                kept <= QUOTE_CHARS && kept + 12 > quote.chars().count().min(QUOTE_CHARS),
+                "{n}: {}",
+                raised[0].quote
+            );
+            // as the ledger looks for it, now and later, when it asks whether the words are gone
+            let (mut ledger, texts) = (Ledger::default(), [String::new(), answer.clone()]);
+            assert!(matches!(ledger.raise(1, &raised, &texts)[0].outcome, Outcome::Stands { .. }), "{n}");
+            assert_eq!(ledger.settle_gone(&texts), [], "{n}");
+        }
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Record {
     pub fn chosen(&self) -> Option<&Said> {
         self.seats.get(self.decision.as_ref()?.seat)?.said.as_ref()
     }
-    /// Seats that stand for something else, with what they say.
+    /// Seats that stand for something else, with what they say; of a ballot only the numbers are told.
     pub fn dissent(&self) -> Vec<(&SeatInfo, &Said)> {
         let against = self.decision.as_ref().map(|d| d.against.as_slice()).unwrap_or_default();
         against.iter().filter_map(|seat| self.seats.get(*seat)).filter_map(|s| Some((s, s.said.as_ref()?))).collect()

@@ -65,6 +65,9 @@ pub struct Turns {
     pub nano_dollars: u64,
     /// Money that replayed turns would have cost again.
     pub saved_nano_dollars: u64,
+    /// Money that answers from the cache had cost when they were asked.
+    #[serde(default)]
+    pub cache_saved_nano_dollars: u64,
 }
 
 /// What was stuck.
@@ -211,7 +214,15 @@ fn model_of(run: &Told, fixer: &str) -> String {
 fn turns(run: &Told, turns: &mut Turns) {
     for entry in &run.entries {
         match &entry.event {
-            Event::ModelAnswered { outcome, prompt_tokens, answer_tokens, nano_dollars, cached, .. } => {
+            Event::ModelAnswered {
+                outcome,
+                prompt_tokens,
+                answer_tokens,
+                nano_dollars,
+                cached,
+                saved_nano_dollars,
+                ..
+            } => {
                 if outcome != "answered" {
                     *turns.failed.entry(outcome.clone()).or_default() += 1;
                     continue;
@@ -220,6 +231,7 @@ fn turns(run: &Told, turns: &mut Turns) {
                 turns.cached.n += u64::from(cached.is_some());
                 turns.tokens += prompt_tokens + answer_tokens;
                 turns.nano_dollars += nano_dollars;
+                turns.cache_saved_nano_dollars += saved_nano_dollars.unwrap_or(0);
             }
             Event::Loop(LoopEvent::Turn(turn)) if turn.replayed => {
                 turns.replayed += 1;
@@ -353,6 +365,24 @@ mod tests {
             let found = stats(&runs).council;
             assert_eq!((found.runs, found.good.n), (n, n));
         }
+    }
+
+    #[test]
+    fn what_the_cache_saved_is_counted_in_the_runs_that_are_looked_at_and_in_no_others() {
+        let served = |saved: Option<u64>| {
+            let mut event = serde_json::json!({
+                "event": "model_answered", "fixer": "minimal", "model": "p/a", "outcome": "answered", "prompt_tokens": 0,
+                "answer_tokens": 0, "nano_dollars": 0, "requests": 0, "ms": 1, "cached": "exact",
+            });
+            // logs of before say nothing of it
+            if let Some(saved) = saved {
+                event["saved_nano_dollars"] = saved.into();
+            }
+            told(vec![serde_json::from_value(event).unwrap()])
+        };
+        let (old, new, silent) = (served(Some(7000)), served(Some(5000)), served(None));
+        let saved = |runs: &[Told]| stats(runs).turns.cache_saved_nano_dollars;
+        assert_eq!((saved(&[old, new.clone(), silent.clone()]), saved(&[new, silent])), (12_000, 5000));
     }
 
     fn recorded(name: &str) -> Told {

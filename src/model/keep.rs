@@ -10,7 +10,7 @@ use super::money::Money;
 use super::providers::OWN;
 use super::trouble::Trouble;
 use super::{Call, Reply, Turn, Usage};
-use crate::cache::{Answer, Cost, Keep, Key, Source};
+use crate::cache::{Answer, Cost, Keep, Key, Served, Source};
 use crate::error::Error;
 
 /// Stands where the question stood: everything around it has to be equal, the question only has to mean the same.
@@ -103,6 +103,11 @@ pub fn source(source: &Source) -> Option<&'static str> {
         Source::Exact => Some("exact"),
         Source::Semantic { .. } => Some("semantic"),
     }
+}
+
+/// What serving it saved.
+pub fn saved(served: &Served) -> Money {
+    Money(served.saved.micro_dollars.saturating_mul(1000))
 }
 
 /// A trouble on its way through the cache, to those who wait for the same call.

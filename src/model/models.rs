@@ -426,7 +426,8 @@ impl Models {
                 Some(reply) => {
                     let result = Ok(reply);
                     let on_its_way = OnItsWay::since(asker, &usable.offer.name, began);
-                    on_its_way.ended(&result, keep::source(&served.source));
+                    on_its_way
+                        .ended(&result, keep::source(&served.source).map(|source| (source, keep::saved(&served))));
                     (result?, served.source)
                 }
                 // somebody else wrote into the store

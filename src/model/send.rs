@@ -44,12 +44,12 @@ impl<'a> OnItsWay<'a> {
         Self { asker, model, began, said: false, taken: Arc::default() }
     }
 
-    /// It ended with `result`; `cached` where it was served without asking.
-    pub(super) fn ended(mut self, result: &Result<Reply, Trouble>, cached: Option<&str>) {
+    /// It ended with `result`; `cached` where it was served without asking: from where, and what that saved.
+    pub(super) fn ended(mut self, result: &Result<Reply, Trouble>, cached: Option<(&str, Money)>) {
         self.record(result.as_ref(), cached);
     }
 
-    fn record(&mut self, result: Result<&Reply, &Trouble>, cached: Option<&str>) {
+    fn record(&mut self, result: Result<&Reply, &Trouble>, cached: Option<(&str, Money)>) {
         self.said = true;
         let taken = *locked(&self.taken);
         if taken.requests == 0 && cached.is_none() {
@@ -67,7 +67,8 @@ impl<'a> OnItsWay<'a> {
             nano_dollars: taken.cost.0,
             requests: taken.requests,
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            cached: cached.map(str::to_owned),
+            cached: cached.map(|(source, _)| source.to_owned()),
+            saved_nano_dollars: cached.map(|(_, saved)| saved.0),
             answer_hash: reply.map(|r| hash(&r.content)).unwrap_or_default(),
         });
     }

@@ -1,7 +1,7 @@
 //! A PRD taken apart: sections, blocks, sentences, requirements, ids and links, each with its place in the source.
 //!
 //! Rules look at a *masked* copy of the text that has the same length in bytes: what is no prose (code blocks, tables,
-//! quotes, HTML, addresses, markup) is blank there and inline code is underscores. So a place in the mask is a place in
+//! quotes, HTML, addresses, markup) is blank there and inline code is underscores, but for an id in front. So a place in the mask is a place in
 //! the source, and no rule can find fault with what it may not read.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,7 +265,11 @@ impl<'t> Reader<'t> {
             Event::Start(tag) => self.start(tag, range),
             Event::End(tag) => self.end(tag),
             Event::Text(_) => self.words(range, None),
-            Event::Code(_) => self.words(range, Some(b'_')),
+            Event::Code(code) => {
+                // what is defined here may be written as code: `REQ-1`: The shop shall …
+                let is_name = self.is_first() && identifiers::is_id(code);
+                self.words(range, if is_name { None } else { Some(b'_') });
+            }
             Event::InlineHtml(html) | Event::Html(html) if html.trim_start().starts_with("<!--") => {
                 self.comments.push(range);
             }
@@ -373,6 +377,14 @@ impl<'t> Reader<'t> {
         inside.retain(|outer| (1..level).contains(&self.sections[*outer].level));
         let range = range.start..self.text.len();
         self.sections.push(Section { title: String::new(), level, range, part: Part::Other, inside });
+    }
+
+    /// Does nothing stand yet in what is open?
+    fn is_first(&self) -> bool {
+        match &self.cell {
+            Some(_) => self.cell_text.is_none(),
+            None => self.open.last().is_some_and(|open| open.range.is_none()),
+        }
     }
 
     fn words(&mut self, range: Range<usize>, instead: Option<u8>) {

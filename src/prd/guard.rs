@@ -2,12 +2,12 @@
 //! assumption; nothing grows beyond its measure. A pure function of before and after.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::mask::COVER;
+use crate::prd::claims::{self, numbers};
 use crate::prd::document::{self, BARE_URL, Document, Kind};
 use crate::prd::sentences::pattern;
 use crate::turns::text::words;
@@ -24,7 +24,6 @@ pub const MARK: &str = "*(assumption)*";
 const FROM_SOURCE: f64 = 0.5;
 
 static MARKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bassum(?:ption|ed)\b|\bopen question\b"));
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+(?:[.,]\d+)*"));
 static HTML: LazyLock<Regex> = LazyLock::new(|| pattern(r"<[a-zA-Z/!][^>\n]*>?"));
 static FOOTNOTE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\[\^[^\]\s]{1,80}\]"));
 
@@ -134,7 +133,7 @@ fn checked(old: &str, new: &str, source: &str) -> Result<Checked, Refused> {
     let (before, after) = (Document::new(old), Document::new(&new));
     headings(&before, &after)?;
     ids(&before, &after, source)?;
-    links(&before, &after)?;
+    links(old, &new, source)?;
     tables(&before, &after)?;
     if code(old) != code(&new) {
         return Err(Refused::Code);
@@ -190,23 +189,53 @@ fn ids(before: &Document<'_>, after: &Document<'_>, source: &str) -> Result<(), 
     if invented.is_empty() { Ok(()) } else { Err(Refused::IdsInvented { ids: invented }) }
 }
 
-/// How often each address is linked, shown or written.
-fn addresses(d: &Document<'_>) -> BTreeMap<String, usize> {
-    let bare = BARE_URL.find_iter(d.text).map(|m| m.as_str().trim_end_matches(['.', ',']).to_owned());
+/// Where labels lead: `[label]: address`.
+fn labels(text: &str) -> BTreeMap<String, String> {
+    let parser = pulldown_cmark::Parser::new_ext(text, document::options());
+    let all = parser.reference_definitions().iter();
+    all.map(|(label, to)| (words_of(label).to_lowercase(), to.dest.to_string())).collect()
+}
+
+fn words_of(label: &str) -> String {
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How often each address is linked, shown or written in `section`, where `labels` stand elsewhere in the document.
+fn addresses(section: &str, labels: &str) -> BTreeMap<String, usize> {
+    let bare = BARE_URL.find_iter(section).map(|m| m.as_str().trim_end_matches(['.', ',']).to_owned());
+    let whole = format!("{section}\n\n{labels}");
     let mut found = BTreeMap::new();
-    d.links.iter().map(|link| link.to.clone()).chain(bare).for_each(|to| *found.entry(to).or_insert(0) += 1);
+    let links = Document::new(&whole).links.into_iter().map(|link| link.to);
+    links.chain(bare).for_each(|to| *found.entry(to).or_insert(0) += 1);
     found
 }
 
-fn links(before: &Document<'_>, after: &Document<'_>) -> Result<(), Refused> {
-    let (old, new) = (addresses(before), addresses(after));
+/// The definitions of labels in `text`, as they stand there.
+fn definitions(text: &str) -> String {
+    let parser = pulldown_cmark::Parser::new_ext(text, document::options());
+    let places = parser.reference_definitions().iter().map(|(_, to)| to.span.clone());
+    places.filter_map(|place| text.get(place)).map(|one| format!("{}\n", one.trim())).collect()
+}
+
+fn links(old: &str, new: &str, source: &str) -> Result<(), Refused> {
+    let refused = |what: String| Err(Refused::Links { what });
+    let (before, after) = (labels(old), labels(new));
+    if let Some((label, to)) = before.iter().find(|(label, to)| after.get(*label) != Some(to)) {
+        return refused(format!("[{label}]: {to} is missing"));
+    }
+    if let Some((label, to)) = after.iter().find(|(label, _)| !before.contains_key(*label)) {
+        return refused(format!("[{label}]: {to} is new"));
+    }
+    // a section alone does not know where the labels of the document lead
+    let labels = definitions(source);
+    let (old, new) = (addresses(old, &labels), addresses(new, &labels));
     let count = |all: &BTreeMap<String, usize>, to: &String| all.get(to).copied().unwrap_or(0);
     if let Some(gone) = old.keys().find(|to| count(&new, to) < count(&old, to)) {
-        return Err(Refused::Links { what: format!("{gone} is missing") });
+        return refused(format!("{gone} is missing"));
     }
     // what is linked already may be linked once more
     match new.keys().find(|to| !old.contains_key(*to)) {
-        Some(made_up) => Err(Refused::Links { what: format!("{made_up} is new") }),
+        Some(made_up) => refused(format!("{made_up} is new")),
         None => Ok(()),
     }
 }
@@ -332,41 +361,45 @@ pub fn fits(source: &str, now: &str) -> bool {
     10 * to <= 13 * from
 }
 
-fn numbers(text: &str) -> BTreeSet<String> {
-    let ids: Vec<Range<usize>> = crate::prd::identifiers::ids(text).map(|(range, _)| range).collect();
-    let of_id = |at: usize| ids.iter().any(|range| range.contains(&at));
-    NUMBER.find_iter(text).filter(|m| !of_id(m.start())).map(|m| m.as_str().to_owned()).collect()
+/// Sentences of a document, headings left out: where each begins, its text, what kind of block it is in.
+fn sentences<'d>(document: &Document<'d>) -> Vec<(usize, &'d str, Kind)> {
+    let blocks = document.blocks.iter().chain(&document.entries).filter(|block| block.kind != Kind::Heading);
+    let of = |block: &document::Block| {
+        let kind = block.kind;
+        block.sentences.iter().map(|range| (range.start, document.source(range), kind)).collect::<Vec<_>>()
+    };
+    blocks.flat_map(of).collect()
 }
 
-/// The text with every sentence marked that says what the source does not: a number that stands nowhere in it, or words
-/// that are mostly not there. A sentence that is kept as it was before, with its mark where it has one, stays as it is.
+/// The text with every sentence marked that says what the source does not: a number that stands nowhere in it, words that are
+/// mostly not there, or a `not` that the sentence in its place did not have. A sentence that is kept as it was before, with its
+/// mark where it has one, stays as it is.
 fn marked(before: &Document<'_>, after: &Document<'_>, source: &str) -> (String, Vec<String>) {
     let (known_numbers, known_words) = (numbers(source), words(source));
-    let blocks = before.blocks.iter().chain(&before.entries);
-    let kept: BTreeSet<&str> = blocks.flat_map(|block| &block.sentences).map(|range| before.source(range)).collect();
+    let (old, new) = (sentences(before), sentences(after));
+    let texts =
+        |all: &[(usize, &str, Kind)]| all.iter().map(|(_, text, _)| (*text).to_owned()).collect::<BTreeSet<_>>();
+    let (kept, still) = (texts(&old), texts(&new));
+    let changed: Vec<_> = new.iter().filter(|(_, text, _)| !kept.contains(*text)).collect();
+    let gone: Vec<&str> = old.iter().map(|(_, text, _)| *text).filter(|text| !still.contains(*text)).collect();
+    let turned = claims::turned(&gone, &changed.iter().map(|(_, text, _)| *text).collect::<Vec<_>>());
     let mut marks: Vec<(usize, String)> = Vec::new();
-    for block in after.blocks.iter().chain(&after.entries).filter(|block| block.kind != Kind::Heading) {
+    for (at, (start, text, kind)) in changed.into_iter().enumerate() {
+        if MARKED.is_match(text) {
+            marks.push((usize::MAX, (*text).to_owned()));
+            continue;
+        }
         // a cell is no sentence, and says something in fewer words
-        let enough = if block.kind == Kind::Cell { 2 } else { 4 };
-        for sentence in &block.sentences {
-            let text = after.source(sentence);
-            if kept.contains(text) {
-                continue;
-            }
-            if MARKED.is_match(text) {
-                marks.push((usize::MAX, text.to_owned()));
-                continue;
-            }
-            let invents = numbers(text).difference(&known_numbers).next().is_some();
-            let said = words(text);
-            let from_source = said.intersection(&known_words).count();
-            #[allow(clippy::cast_precision_loss, reason = "a sentence has few words")]
-            let foreign = said.len() >= enough && (from_source as f64) < FROM_SOURCE * said.len() as f64;
-            if invents || foreign {
-                // before the full stop, so that it stays in its sentence
-                let end = sentence.start + text.trim_end_matches(['.', '!', ';', ' ']).len();
-                marks.push((end, text.to_owned()));
-            }
+        let enough = if *kind == Kind::Cell { 2 } else { 4 };
+        let invents = numbers(text).difference(&known_numbers).next().is_some();
+        let said = words(text);
+        let from_source = said.intersection(&known_words).count();
+        #[allow(clippy::cast_precision_loss, reason = "a sentence has few words")]
+        let foreign = said.len() >= enough && (from_source as f64) < FROM_SOURCE * said.len() as f64;
+        if invents || foreign || turned.contains(&at) {
+            // before the full stop, so that it stays in its sentence
+            let end = start + text.trim_end_matches(['.', '!', ';', ' ']).len();
+            marks.push((end, (*text).to_owned()));
         }
     }
     let mut out = after.text.to_owned();
@@ -466,6 +499,57 @@ mod tests {
             let why = check(QUIET, &fast(&QUIET.replacen(from, to, 1)), QUIET).unwrap_err().to_string();
             assert_eq!(why, wanted, "{from}");
         }
+    }
+
+    #[test]
+    fn a_number_in_words_and_a_not_are_marked_like_any_other_invention() {
+        let with = |from: &str, to: &str| checked(&OLD.replace(from, to)).unwrap();
+        for (from, to) in [
+            ("shall be fast", "shall answer within two seconds"),
+            ("shall list what", "shall not list what"),
+            ("shall list what the search found", "shall list what the search never found"),
+        ] {
+            let done = with(from, to);
+            assert_eq!((done.assumptions.len(), done.text.matches(MARK).count()), (1, 1), "{to}: {}", done.text);
+        }
+        let done = with("shall list what the search found", "shall list each one that the search found");
+        assert!(done.assumptions.is_empty(), "{done:?}");
+    }
+
+    #[test]
+    fn links_by_a_label_are_guarded_wherever_the_label_is_defined() {
+        let old =
+            "## Search\n\nREQ-1: The search shall be fast, see [the limits][limits] and [limits].\n\n[own]: own.md\n";
+        let source = format!("# Shop\n\n{old}\n[limits]: https://shop.example/limits\n[evil]: https://evil.example/\n");
+        let check = |from: &str, to: &str| {
+            check(old, &old.replace(from, to).replace("be fast", "answer"), &source).map_err(|why| why.to_string())
+        };
+        assert!(check("", "").is_ok(), "{:?}", check("", ""));
+        let missing = |what: &str| format!("links were changed: {what} is missing");
+        for (from, to, wanted) in [
+            ("[the limits][limits]", "the limits", missing("https://shop.example/limits")),
+            (" and [limits]", "", missing("https://shop.example/limits")),
+            ("[own]: own.md\n", "", missing("[own]: own.md")),
+            ("own.md", "https://evil.example/x", missing("[own]: own.md")),
+            ("fast, see", "fast, see [this][evil],", "links were changed: https://evil.example/ is new".into()),
+            (
+                "[own]:",
+                "[limits]: https://evil.example/y\n[own]:",
+                "links were changed: [limits]: https://evil.example/y is new".into(),
+            ),
+        ] {
+            assert_eq!(check(from, to).unwrap_err(), wanted, "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn an_id_below_another_one_is_not_lost_unseen() {
+        let old = "## Export\n\n- FR-1.1: The shop shall list orders.\n- FR-1.2: The shop shall export orders.\n- `REQ_3`: The shop shall print orders.\n";
+        for (from, to, lost) in [("- FR-1.2:", "-", "FR-1.2"), ("- `REQ_3`:", "-", "REQ_3")] {
+            let why = check(old, &old.replace(from, to), old).unwrap_err().to_string();
+            assert_eq!(why, format!("ids are missing: {lost}"));
+        }
+        assert!(check(old, &old.replace("shall export", "shall write"), old).is_ok());
     }
 
     #[test]

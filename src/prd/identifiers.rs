@@ -1,4 +1,4 @@
-//! Ids of requirements and the like: `REQ-12`, `FR-SEC-3`, `US7`: where they are defined and where they are used.
+//! Ids of requirements and the like: `REQ-12`, `FR-SEC-3`, `FR-1.2`, `REQ_001a`, `US7`: where they are defined and where they are used.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,25 +27,27 @@ pub struct Definition {
 }
 
 static ID: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\b[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-\d{1,5}\b|\b(?:REQ|FR|NFR|US|UC|AC|R)\d{1,4}\b")
+    pattern(
+        r"\b[A-Z][A-Z0-9]{0,9}(?:[-_][A-Z][A-Z0-9]{0,9})*[-_]\d{1,5}(?:\.\d{1,3}){0,3}[a-z]?\b|\b(?:REQ|FR|NFR|US|UC|AC|R)\d{1,4}(?:\.\d{1,3}){0,3}[a-z]?\b",
+    )
 });
 /// What follows an id that is defined here: a delimiter, or the beginning of a sentence; ids or a name in brackets may stand
-/// between them.
+/// between them, and the end of the code that the id is written as.
 static FOLLOWS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\s*\([^()\n]{1,80}\))?(?:\s*(?:[:)\]—–|-]|\.(?:[^.]|$))|\s*$|\s+(?:[A-Z_]|the\b|an?\b|given\b|when\b|while\b|where\b|if\b|users?\b))",
+        r"^`*(?:\s*\([^()\n]{1,80}\))?(?:\s*(?:[:)\]—–|-]|\.(?:[^.]|$))|\s*$|\s+(?:[A-Z_]|the\b|an?\b|given\b|when\b|while\b|where\b|if\b|users?\b))",
     )
 });
 /// What follows the id of a criterion that says what it is for: `AC-3 verifies REQ-1`.
 static CRITERION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\s*\([^()\n]{1,80}\))?\s+(?:verifies|checks|shows|proves|tests|covers|ensures|confirms|demonstrates|validates)\b",
+        r"^`*(?:\s*\([^()\n]{1,80}\))?\s+(?:verifies|checks|shows|proves|tests|covers|ensures|confirms|demonstrates|validates)\b",
     )
 });
-/// From one id to another: `REQ-3..REQ-13`, `REQ-3 to REQ-13`, `REQ-3–13`.
+/// From one id to another: `REQ-3..REQ-13`, `REQ-3 to REQ-13`, `REQ-3–13`, `FR-1.1 to FR-1.4`.
 static RANGE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(?P<letters>[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-)(?P<from>\d{1,5})(?:(?:\.{2,3}|…|–)(?P<to>\d{1,5})|\s*(?:\.{2,3}|…|–|—|-|to|through)\s*(?P<again>[A-Z][A-Z0-9]{0,9}(?:-[A-Z][A-Z0-9]{0,9})*-)(?P<last>\d{1,5}))\b",
+        r"\b(?P<letters>[A-Z][A-Z0-9]{0,9}(?:[-_][A-Z][A-Z0-9]{0,9})*[-_](?:\d{1,5}\.){0,3})(?P<from>\d{1,5})(?:(?:\.{2,3}|…|–)(?P<to>\d{1,5})|\s*(?:\.{2,3}|…|–|—|-|to|through)\s*(?P<again>[A-Z][A-Z0-9]{0,9}(?:[-_][A-Z][A-Z0-9]{0,9})*[-_](?:\d{1,5}\.){0,3})(?P<last>\d{1,5}))\b",
     )
 });
 
@@ -59,9 +61,15 @@ const STANDARDS: &[&str] = &[
 /// Ids of requirements by custom: used without a definition they dangle, whatever else the document defines.
 const CUSTOMARY: &[&str] = &["REQ", "FR", "NFR", "US", "UC", "AC", "BR", "SR"];
 
-/// The letters of an id: `FR-SEC` of `FR-SEC-3`.
+/// The letters of an id: `FR-SEC` of `FR-SEC-3`, `REQ` of `REQ_001a` and of `REQ-1.2`.
 pub fn prefix(id: &str) -> &str {
-    id.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
+    let number = |c: char| c.is_ascii_digit() || c == '.';
+    id.trim_end_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches(number).trim_end_matches(['-', '_'])
+}
+
+/// Is `text` an id and nothing else?
+pub fn is_id(text: &str) -> bool {
+    ids(text).any(|(range, _)| range == (0..text.len()))
 }
 
 /// The ids in `text`, with their places in it; names of standards are none.
@@ -79,7 +87,7 @@ pub fn ranges(text: &str) -> Vec<String> {
         let number = |name: &str| hit.name(name).and_then(|digits| digits.as_str().parse::<u32>().ok());
         let (from, to) = (number("from")?, number("to").or_else(|| number("last"))?);
         let width = hit.name("from")?.as_str().len();
-        let fits = same && from < to && to - from <= WIDEST && !STANDARDS.contains(&letters.trim_end_matches('-'));
+        let fits = same && from < to && to - from <= WIDEST && !STANDARDS.contains(&prefix(letters));
         fits.then(|| (from..=to).map(move |n| format!("{letters}{n:0width$}")))
     });
     all.flatten().collect()

@@ -4,6 +4,7 @@
 #[cfg(test)]
 #[path = "tests/changes.rs"]
 mod changes_tests;
+pub mod claims;
 pub mod document;
 pub mod finding;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::prd::Lint;
 use crate::prd::history::Row;
 use crate::prd::review::{Reviewed, Three};
-use crate::turns::Answer;
+use crate::turns::{Answer, Took};
 
 /// In which way the loop gets nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -103,7 +103,7 @@ pub struct SectionInfo {
     pub left_because: Option<String>,
 }
 
-/// A turn, or all turns of somebody with one model.
+/// A question with every turn that it took, or all of them of somebody with one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TurnInfo {
     /// `reviewer 1`, `writer`.
@@ -120,36 +120,36 @@ pub struct TurnInfo {
     pub nano_dollars: u64,
     /// The name of the trouble, when it brought none.
     pub trouble: Option<String>,
-    /// It was told again from an earlier run.
+    /// Turns that were told again from an earlier run.
     #[serde(skip)]
-    pub replayed: bool,
+    pub replayed: u32,
 }
 
 impl TurnInfo {
-    /// Of an answer.
-    pub fn of(who: &str, answer: &Answer) -> Self {
+    /// Of an answer, and of what it took until it could be read.
+    pub fn of(who: &str, answer: &Answer, took: Took) -> Self {
         Self {
             who: who.into(),
             model: answer.model.clone(),
             answered_by: answer.answered_by.clone(),
-            turns: 1,
-            tokens: answer.prompt_tokens + answer.answer_tokens,
-            nano_dollars: answer.cost.0,
+            turns: took.turns,
+            tokens: took.tokens,
+            nano_dollars: took.cost.0,
             trouble: None,
-            replayed: answer.replayed,
+            replayed: took.replayed,
         }
     }
-    /// Of none.
-    pub fn failed(who: &str, model: &str, trouble: &str) -> Self {
+    /// Of none: what came could not be read, or nothing did.
+    pub fn failed(who: &str, model: &str, trouble: &str, took: Took) -> Self {
         Self {
             who: who.into(),
             model: model.into(),
             answered_by: String::new(),
-            turns: 1,
-            tokens: 0,
-            nano_dollars: 0,
+            turns: took.turns,
+            tokens: took.tokens,
+            nano_dollars: took.cost.0,
             trouble: Some(trouble.into()),
-            replayed: false,
+            replayed: took.replayed,
         }
     }
     /// One line for everybody, model and trouble.

@@ -89,7 +89,8 @@ impl Part {
 
     /// What ids with the prefix of `id` are for: `AC-3` is a criterion.
     pub fn of_prefix(id: &str) -> Self {
-        match id.split('-').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit()) {
+        let number = |c: char| c.is_ascii_digit() || c == '.' || c.is_ascii_lowercase();
+        match id.split(['-', '_']).next().unwrap_or_default().trim_end_matches(number) {
             "AC" | "TC" | "TEST" => Part::Acceptance,
             "G" | "GOAL" | "OBJ" => Part::Goal,
             "Q" | "OQ" => Part::Open,

@@ -193,6 +193,48 @@ fn ids_in_a_range_are_named_and_not_defined_once_more() {
 }
 
 #[test]
+fn ids_below_others_with_letters_underscores_and_in_code_are_ids_of_their_own() {
+    let requirement = |id: &str, n: usize| format!("- {id}: The shop shall sell thing {n}.\n");
+    for [a, b] in [
+        ["FR-1.1", "FR-1.2"],
+        ["REQ_1", "REQ_2"],
+        ["REQ-001a", "REQ-001b"],
+        ["US1.1", "US1.2"],
+        ["`REQ-1`", "`REQ-2`"],
+        ["**`FR-1.1.1`**", "`FR-1.1.2`"],
+    ] {
+        let bare = |id: &str| id.replace(['`', '*'], "");
+        let text = format!(
+            "# Requirements\n\n{}{}\nSee {} and {}.\n\n# Acceptance\n\n- {}: Given a shop, when it opens, then things are sold.\n",
+            requirement(a, 1),
+            requirement(b, 2),
+            bare(a),
+            bare(b),
+            bare(a)
+        );
+        let found = lint(&text, &|_| true).findings;
+        let rules: Vec<&str> = found.iter().map(|f| f.rule.as_str()).collect();
+        assert!(!rules.contains(&"duplicate-id") && !rules.contains(&"dangling-reference"), "{a}: {found:#?}");
+        // the second one has an id, which no criterion names
+        assert_eq!(rules.iter().filter(|rule| **rule == "missing-acceptance").count(), 1, "{a}: {found:#?}");
+        let twice = rules_of(&text.replace(&requirement(b, 2), &requirement(a, 2)));
+        assert!(twice.contains(&"duplicate-id".to_owned()), "{a}: {twice:?}");
+    }
+    for (id, letters) in
+        [("FR-SEC-3", "FR-SEC"), ("FR-1.2", "FR"), ("REQ_001a", "REQ"), ("US7", "US"), ("R2D2-3", "R2D2")]
+    {
+        assert_eq!(identifiers::prefix(id), letters);
+        assert!(identifiers::is_id(id) && !identifiers::is_id(&format!("{id}:")));
+    }
+    // names of standards with their versions are none, and a full stop ends a sentence
+    for none in ["TLS-1.2", "UTF-8", "WCAG-2.1"] {
+        assert_eq!(identifiers::ids(none).next(), None, "{none}");
+    }
+    assert_eq!(identifiers::ids("See REQ-1. 2 follow.").map(|(_, id)| id).collect::<Vec<_>>(), ["REQ-1"]);
+    assert_eq!(identifiers::ranges("FR-1.1 to FR-1.3"), ["FR-1.1", "FR-1.2", "FR-1.3"]);
+}
+
+#[test]
 fn what_should_or_can_be_among_requirements_is_one_of_them() {
     for (sentence, is_one) in [
         ("The shop should sell books.", true),

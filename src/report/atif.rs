@@ -199,6 +199,7 @@ mod tests {
             requests: 1,
             ms: 5,
             cached: None,
+            saved_nano_dollars: None,
             answer_hash: "h".into(),
         };
         let time = "2026-11-22T11:00:01Z".parse().unwrap();

@@ -14,7 +14,7 @@ pub fn agreement(record: &Record) -> String {
     let Some(decision) = &record.decision else {
         return format!("No decision after {rounds}: {}.", record.end.words());
     };
-    let votes = format!("{}:{}", decision.votes_for.len(), decision.against.len());
+    let votes = format!("{}:{}", decision.votes_for.len(), decision.votes_against.len());
     let how = match decision.by {
         By::Majority if record.end == End::Agreed => format!("Agreed {votes}"),
         By::Majority => format!("Decided {votes}"),

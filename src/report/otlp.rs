@@ -68,7 +68,8 @@ pub fn render(entries: &[Entry]) -> Value {
                 command.clone_from(said);
                 version.clone_from(of);
             }
-            Event::RunEnded { exit, .. } => good = Some(*exit == 0),
+            // green, or healed
+            Event::RunEnded { exit, .. } => good = Some(matches!(exit, 0 | 10)),
             Event::ModelAnswered { .. } => turn(&mut trace, entry),
             Event::Loop(event) => in_loop(&mut trace, entry, event),
             _ => {}
@@ -160,6 +161,18 @@ mod tests {
                 assert!(span["parentSpanId"].is_null() || span["parentSpanId"] == spans[0]["spanId"]);
             }
             assert_eq!(render(&recorded(&name)), document, "the same run is the same trace");
+        }
+    }
+
+    #[test]
+    fn a_run_that_healed_is_as_good_as_one_that_was_green() {
+        for (exit, code) in [(0, 1), (10, 1), (30, 2), (60, 2)] {
+            let event = serde_json::json!({"event": "run_ended", "outcome": "so", "exit": exit, "ms": 1, "runs": {}});
+            let time = "2026-11-22T11:00:01Z".parse().unwrap();
+            let event = serde_json::from_value(event).unwrap();
+            let entry = Entry { v: SCHEMA_VERSION, run: "r".into(), step: 1, time, event };
+            let root = render(&[entry])["resourceSpans"][0]["scopeSpans"][0]["spans"][0].clone();
+            assert_eq!(root["status"]["code"], code, "{exit}");
         }
     }
 

@@ -10,8 +10,6 @@ use crate::model::Money;
 pub struct Beside {
     /// Upper bound of the share of look-alikes that the cache serves wrongly: of the shipped calibration.
     pub wrong_serve_bound: f64,
-    /// Money that the cache saved, in millionths of a dollar.
-    pub cache_saved_micro_dollars: u64,
 }
 
 /// Name, figure, and what the design's authors reported, where they did.
@@ -69,7 +67,7 @@ pub fn rows(stats: &Stats, beside: Beside) -> Vec<Row> {
     row("stalls resolved", format!("{}; by {}", percent(stats.stalls.resolved), counted(&stats.stalls.resolved_by)));
     row("tokens", t.tokens.to_string());
     row("money", Money(t.nano_dollars).to_string());
-    let saved = t.saved_nano_dollars.saturating_add(beside.cache_saved_micro_dollars.saturating_mul(1000));
+    let saved = t.saved_nano_dollars.saturating_add(t.cache_saved_nano_dollars);
     row("money saved", format!("{} (cache, and {} turns told again)", Money(saved), t.replayed));
     rows
 }
@@ -122,9 +120,10 @@ mod tests {
 
     #[test]
     fn figures_of_others_stand_beside_ours_and_are_marked_as_theirs() {
-        let stats =
-            Stats { runs: 3, by_fixer: [("<b>x".to_owned(), 2), ("undo".to_owned(), 5)].into(), ..Stats::default() };
-        let said = text(&stats, Beside { wrong_serve_bound: 0.019, cache_saved_micro_dollars: 2_000_000 });
+        let by_fixer = [("<b>x".to_owned(), 2), ("undo".to_owned(), 5)].into();
+        let mut stats = Stats { runs: 3, by_fixer, ..Stats::default() };
+        stats.turns.cache_saved_nano_dollars = 2_000_000_000;
+        let said = text(&stats, Beside { wrong_serve_bound: 0.019 });
         for part in ["[78 %]", "[2.3]", "[97 %]", NOTE, "undo 5, <b>x 2", "at most 1.9 %", "not counted here", "$2.00"]
         {
             assert!(said.contains(part), "{part}: {said}");

@@ -3,6 +3,9 @@
 //! It is told what happened and never what a text says: texts are letters, the same text the same letter. So whatever a
 //! log, a model or a comment holds, it can't speak to the model that diagnoses. What comes back counts only when cause and
 //! change are on the closed lists and the evidence names events that are there.
+//!
+//! Nor is it told what differs from one telling to the next: events are counted from 1, and turns that were taken at the same
+//! time stand in the order of who took them. So a run that is told again from its log asks the same.
 
 use std::collections::BTreeMap;
 
@@ -52,15 +55,26 @@ impl<'s> Letters<'s> {
     }
 }
 
+/// The steps that are told, the last ones of them.
+fn shown(steps: &[Step]) -> Vec<&Step> {
+    let is_turn = |step: &&Step| matches!(step.kind, Kind::Turn { .. });
+    // the critic reads what seats have said
+    let place = |step: &&Step| (step.actor == "critic", step.actor.clone());
+    let mut all: Vec<&Step> = steps.iter().filter(|step| step.kind != Kind::Wait).collect();
+    for together in all.chunk_by_mut(|a, b| is_turn(a) && is_turn(b)) {
+        together.sort_by_key(place);
+    }
+    all.split_off(all.len().saturating_sub(STEPS_MOST))
+}
+
 /// What the model is asked.
 pub fn prompt(steps: &[Step], by_rules: &Diagnosis) -> String {
     let (mut texts, mut actors, mut tests) = (Letters::default(), Letters::default(), Letters::default());
     let mut lines = String::new();
-    for step in &steps[steps.len().saturating_sub(STEPS_MOST)..] {
+    for (n, step) in (1..).zip(shown(steps)) {
         let who = if step.actor.is_empty() { String::new() } else { format!(" by actor {}", actors.of(&step.actor)) };
-        if let Some(what) = told(&step.kind, &mut texts, &mut tests) {
-            lines.push_str(&format!("event {}{who}: {what}\n", step.event));
-        }
+        let what = told(&step.kind, &mut texts, &mut tests);
+        lines.push_str(&format!("event {n}{who}: {what}\n"));
     }
     let list = |names: Vec<String>| names.join(", ");
     format!(
@@ -76,8 +90,8 @@ pub fn prompt(steps: &[Step], by_rules: &Diagnosis) -> String {
     )
 }
 
-fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) -> Option<String> {
-    Some(match kind {
+fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) -> String {
+    match kind {
         Kind::Turn { text, tokens } => format!("a turn, text {}, {tokens} tokens", texts.of(text)),
         Kind::Failure { fingerprint } => format!("failure {}", tests.of(fingerprint)),
         Kind::Attempt { outcome, output, .. } => {
@@ -104,7 +118,7 @@ fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) ->
             (if *accepted { "an objection was accepted" } else { "an objection was rebutted" }).to_owned()
         }
         Kind::Score { of, value, target } => format!("score {}: {value:.2} of {target:.2}", tests.of(of)),
-        Kind::Wait => return None,
+        Kind::Wait => "waiting".to_owned(),
         Kind::Limit => "a limit was reached".to_owned(),
         Kind::Environment => "something is missing on the machine".to_owned(),
         Kind::Flaky => "a test was red and green on the same code".to_owned(),
@@ -114,7 +128,7 @@ fn told<'s>(kind: &'s Kind, texts: &mut Letters<'s>, tests: &mut Letters<'s>) ->
         Kind::Ended { good } => {
             (if *good { "the goal was reached" } else { "it ended without reaching the goal" }).to_owned()
         }
-    })
+    }
 }
 
 #[derive(Deserialize)]
@@ -142,10 +156,11 @@ pub fn read(reply: &str, steps: &[Step]) -> Result<Diagnosis, String> {
     if reply.cause == Cause::Unclear {
         return Err("it does not say what is stuck".into());
     }
+    let shown = shown(steps);
     let named = |value: &serde_json::Value| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let text = text.trim().trim_start_matches("event").trim().to_owned();
-        steps.iter().any(|step| step.event == text).then_some(text)
+        let number: usize = text.trim().trim_start_matches("event").trim().parse().ok()?;
+        Some(shown.get(number.checked_sub(1)?)?.event.clone())
     };
     let mut evidence: Vec<String> = reply.evidence.iter().filter_map(named).collect();
     evidence.dedup();

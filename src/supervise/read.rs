@@ -13,7 +13,7 @@ use crate::words::{Blame, End, Ended, Verdict};
 
 /// The steps of a log, in order.
 pub fn steps(reading: &Reading) -> Vec<Step> {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut waited) = (BTreeSet::new(), BTreeSet::new());
     let mut all = Vec::new();
     for (at, line) in reading.lines.iter().enumerate() {
         let number = match line {
@@ -27,7 +27,10 @@ pub fn steps(reading: &Reading) -> Vec<Step> {
             None => format!("@{}", at + 1),
         };
         let made = match line {
-            Line::Entry(entry) => of_entry(entry),
+            Line::Entry(entry) => {
+                waited.extend(put_off(&entry.event));
+                of_entry(entry, &waited)
+            }
             Line::Unknown { event, value } => of_value(event, value),
         };
         all.extend(made.into_iter().map(|(actor, kind)| Step { event: id.clone(), actor, kind }));
@@ -37,6 +40,19 @@ pub fn steps(reading: &Reading) -> Vec<Step> {
 
 /// How a turn ends that the server put off, as the models' room names it.
 const RATE_LIMITED: &str = "rate-limited";
+/// How one ends that brought words.
+const ANSWERED: &str = "answered";
+
+/// Who a server put off, if it did.
+fn put_off(event: &Event) -> Option<String> {
+    match event {
+        Event::ModelAnswered { fixer, outcome, .. } if outcome == RATE_LIMITED => {
+            fixer.split_once(':').map(|(_, actor)| actor.to_owned())
+        }
+        Event::Loop(LoopEvent::Turn(turn)) if turn.outcome == RATE_LIMITED => Some(turn.actor.clone()),
+        _ => None,
+    }
+}
 
 type Made = Vec<(String, Kind)>;
 
@@ -44,7 +60,8 @@ fn nobody(kind: Kind) -> Made {
     vec![(String::new(), kind)]
 }
 
-fn of_entry(entry: &Entry) -> Made {
+/// `waited`: who was put off by a server before.
+fn of_entry(entry: &Entry, waited: &BTreeSet<String>) -> Made {
     match &entry.event {
         Event::SuiteEnded { subject, red, end, .. } => {
             let tests = Kind::Tests { subject: subject.clone(), red: red.iter().cloned().collect() };
@@ -93,7 +110,7 @@ fn of_entry(entry: &Entry) -> Made {
         // a wrong option, or a mistake of ours: nothing went on that could be stuck
         Event::RunEnded { exit: 64 | 70, .. } => Vec::new(),
         Event::RunEnded { exit, .. } => nobody(Kind::Ended { good: matches!(exit, 0 | 10) }),
-        Event::Loop(event) => of_loop(event),
+        Event::Loop(event) => of_loop(event, waited),
         Event::RunStarted { .. }
         | Event::SuiteFound { .. }
         | Event::SnapshotTaken { .. }
@@ -118,19 +135,23 @@ fn of_entry(entry: &Entry) -> Made {
 }
 
 /// What a loop that thinks in turns says.
-fn of_loop(event: &LoopEvent) -> Made {
+fn of_loop(event: &LoopEvent, waited: &BTreeSet<String>) -> Made {
     let who = |actor: &str, kind| vec![(actor.to_owned(), kind)];
     match event {
         // who looks on is no part of what is looked at
         LoopEvent::Turn(turn) if turn.of == Loop::Supervise => Vec::new(),
         LoopEvent::Turn(turn) => match turn.outcome.as_str() {
-            RATE_LIMITED => who(&turn.actor, Kind::Wait),
-            "out-of-budget" => who(&turn.actor, Kind::Limit),
+            RATE_LIMITED | "no-slot" | "quota-spent" => who(&turn.actor, Kind::Wait),
+            // the model is left alone because it was busy: it is there
+            "no-model" if waited.contains(&turn.actor) => who(&turn.actor, Kind::Wait),
+            "out-of-budget" | "model-spent" => who(&turn.actor, Kind::Limit),
             "no-model" | "unreachable" | "unauthorised" => who(&turn.actor, Kind::Environment),
-            // the hash of the words: only ever compared
-            _ => {
-                let tokens = if turn.replayed || turn.cached { 0 } else { turn.prompt_tokens + turn.answer_tokens };
-                let text = if turn.words.is_empty() { turn.outcome.clone() } else { turn.words.clone() };
+            // who brought no words has not said the same again
+            outcome if outcome != ANSWERED && turn.words.is_empty() => Vec::new(),
+            // the hash of the words: only ever compared. What is told again was paid for all the same
+            outcome => {
+                let tokens = if turn.cached { 0 } else { turn.prompt_tokens + turn.answer_tokens };
+                let text = if turn.words.is_empty() { outcome.to_owned() } else { turn.words.clone() };
                 who(&turn.actor, Kind::Turn { text, tokens })
             }
         },

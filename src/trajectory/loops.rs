@@ -219,7 +219,7 @@ pub enum LoopEvent {
         why: String,
         /// It met its own verifier.
         good: bool,
-        /// Rounds.
+        /// Rounds; scoring a document as it was found is none.
         rounds: u32,
     },
 }

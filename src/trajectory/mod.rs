@@ -195,6 +195,10 @@ pub enum Event {
         /// Served without asking: `exact`, `semantic` or `shared` (with a call in flight); then nothing was spent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cached: Option<String>,
+        /// What the answer had cost when it was asked, in billionths of a dollar, where it was served without asking and that is
+        /// known: so much was saved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        saved_nano_dollars: Option<u64>,
         /// Hash of the answer's words, so that repeated answers are seen; empty without an answer.
         #[serde(default)]
         answer_hash: String,

@@ -21,7 +21,7 @@ use crate::model::{Message, Money, Role, Trouble, tokens};
 use crate::trajectory::Loop;
 
 pub use past::Past;
-pub use paying::{Over, Paying};
+pub use paying::{Over, Paying, Took};
 
 /// Somebody who can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +207,7 @@ pub fn lineage(model: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    fn question(actor: &str, text: &str) -> Question {
+    pub(crate) fn question(actor: &str, text: &str) -> Question {
         Question {
             of: Loop::Council,
             actor: actor.into(),

@@ -129,3 +129,39 @@ impl Turns for Past<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Message;
+    use crate::trajectory::Kept;
+    use crate::turns::script::{Says, Script};
+    use crate::turns::tests::question;
+
+    /// A question, and one that builds on its answer.
+    async fn two_turns(turns: &dyn Turns) -> [String; 2] {
+        let first = turns.ask(&question("seat 1", "how do we sign in?")).await.unwrap().content;
+        let mut next = question("seat 1", "how do we sign in?");
+        next.messages.push(Message::assistant(first.clone()));
+        let second = turns.ask(&next).await.unwrap().content;
+        [first, second]
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_an_answer_is_covered_before_anybody_builds_on_it_so_that_the_log_s_words_ask_the_same() {
+        const SECRET: &str = "Tr0ub4dor&3-of-ours";
+        let script =
+            || Script::new(&["s/apple-1"], |q| Says::Text(format!("with {SECRET}, {} turns", q.messages.len())));
+        let mask = Mask::new([SECRET]);
+        let (first, kept) = (script(), Kept::default());
+        let said = two_turns(&Past::new(&first, kept.recorder()).covering(mask.clone())).await;
+        assert_eq!(said, ["with ***, 1 turns", "with ***, 2 turns"]);
+        let log = serde_json::to_string(&kept.entries()).unwrap();
+        assert!(!log.contains(SECRET) && log.contains("with ***"), "{log}");
+        assert!(first.questions().iter().all(|q| !format!("{:?}", q.messages).contains(SECRET)));
+        let (again, silent) = (script(), Recorder::forgetful());
+        let past = Past::resume(&again, silent, &kept.entries()).covering(mask);
+        assert_eq!(two_turns(&past).await, said);
+        assert_eq!(again.questions(), [], "nothing is asked twice");
+    }
+}

@@ -9,7 +9,8 @@ use super::Member;
 pub struct Table {
     /// One model each, all different.
     pub seats: Vec<Member>,
-    /// Of another lineage than every seat; the best first, the others when it fails.
+    /// Of another lineage than every seat; the best first, then others of its make and everybody else whose make no seat has,
+    /// for when it fails.
     pub critics: Vec<Member>,
 }
 
@@ -100,10 +101,15 @@ fn bare(name: &str) -> String {
     id.strip_suffix(":free").unwrap_or(&id).to_owned()
 }
 
-/// The table with critics of `make` only.
+/// What costs least first, then what is strongest.
+fn by_cost(a: &Member, b: &Member) -> std::cmp::Ordering {
+    a.tier.cmp(&b.tier).then(b.strength.cmp(&a.strength)).then(a.name.cmp(&b.name))
+}
+
+/// The table whose first critics are of `make`; those of other makes that no seat has stand behind them.
 fn fill(rest: &[&Member], named: &[Member], wanted: usize, make: &str) -> Option<Table> {
     let mut critics: Vec<Member> = rest.iter().filter(|m| m.lineage == make).map(|m| (*m).clone()).collect();
-    critics.sort_by(|a, b| a.tier.cmp(&b.tier).then(b.strength.cmp(&a.strength)).then(a.name.cmp(&b.name)));
+    critics.sort_by(by_cost);
     let mut seats = named.to_vec();
     let mut free: Vec<&&Member> = rest.iter().filter(|m| m.lineage != make).collect();
     while seats.len() < wanted {
@@ -115,7 +121,15 @@ fn fill(rest: &[&Member], named: &[Member], wanted: usize, make: &str) -> Option
             (0..free.len()).min_by_key(|i| (times(free[*i]), free[*i].tier, 10 - free[*i].strength.min(10), *i))?;
         seats.push((**free.remove(next)).clone());
     }
-    (!critics.is_empty()).then_some(Table { seats, critics })
+    if critics.is_empty() {
+        return None;
+    }
+    // another make that sits nowhere is as good in reserve
+    let sits = |m: &Member| seats.iter().any(|seat| seat.lineage == m.lineage);
+    let mut reserve: Vec<Member> = free.into_iter().filter(|m| !sits(m)).map(|m| (*m).clone()).collect();
+    reserve.sort_by(by_cost);
+    critics.extend(reserve);
+    Some(Table { seats, critics })
 }
 
 /// More makes at the table are better, then a table that costs less, then stronger critics and seats.
@@ -155,6 +169,12 @@ mod tests {
         let named = seat(&all(), 3, &["qwen-big".into(), "a/gpt".into()], Some("llama")).unwrap();
         assert_eq!(named.seats[0].name, "a/qwen-big");
         assert_eq!((named.critics[0].name.as_str(), named.seats.len()), ("a/llama", 3));
+        // whoever is left of a make that no seat has stands in reserve
+        let pair = seat(&all(), 2, &["a/deep".into(), "a/qwen-small".into()], Some("a/gpt")).unwrap();
+        assert_eq!(pair.critics.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a/gpt", "a/llama"]);
+        let two = seat(&all(), 2, &[], None).unwrap();
+        let makes: BTreeSet<&str> = two.critics.iter().map(|c| c.lineage.as_str()).collect();
+        assert_eq!(makes.len(), 2, "{two:?}");
     }
 
     #[test]

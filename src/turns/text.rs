@@ -142,6 +142,15 @@ pub fn short(text: &str, most: usize) -> String {
     cut
 }
 
+/// At most `most` characters, cut between two words where there are two, without a mark: what is left of a quote still stands
+/// where all of it stood.
+pub fn cut(text: &str, most: usize) -> &str {
+    let text = text.trim();
+    let Some((at, next)) = text.char_indices().nth(most) else { return text };
+    let between = if next.is_whitespace() { Some(at) } else { text[..at].rfind(char::is_whitespace) };
+    text[..between.unwrap_or(at)].trim_end()
+}
+
 /// At most `most` characters, cut at the end of a line or a word where there is one near.
 pub fn clipped(text: &str, most: usize) -> String {
     let text = text.trim();
@@ -197,6 +206,9 @@ mod tests {
             let quote = words[from..(from + len).min(words.len())].join(" ");
             if can_be_found(&quote) {
                 prop_assert!(stands_in(&quote, &text), "{:?} in {:?}", quote, text);
+                let most = words[from].chars().count() + 1;
+                let part = cut(&quote, most);
+                prop_assert!(!can_be_found(part) || stands_in(part, &text), "{:?} in {:?}", part, text);
             }
         }
 
@@ -205,6 +217,7 @@ mod tests {
             let share = likeness(&a, &b);
             prop_assert!((0.0..=1.0).contains(&share));
             prop_assert!(short(&a, most).chars().count() <= most);
+            prop_assert!(cut(&a, most).chars().count() <= most && a.contains(cut(&a, most)));
             let _ = (clipped(&a, most), same_position(&a, &b), stands_in(&a, &b));
         }
     }

@@ -191,6 +191,44 @@ fn a_killed_council_goes_on_without_paying_again() {
 }
 
 #[test]
+fn a_council_that_was_diagnosed_is_told_again_without_asking_the_supervisor() {
+    // the critic says the same of the same words for ever; what the rules suggest is made, then what the model suggests
+    const ASKED: &str = "A program that works in rounds";
+    let object = |letter: &str| json!({"answer": letter, "severity": "major", "criterion": "risk", "quote": "is enough", "why": "nobody measured how many writers there are", "evidence": ""});
+    let all: Vec<Value> = ["A", "B", "C"].map(object).to_vec();
+    let member = move |name: &'static str| {
+        let objections = json!({ "objections": all.clone() });
+        Server::by(name, move |_, body| {
+            let asked = body["messages"].to_string();
+            let rebut = |n: &u32| asked.contains(&format!("O{n} (major"));
+            let said = |n: u32| json!({"id": format!("O{n}"), "verdict": "rebutted", "reason": "we did"});
+            match () {
+                () if asked.contains(ASKED) => say(
+                    json!({"cause": "ambiguous_prompt", "change": "raise_temperature", "evidence": [1], "confidence": 0.7}),
+                ),
+                () if name == "dahlia-7b" => say(objections.clone()),
+                () => {
+                    let responses: Vec<Value> = (1..10).filter(rebut).map(said).collect();
+                    answer("Keep SQLite", "One file is enough.", json!(responses))
+                }
+            }
+        })
+    };
+    let servers = ["apple-7b", "birch-7b", "cedar-7b", "dahlia-7b"].map(member).into();
+    let table = Table::new(servers);
+    let out = table.run_without_cache(&["council", "Which store?", "--critic", "dahlia-7b", "--json"]);
+    let (first, asked) = (document(&out), table.asked());
+    let diagnosed =
+        |t: &Table| t.servers.iter().flat_map(Server::questions).filter(|q| q.body.to_string().contains(ASKED)).count();
+    assert!(diagnosed(&table) > 0 && first["changes"].as_array().unwrap().len() > 1, "{first:#}");
+    let again = document(&table.run_without_cache(&["council", "--resume", "latest", "--json"]));
+    assert_eq!((table.asked(), &again["changes"]), (asked, &first["changes"]), "{again:#}");
+    for part in ["end", "how", "decision", "objections", "tokens"] {
+        assert_eq!(again[part], first[part], "{part}");
+    }
+}
+
+#[test]
 fn a_council_that_can_not_be_seated_says_who_is_missing() {
     let table = Table::new(vec![Server::of("apple-7b", &[Step::Empty]), Server::of("apple-1b", &[Step::Empty])]);
     let out = table.run(&["council", "Which?", "--seats", "2"]);
@@ -288,6 +326,84 @@ fn a_document_is_reviewed_revised_and_written_and_what_is_new_is_marked() {
     assert!(said.starts_with("passes prd.md") && said.contains("▅") && said.contains("question"), "{said}");
     let now = table.project.read("prd.md");
     assert!(now.contains("within 200 ms *(assumption)*") && now.contains("## Out of scope\n\nVideo."), "{now}");
+}
+
+#[test]
+fn findings_name_lines_of_the_text_that_is_on_disk() {
+    // the revised section is longer by some lines, and what stands below it has a fault, too
+    let revised = format!(
+        "## Requirements\n\n{}",
+        REVISED.split("\n\n").nth(1).unwrap().replace(". Acceptance", ".\n\n  Acceptance")
+    );
+    let text = CHAT.replace(
+        "## Out of scope",
+        "- REQ-2: The shop shall be robust, modern, elegant and clean, 95 of 100 times.\n\n## Out of scope",
+    );
+    let revised = format!(
+        "{}\n- REQ-2: The shop shall be robust, modern, elegant and clean, 95 of 100 times.\n",
+        revised.trim_end()
+    );
+    let line_of = |text: &str, words: &str| text.lines().position(|line| line.contains(words)).map(|at| at as u64 + 1);
+    let lines = |found: &Value, quote: &str| -> Vec<u64> {
+        let all = found["findings"].as_array().unwrap().iter();
+        all.filter(|f| f["quote"] == quote).map(|f| f["line"].as_u64().unwrap()).collect()
+    };
+    let table = newsroom(&revised);
+    table.project.write("prd.md", &text);
+    let found = document(&table.run(&["prd", "prd.md", "--json", "--rounds", "1"]));
+    assert_eq!(found["review"]["changed"], true, "{found:#}");
+    assert_eq!(lines(&found, "robust"), [line_of(&text, "robust").unwrap()]);
+    assert_eq!(lines(&found, "fast").first().copied(), line_of(&text, "be fast"), "{found:#}");
+    let sarif = document(&table.run(&["prd", "prd.md", "--sarif", "--rounds", "1"]));
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let starts: Vec<_> =
+        results.iter().map(|r| r["locations"][0]["physicalLocation"]["region"]["startLine"].as_u64()).collect();
+    assert!(starts.contains(&line_of(&text, "robust")), "{starts:?}");
+    // on the terminal one learns where it fails
+    let said = String::from_utf8(table.run(&["prd", "prd.md", "--quiet", "--rounds", "1"]).stdout).unwrap();
+    assert!(said.contains("does not pass") && said.contains("line of the revised text"), "{said}");
+    let found = document(&table.run(&["prd", "prd.md", "--write", "--json", "--rounds", "1"]));
+    let now = table.project.read("prd.md");
+    assert!(now != text && line_of(&now, "robust") != line_of(&text, "robust"), "{now}");
+    assert_eq!((lines(&found, "robust"), lines(&found, "fast")), (vec![line_of(&now, "robust").unwrap()], vec![]));
+}
+
+#[test]
+fn a_section_that_lost_one_word_is_reviewed_as_it_stands_although_answers_are_kept() {
+    let reviewer = |name| {
+        Server::by(name, |_, body| {
+            let weak = body["messages"].to_string().contains("somehow");
+            let problem =
+                |dimension: &str| json!({"dimension": dimension, "quote": "shall somehow answer", "why": "how?"});
+            let problems = if weak { json!([problem("clarity"), problem("testability")]) } else { json!([]) };
+            let score = if weak { 0.1 } else { 0.95 };
+            say(json!({"clarity": score, "completeness": 0.9, "testability": score, "problems": problems}))
+        })
+    };
+    let requirement = "## Requirements\n\n- REQ-1: The chat shall answer within 200 ms. Acceptance: 95 of 100 answers come within 200 ms.\n";
+    let servers = vec![
+        Server::of("writer-70b", &[Step::Say(requirement.to_owned())]),
+        reviewer("apple-7b"),
+        reviewer("birch-7b"),
+    ];
+    let table = Table::new(servers);
+    let text = CHAT.split("## Requirements").next().unwrap().to_owned();
+    let weak = requirement.replace("shall answer", "shall somehow answer");
+    table.project.write("prd.md", &format!("{text}{weak}\n## Out of scope\n\nVideo.\n"));
+    let found = document(&table.run(&["prd", "prd.md", "--json"]));
+    assert_eq!(found["review"]["end"], "passed", "{found:#}");
+    let read = |server: &Server| {
+        let asked = server.questions();
+        let asked = asked.iter().map(|q| q.body["messages"].to_string()).filter(|q| q.contains("REQ-1"));
+        asked.map(|q| q.contains("somehow")).collect::<std::collections::BTreeSet<_>>()
+    };
+    for server in &table.servers[1..] {
+        assert_eq!(read(server), [false, true].into(), "both texts were read");
+    }
+    let kept = document(&table.run(&["cache", "stats", "--json"]));
+    assert_eq!(kept["semantic_hits"], 0, "{kept:#}");
+    let clarity = &found["review"]["sections"][3]["reviewed"]["median"][0];
+    assert_eq!(clarity, 0.95, "{found:#}");
 }
 
 #[test]

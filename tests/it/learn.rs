@@ -67,6 +67,15 @@ fn figures_are_those_of_the_runs_and_those_of_others_are_marked() {
     assert_eq!((&document["failures"]["all"], &document["failures"]["tier_3"]["n"]), (&json!(24), &json!(6)));
     assert_eq!(document["by_fixer"], json!({"mutate": 12, "undo": 6}));
     assert_eq!(document["cache_saved_micro_dollars"], 0, "no cache, nothing saved");
+    // what was served long ago is not saved since yesterday
+    let run = project.root().join(".git/kaizen/runs/20251101T000000Z-0000/events.jsonl");
+    let served = json!({"event": "model_answered", "fixer": "minimal", "model": "p/a", "outcome": "answered", "prompt_tokens": 0,
+        "answer_tokens": 0, "nano_dollars": 0, "requests": 0, "ms": 1, "cached": "exact", "saved_nano_dollars": 2_000_000,
+        "v": 1, "run": "r", "step": 99, "time": "2025-11-01T10:00:59Z"});
+    let log = std::fs::read_to_string(&run).unwrap();
+    std::fs::write(&run, format!("{log}{served}\n")).unwrap();
+    let saved = |args: &[&str]| json_of(&project.kaizen(args))["cache_saved_micro_dollars"].clone();
+    assert_eq!((saved(&["stats", "--json"]), saved(&["stats", "--since", "1d", "--json"])), (json!(2000), json!(0)));
     let text = String::from_utf8(project.kaizen(&["stats"]).stdout).unwrap();
     assert!(text.contains("ended by tier 1        75 % (18)   [78 %]") && text.contains("not measured here"), "{text}");
     let page = String::from_utf8(project.kaizen(&["stats", "--html"]).stdout).unwrap();
@@ -123,7 +132,10 @@ fn a_run_is_exported_to_a_file_and_to_a_collector_without_its_secrets() {
     let project = with_runs(1);
     let atif = json_of(&project.kaizen(&["export", "--format", "atif"]));
     assert_eq!((&atif["schema_version"], &atif["agent"]["name"]), (&json!("ATIF-v1.4"), &json!("kaizen-ci")));
-    let spans = json_of(&project.kaizen(&["export"]));
+    let exported = project.kaizen(&["export"]);
+    let lines = String::from_utf8_lossy(&exported.stdout).lines().count();
+    assert_eq!(lines, 1, "a collector reads a file line by line");
+    let spans = json_of(&exported);
     assert_eq!(spans["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"], "kaizen-ci heal");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

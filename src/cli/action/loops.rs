@@ -1,5 +1,6 @@
 //! `/kaizen council` and `/kaizen prd`: the loops with models, asked for in a comment.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
@@ -11,11 +12,13 @@ use crate::cli::prd::Prd as Reviewed;
 use crate::cli::prd_review;
 use crate::council::pack::Piece;
 use crate::error::{Error, Exit, Result};
+use crate::github::client::Client;
 use crate::github::event::Pull;
 use crate::github::order::{Order, Word};
 use crate::github::revise::{self, Revision};
 use crate::github::talk::{CommandRunner, Done, Progress};
 use crate::github::{clean, names};
+use crate::prd::Document;
 
 /// So many files of a pull request are looked at.
 const FILES_MOST: usize = 300;
@@ -96,7 +99,7 @@ impl Desk<'_> {
     async fn prd(&self, order: &Order, pull: Option<&Pull>, number: u64) -> Result<(String, Exit)> {
         let client = &self.job.client;
         let asked: Reviewed = asked::options(Word::Prd, &order.rest)?;
-        let (path, text) = match &asked.file {
+        let (path, text, tree) = match &asked.file {
             Some(path) => {
                 let path = inside(path)?;
                 let at = match pull {
@@ -107,15 +110,19 @@ impl Desk<'_> {
                 let text = client.file_at(&name, &at).await?;
                 let none =
                     || Error::usage(format!("there is no file {name}")).hint("name a Markdown file of the repository");
-                (path, text.ok_or_else(none)?)
+                (path, text.ok_or_else(none)?, Some(at))
             }
             None => {
                 let issue = client.read(&client.route(&format!("/issues/{number}"))).await?.body;
                 let text = issue.get("body").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-                (PathBuf::from(format!("issue-{number}.md")), text)
+                (PathBuf::from(format!("issue-{number}.md")), text, None)
             }
         };
         let text = clean::seen(&text, &self.job.mask);
+        let missing = match &tree {
+            Some(at) => Some(missing(client, &path, &text, at).await),
+            None => None,
+        };
         let in_pull = asked.file.is_some();
         let args = Reviewed { file: Some(path.clone()), markdown: true, quiet: true, ..asked };
         let (context, repository) = (self.context.clone(), self.context.repository()?);
@@ -124,7 +131,8 @@ impl Desk<'_> {
         let at = self.context.dir.join(&path);
         let reviewed = text.clone();
         let (comment, revised, exit) =
-            apart(move || prd_review::answer(&context, &repository, &config, &args, (&at, &text))).await?;
+            apart(move || prd_review::answer(&context, &repository, &config, &args, (&at, &text), missing.as_ref()))
+                .await?;
         let of_pull = pull.filter(|_| in_pull && revised != reviewed);
         let Some(pull) = of_pull else { return Ok((comment, exit)) };
         let path = path.to_string_lossy();
@@ -139,6 +147,43 @@ impl Desk<'_> {
     }
 }
 
+/// Relative addresses in the document `text` at `path` that lead nowhere in the tree `at`: what is checked out is another one.
+/// What can't be asked for, or is not answered, is taken to be there.
+async fn missing(client: &Client, path: &Path, text: &str, at: &str) -> BTreeSet<String> {
+    /// Each is a request.
+    const ASKED_MOST: usize = 60;
+    let links = Document::new(text).links;
+    let targets: BTreeSet<String> =
+        links.iter().filter_map(|link| link.to.split(['#', '?']).next()).map(str::to_owned).collect();
+    let mut missing = BTreeSet::new();
+    let places = targets.into_iter().filter_map(|to| Some((place(path, &to)?, to)));
+    for (place, to) in places.take(ASKED_MOST) {
+        if matches!(client.file_at(&place, at).await, Ok(None)) {
+            missing.insert(to);
+        }
+    }
+    missing
+}
+
+/// Where the relative address `to` in the document at `path` leads, from the top of the repository; none where it leads out of
+/// it, or to what has no name that is safe in an address.
+fn place(path: &Path, to: &str) -> Option<String> {
+    if to.is_empty() || to.contains(':') || to.starts_with('/') {
+        return None;
+    }
+    let folder = path.parent().unwrap_or(Path::new("")).to_string_lossy().replace('\\', "/");
+    let to = to.replace("%20", " ");
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(to.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    names::path(&parts.join("/")).ok()
+}
+
 /// A path inside of the repository that is safe in an address: looked at again where it is used.
 fn inside(path: &Path) -> Result<PathBuf> {
     let path = names::path(&path.to_string_lossy()).map_err(|bad| Error::usage(bad.to_string()).hint("docs/prd.md"))?;
@@ -149,6 +194,26 @@ fn inside(path: &Path) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn links_are_looked_for_from_the_document_on_and_nowhere_else() {
+        for (to, wanted) in [
+            ("notes.md", Some("docs/notes.md")),
+            ("./img/a.png", Some("docs/img/a.png")),
+            ("../README.md", Some("README.md")),
+            ("img/", Some("docs/img")),
+            ("..", None),
+            ("../../x.md", None),
+            ("my%20notes.md", None),
+            ("/x.md", None),
+            ("https://a.example/x", None),
+            ("../.git/config", None),
+            ("", None),
+        ] {
+            assert_eq!(place(Path::new("docs/prd.md"), to).as_deref(), wanted, "{to}");
+        }
+        assert_eq!(place(Path::new("prd.md"), "notes.md").as_deref(), Some("notes.md"));
+    }
 
     #[test]
     fn each_file_is_a_piece_of_its_own_and_what_has_no_diff_is_said() {

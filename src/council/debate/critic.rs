@@ -80,10 +80,11 @@ impl Hall<'_> {
         for _ in 0..ASKED_MOST {
             question.deadline = question.deadline.min(self.left());
             let began = Instant::now();
-            let result = self.paying().used(question.clone(), |reply| read::critic(reply, letters)).await;
+            let (result, took) = self.paying().used(question.clone(), |reply| read::critic(reply, letters)).await;
             self.seats[critic_seat].ms += ms(began);
+            self.count(critic_seat, took);
             let (raws, answer) = result?;
-            self.count(critic_seat, &answer);
+            self.seats[critic_seat].turns += 1;
             if makes.contains(&answer.lineage) {
                 self.seats[critic_seat].failed.push("same-family".into());
                 let text =
@@ -145,10 +146,11 @@ impl Hall<'_> {
             async move { (seat, paying.used(question, |reply| read::ballot(reply, letters)).await) }
         });
         let mut votes = vec![None; said.len()];
-        for (seat, result) in join_all(asked).await {
+        for (seat, (result, took)) in join_all(asked).await {
+            self.count(seat, took);
             match result {
-                Ok(((choice, _), answer)) => {
-                    self.count(seat, &answer);
+                Ok(((choice, _), _)) => {
+                    self.seats[seat].turns += 1;
                     votes[seat] = Some(choice);
                 }
                 Err(trouble) => self.seats[seat].failed.push(trouble.name().to_owned()),

@@ -23,8 +23,8 @@ use crate::turns::purse::Purse;
 use crate::turns::text::short;
 use crate::turns::{Paying, Turns};
 
-/// Changes that are made at most in one council: a debate that needs more is for a person.
-const CHANGES_MOST: usize = 2;
+/// Changes that are made at most in one council: one of each tier of the supervisor. A debate that needs more is for a person.
+pub(super) const CHANGES_MOST: usize = 3;
 /// What a warmer or colder seat is set to, in thousandths.
 const WARM_MILLI: u16 = 700;
 

@@ -13,12 +13,13 @@ use crate::council::record::{End, RoundInfo};
 use crate::model::{Trouble, tokens};
 use crate::trajectory::{Event, LoopEvent};
 use crate::turns::text::{same_position, short};
-use crate::turns::{Answer, Over, Question};
+use crate::turns::{Answer, Over, Question, Took};
 
 /// What one turn of a seat brought.
 struct Taken {
     seat: usize,
     said: Result<(Said, Vec<Response>, Answer), Trouble>,
+    took: Took,
     ms: u64,
 }
 
@@ -83,6 +84,7 @@ impl Hall<'_> {
         self.spoke.clear();
         for one in taken {
             self.seats[one.seat].ms += one.ms;
+            self.count(one.seat, one.took);
             match one.said {
                 Ok((said, responses, answer)) => {
                     if self.take(round, one.seat, said, &responses, &answer, &mut settled) {
@@ -112,9 +114,9 @@ impl Hall<'_> {
     /// One turn of a seat, once more when the first reply can't be used.
     async fn one_seat(&self, seat: usize, question: Question) -> Taken {
         let began = Instant::now();
-        let said =
-            self.paying().used(question, read::seat).await.map(|((said, responses), answer)| (said, responses, answer));
-        Taken { seat, said, ms: ms(began) }
+        let (said, took) = self.paying().used(question, read::seat).await;
+        let said = said.map(|((said, responses), answer)| (said, responses, answer));
+        Taken { seat, said, took, ms: ms(began) }
     }
 
     /// Takes what a seat said. No: somebody else's model answered for it, which gives no further view.
@@ -127,7 +129,7 @@ impl Hall<'_> {
         answer: &Answer,
         settled: &mut Vec<Settled>,
     ) -> bool {
-        self.count(seat, answer);
+        self.seats[seat].turns += 1;
         let twin = (0..self.n())
             .any(|s| s != seat && self.seats[s].said.is_some() && self.seats[s].answered_by == answer.answered_by);
         if twin {
@@ -173,12 +175,12 @@ impl Hall<'_> {
         accepted
     }
 
-    pub(super) fn count(&mut self, seat: usize, answer: &Answer) {
+    /// What asking `seat` took, replies that could not be read included.
+    pub(super) fn count(&mut self, seat: usize, took: Took) {
         let info = &mut self.seats[seat];
-        info.turns += 1;
-        info.tokens += answer.prompt_tokens + answer.answer_tokens;
-        info.nano_dollars += answer.cost.0;
-        self.replayed += u32::from(answer.replayed);
+        info.tokens += took.tokens;
+        info.nano_dollars += took.cost.0;
+        self.replayed += took.replayed;
     }
 }
 

@@ -2,6 +2,8 @@
 //! nothing that counts is not taken for one who agrees.
 
 use super::*;
+use crate::model::{Message, Role};
+use crate::trajectory::Loop;
 
 /// Seats who rebut everything, and a critic who raises a new trifle every round, until its rubric is stricter and `helps`.
 fn trifling(helps: bool) -> Script {
@@ -21,9 +23,14 @@ fn trifling(helps: bool) -> Script {
 
 /// The record and the events of a council that is looked at.
 async fn watched(rules: Rules, turns: &Script) -> (Record, Vec<Event>) {
+    watched_by(rules, turns, None).await
+}
+
+/// The same, where models may be asked about it.
+async fn watched_by(rules: Rules, turns: &Script, asks: Option<&dyn Asks>) -> (Record, Vec<Event>) {
     let kept = Kept::default();
     let steps = || steps(&kept);
-    let oversight = Oversight { steps: &steps, asks: None };
+    let oversight = Oversight { steps: &steps, asks };
     let past = Past::new(turns, kept.recorder());
     let cancel = CancellationToken::new();
     let same: ledger::Same = Arc::new(|_, _| false);
@@ -133,4 +140,97 @@ async fn a_quote_that_stands_there_is_found_whatever_the_objection_was_dropped_f
         })
         .collect();
     assert_eq!(found, [(true, false), (true, true), (false, true), (true, true), (true, true), (false, true)]);
+}
+
+/// A critic who says the same about the same words again and again.
+fn stubborn(q: &Question) -> Says {
+    Says::Text(match q.actor.as_str() {
+        "critic" => objections(&[('A', "major", "is right", "nobody ever measured how many writers there are".into())]),
+        _ => json("a", "a is right", &ids(q).into_iter().map(|id| (id, "rebutted", "we did")).collect::<Vec<_>>()),
+    })
+}
+
+fn opinion(change: &str) -> String {
+    serde_json::json!({"cause": "ambiguous_prompt", "change": change, "evidence": ["event 1"], "confidence": 0.7})
+        .to_string()
+}
+
+/// The free model and the paid one, each with a change of its own.
+struct Both;
+
+impl Asks for Both {
+    fn ask<'a>(&'a self, tier: Tier, _: &'a str) -> futures::future::BoxFuture<'a, Result<String, String>> {
+        let change = if tier == Tier::Paid { "switch_model" } else { "raise_temperature" };
+        Box::pin(async move { Ok(opinion(change)) })
+    }
+}
+
+#[tokio::test]
+async fn every_tier_of_the_supervisor_gets_its_change_and_no_more_are_made() {
+    let (record, events) = watched_by(Rules::default(), &script(stubborn), Some(&Both)).await;
+    assert_eq!(record.end, End::Stalled(Stall::SameObjection), "{:#?}", record.rounds);
+    let tiers: Vec<&str> = record.changes.iter().filter_map(|c| c.rsplit(['(', ')']).nth(1)).collect();
+    assert_eq!(tiers, ["rules", "free", "paid"], "{:?}", record.changes);
+    // as many rounds as were asked for, and one for each change
+    assert_eq!(record.rounds.len(), 6);
+    assert!(every_change_is_carried_out(&events));
+}
+
+/// A supervisor who is asked through the turns of the run, as the real one is.
+struct Through<'t>(&'t dyn Turns);
+
+impl Asks for Through<'_> {
+    fn ask<'a>(&'a self, tier: Tier, prompt: &'a str) -> futures::future::BoxFuture<'a, Result<String, String>> {
+        Box::pin(async move {
+            let question = Question {
+                of: Loop::Supervise,
+                role: Role::Diagnose,
+                messages: vec![Message::user(prompt)],
+                ..crate::turns::tests::question(&format!("supervisor ({})", tier.name()), "")
+            };
+            self.0.ask(&question).await.map(|answer| answer.content).map_err(|trouble| trouble.to_string())
+        })
+    }
+}
+
+/// Everything of a record but how long it took and what was told again.
+fn timeless(mut record: Record) -> Record {
+    (record.ms, record.replayed, record.run) = (0, 0, String::new());
+    for round in &mut record.rounds {
+        (round.answers_ms, round.slowest_ms, round.ms) = (0, 0, 0);
+    }
+    record.seats.iter_mut().for_each(|seat| seat.ms = 0);
+    record
+}
+
+#[tokio::test]
+async fn a_council_that_is_told_again_after_a_diagnosis_asks_the_supervisor_nothing() {
+    let rule = |q: &Question| match q.actor.as_str() {
+        "supervisor (free)" => Says::Text(opinion("raise_temperature")),
+        "supervisor (paid)" => Says::Text(opinion("switch_model")),
+        // the others have answered long before
+        "seat 1" => match stubborn(q) {
+            Says::Text(text) => Says::Late(30, text),
+            other => other,
+        },
+        _ => stubborn(q),
+    };
+    let hold_with = async |turns: &Script, earlier: &[Entry]| {
+        let kept = Kept::default();
+        let steps = || steps(&kept);
+        let past = Past::resume(turns, kept.recorder(), earlier);
+        let through = Through(&past);
+        let oversight = Oversight { steps: &steps, asks: Some(&through) };
+        let (brief, cancel) = (brief(Rules::default()), CancellationToken::new());
+        let same: ledger::Same = Arc::new(|_, _| false);
+        let record = hold(&brief, &past, &kept.recorder(), &cancel, Some(&oversight), same).await;
+        (timeless(record), kept.entries())
+    };
+    let (first, again) = (script(rule), script(rule));
+    let (record, entries) = hold_with(&first, &[]).await;
+    let asked = |turns: &Script| turns.questions().iter().filter(|q| q.of == Loop::Supervise).count();
+    assert_eq!((asked(&first), record.changes.len()), (2, 3), "{:?}", record.changes);
+    let (told, _) = hold_with(&again, &entries).await;
+    assert_eq!(again.questions(), [], "nobody is asked, nor the supervisor");
+    assert_eq!(told, record);
 }

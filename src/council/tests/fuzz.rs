@@ -1,6 +1,58 @@
 //! Ten thousand councils whose models do anything: every one ends inside its caps, with a named reason.
 
 use super::*;
+use crate::council::debate::CHANGES_MOST;
+use crate::model::tokens;
+use crate::supervise::opinion::{CAUSES, CHANGES};
+
+/// No server sends more tokens than it was allowed to.
+fn allowed(q: &Question, says: Says) -> Says {
+    let cut = |mut text: String| {
+        while tokens::count(&text) > u64::from(q.answer_tokens) {
+            text.pop();
+        }
+        text
+    };
+    match says {
+        Says::Text(text) => Says::Text(cut(text)),
+        Says::As(other, text) => Says::As(other, cut(text)),
+        other => other,
+    }
+}
+
+/// A supervisor who says anything, or nothing.
+struct Anybody(u64);
+
+impl Asks for Anybody {
+    fn ask<'a>(&'a self, tier: Tier, prompt: &'a str) -> futures::future::BoxFuture<'a, Result<String, String>> {
+        let mut chance = Chance::of(&[&self.0, &tier.name(), &prompt.len()]);
+        let reply = match chance.below(8) {
+            0 => Err("nobody listens".into()),
+            1 => Ok(chance.words(12)),
+            2 => Ok("{\"cause\": [3], \"change\": null}".into()),
+            _ => {
+                let (cause, change) = (CAUSES[chance.below(CAUSES.len())], CHANGES[chance.below(CHANGES.len())]);
+                let evidence = [chance.below(3), 1 + chance.below(9)];
+                Ok(serde_json::json!({"cause": cause, "change": change, "evidence": evidence}).to_string())
+            }
+        };
+        Box::pin(async move { reply })
+    }
+}
+
+/// Every eighth council is looked at.
+async fn overseen(seed: u64, brief: &Brief, turns: &Script) -> Record {
+    if !seed.is_multiple_of(8) {
+        return held(brief, turns).await;
+    }
+    let kept = Kept::default();
+    let steps = || steps(&kept);
+    let asks = Anybody(seed);
+    let oversight = Oversight { steps: &steps, asks: Some(&asks) };
+    let past = Past::new(turns, kept.recorder());
+    let same: ledger::Same = Arc::new(|_, _| false);
+    hold(brief, &past, &kept.recorder(), &CancellationToken::new(), Some(&oversight), same).await
+}
 
 /// Anything that a model may do.
 fn anything(seed: u64, q: &Question) -> Says {
@@ -54,6 +106,7 @@ fn anything(seed: u64, q: &Question) -> Says {
 fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut ends: std::collections::BTreeMap<String, usize> = Default::default();
+    let mut made: std::collections::BTreeMap<usize, usize> = Default::default();
     runtime.block_on(async {
         for seed in 0..10_000_u64 {
             let mut chance = Chance(seed);
@@ -65,11 +118,18 @@ fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
                 seed,
                 ..Rules::default()
             };
-            let turns = script(move |q| anything(seed, q));
+            let turns = script(move |q| allowed(q, anything(seed, q)));
             let brief = brief(rules.clone());
-            let record = held(&brief, &turns).await;
-            let rounds = record.rounds.len();
-            assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize, "{seed}: {rounds} rounds");
+            let record = overseen(seed, &brief, &turns).await;
+            let (rounds, changes) = (record.rounds.len(), record.changes.len());
+            assert!(
+                changes <= CHANGES_MOST && (changes == 0 || seed.is_multiple_of(8)),
+                "{seed}: {:?}",
+                record.changes
+            );
+            *made.entry(changes).or_default() += 1;
+            let most = rules.rounds.max(rules.free_rounds) as usize;
+            assert!(rounds <= most + changes, "{seed}: {rounds} rounds, {changes} changes");
             assert!(record.tokens <= rules.tokens, "{seed}: {} of {} tokens", record.tokens, rules.tokens);
             assert!(record.objections.len() <= rounds * ledger::RAISED_MOST, "{seed}");
             assert!(record.rounds.iter().all(|r| r.dropped.len() <= 50), "{seed}");
@@ -77,6 +137,7 @@ fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
             *ends.entry(record.end.name()).or_default() += 1;
         }
     });
-    eprintln!("ends of 10,000 fuzzed councils: {ends:?}");
+    eprintln!("ends of 10,000 fuzzed councils: {ends:?}; changes of the supervisor: {made:?}");
     assert!(ends.len() >= 7, "the fuzz reaches few endings: {ends:?}");
+    assert!(made.len() >= 3, "the supervisor hardly ever changes anything: {made:?}");
 }

@@ -402,3 +402,24 @@ async fn a_critic_without_a_further_objection_ends_it_when_the_words_are_gone() 
     assert_eq!(record.objections[0].status, Status::Partly);
     assert!(record.objections[0].reason.contains("the words are gone"));
 }
+
+#[tokio::test]
+async fn what_could_not_be_read_stands_in_the_table_with_what_it_cost() {
+    let turns = script(|q| {
+        Says::Text(match (q.actor.as_str(), q.messages.len()) {
+            // never readable, and readable when it is asked again
+            ("seat 1", _) => "{answer: x}".into(),
+            ("seat 2", 2) | ("critic", 2) => "{\"answer\": ".into(),
+            ("critic", _) => "[]".into(),
+            _ => json("a", "a is right", &[]),
+        })
+    });
+    let record = held(&brief(Rules::default()), &turns).await;
+    assert_eq!((record.end, record.seats[0].turns, record.seats[1].turns), (End::Agreed, 0, 1));
+    let asked = turns.questions();
+    let of = |actor: &str| 1000 * asked.iter().filter(|q| q.actor == actor).count() as u64;
+    for (seat, actor) in record.seats.iter().zip(["seat 1", "seat 2", "seat 3", "critic"]) {
+        assert_eq!((seat.nano_dollars, seat.tokens > 0), (of(actor), true), "{actor}");
+    }
+    assert_eq!(asked.len(), 7, "three of them twice");
+}

@@ -40,7 +40,7 @@ impl Desk<'_> {
             }
         }
         for info in &pass.infos {
-            self.replayed += u32::from(info.replayed);
+            self.replayed += info.replayed;
             self.turn_infos.push(info.clone());
         }
         let over = pass.troubles.iter().find_map(Over::of).map(|over| match over {

@@ -97,8 +97,8 @@ const WORSE: f64 = 0.02;
 const TRIES_MOST: u32 = 2;
 /// Rounds without a gain after which the loop is stuck.
 const PLATEAU_ROUNDS: usize = 2;
-/// Changes that the supervisor may have made in one run.
-const CHANGES_MOST: usize = 2;
+/// Changes that the supervisor may have made in one run: one of each of its tiers.
+pub(super) const CHANGES_MOST: usize = 3;
 
 /// One section at work.
 #[derive(Debug, Clone)]
@@ -500,7 +500,8 @@ impl Desk<'_> {
         if good {
             supervise::watch::resolved(&self.advice).into_iter().for_each(|event| self.say(event));
         }
-        let rounds = u32::try_from(self.history.len()).unwrap_or(u32::MAX);
+        // scoring it as it was found is no round yet
+        let rounds = u32::try_from(self.history.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.say(LoopEvent::Ended { of: Loop::Prd, why: end.name(), good, rounds });
         let text = self.text();
         let lint = self.lint(&text);

@@ -106,15 +106,15 @@ impl Desk<'_> {
             async move { (n, self.paying().used(question, |reply| review::read(reply, text)).await) }
         });
         let (mut reviews, mut infos, mut troubles) = (Vec::<Review>::new(), Vec::new(), Vec::new());
-        for (n, result) in join_all(asked).await {
+        for (n, (result, took)) in join_all(asked).await {
             let who = format!("reviewer {}", n + 1);
             match result {
                 Ok((review, answer)) => {
-                    infos.push(TurnInfo::of(&who, &answer));
+                    infos.push(TurnInfo::of(&who, &answer, took));
                     reviews.push(review);
                 }
                 Err(trouble) => {
-                    infos.push(TurnInfo::failed(&who, &self.task.staff.reviewers[n].name, trouble.name()));
+                    infos.push(TurnInfo::failed(&who, &self.task.staff.reviewers[n].name, trouble.name(), took));
                     troubles.push(trouble);
                 }
             }
@@ -130,8 +130,8 @@ impl Desk<'_> {
             round: round + 1,
             role: Role::Criticise,
             messages: review::messages(&self.title, self.sections[at].text.trim()),
-            // the same section in other words: what its review quotes is looked for in these words all the same
-            asks: Some(self.sections[at].text.trim().to_owned()),
+            // what judges is served the answer to exactly itself: a section in other words is another section
+            asks: None,
             schema: Some(review::schema()),
             answer_tokens: self.task.rules.review_tokens,
             // the same model three times is asked with other temperatures
@@ -197,14 +197,15 @@ impl Desk<'_> {
     ) -> (Rewrite, Vec<TurnInfo>, Vec<Trouble>) {
         let from = critique.of.clone();
         let question = self.rewriting(round, at, &text, &critique);
-        match self.paying().used(question, |reply| writer::read(reply, &text)).await {
+        let (result, took) = self.paying().used(question, |reply| writer::read(reply, &text)).await;
+        match result {
             Ok((new, answer)) => {
-                let info = TurnInfo::of("writer", &answer);
+                let info = TurnInfo::of("writer", &answer, took);
                 let result = guard::check(&text, &new, self.task.text).map_err(|refused| refused.to_string());
                 (Rewrite { section: at, from, by: answer.answered_by, result }, vec![info], Vec::new())
             }
             Err(trouble) => {
-                let info = TurnInfo::failed("writer", &self.writer().name, trouble.name());
+                let info = TurnInfo::failed("writer", &self.writer().name, trouble.name(), took);
                 let result = Err(trouble.to_string());
                 (Rewrite { section: at, from, by: String::new(), result }, vec![info], vec![trouble])
             }

@@ -14,7 +14,7 @@ use crate::prd::sentences::pattern;
 
 static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?P<bound>\b(?:within|at most|no more than|not more than|under|below|less than|up to|at least|no less than|more than|over|above|exactly|maximum of|minimum of|for|after|every)\s+)?(?P<number>\b\d+(?:[.,]\d+)*)\s*(?P<unit>%|percent\b|ms\b|milliseconds?\b|s\b|secs?\b|seconds?\b|mins?\b|minutes?\b|h\b|hours?\b|days?\b|weeks?\b|kb\b|mb\b|gb\b|kib\b|mib\b|gib\b|characters?\b|users?\b|requests?\b|items?\b|files?\b|attempts?\b|rows?\b|entries\b|times\b)",
+        r"(?i)(?P<bound>\b(?:within|at most|no more than|not more than|under|below|less than|up to|at least|no less than|more than|over|above|exactly|maximum of|minimum of|for|after|every)\s+)?(?:(?P<sign>[$€£])\s?(?P<price>\d+(?:[.,]\d+)*)|(?P<number>\b\d+(?:[.,]\d+)*)\s*(?P<unit>%|€|£|percent\b|ms\b|milliseconds?\b|s\b|secs?\b|seconds?\b|mins?\b|minutes?\b|h\b|hours?\b|days?\b|weeks?\b|kb\b|mb\b|gb\b|kib\b|mib\b|gib\b|characters?\b|users?\b|requests?\b|items?\b|files?\b|attempts?\b|rows?\b|entries\b|times\b|months?\b|years?\b|pages?\b|retry\b|retries\b|-?digits?\b|sessions?\b|dollars?\b|usd\b|euros?\b|eur\b|pounds?\b|gbp\b|cents?\b))",
     )
 });
 static NO_UNIT: LazyLock<Regex> =
@@ -130,6 +130,18 @@ fn unit(name: &str) -> (&'static str, f64) {
         "request" => ("requests", 1.0),
         "item" | "file" | "row" | "entrie" => ("items", 1.0),
         "attempt" | "time" => ("times", 1.0),
+        // of days there are more and fewer in one
+        "month" => ("months", 1.0),
+        "year" => ("months", 12.0),
+        "page" => ("pages", 1.0),
+        // the first attempt is none
+        "retry" | "retrie" => ("retries", 1.0),
+        "digit" | "-digit" => ("digits", 1.0),
+        "session" => ("sessions", 1.0),
+        "$" | "dollar" | "usd" => ("dollars", 1.0),
+        "€" | "euro" | "eur" => ("euros", 1.0),
+        "£" | "pound" | "gbp" => ("pounds", 1.0),
+        "cent" => ("cents", 1.0),
         _ => ("other", 1.0),
     }
 }
@@ -145,7 +157,8 @@ fn side(bound: &str) -> i8 {
 
 fn quantities(text: &str, offset: usize) -> Vec<Quantity> {
     let read = |hit: regex::Captures<'_>| {
-        let (all, number, name) = (hit.get(0)?, hit.name("number")?, hit.name("unit")?);
+        let number = hit.name("number").or_else(|| hit.name("price"))?;
+        let (all, name) = (hit.get(0)?, hit.name("unit").or_else(|| hit.name("sign"))?);
         let digits = number.as_str();
         // 1,000 is a thousand, 1,5 is one and a half
         let grouped = digits.split(',').skip(1).all(|part| part.len() >= 3);

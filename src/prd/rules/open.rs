@@ -13,7 +13,7 @@ use crate::prd::sentences::pattern;
 // written with groups, so that no search for such marks finds this line
 static MARK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\bTB[DCA]\b|\bTO(?:DO)\b|\bFIX(?:ME)\b|\bXXX+\b|\?\?\?+|(?i:\bto be (?:determined|defined|decided|confirmed|specified|discussed|announced|agreed|clarified)\b)|(?i:\blorem ipsum\b)|(?i:\bplaceholder text\b)|(?i:\[(?:insert|fill in|your|tbd|add)\b[^\]]*\])|<(?i:insert|fill|your|tbd)\b[^>]*>",
+        r"(?i:\btb[dca]\b)|\bTO(?:DO)\b|(?i:\bto(?:do):)|\bFIX(?:ME)\b|\bXXX+\b|\?\?\?+|(?i:\bto be (?:determined|defined|decided|confirmed|specified|discussed|announced|agreed|clarified)\b)|(?i:\blorem ipsum\b)|(?i:\bplaceholder text\b)|(?i:\[(?:insert|fill in|your|tbd|add)\b[^\]]*\])|<(?i:insert|fill|your|tbd)\b[^>]*>",
     )
 });
 

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Found;
-use crate::prd::document::Document;
+use crate::prd::document::{Block, Document, Kind};
+use crate::prd::parts::Part;
 use crate::prd::sentences::{self, pattern};
 
 /// Words and what to write instead.
@@ -114,8 +115,21 @@ fn exact<'d>(document: &'d Document<'_>) -> impl Iterator<Item = Range<usize>> +
     document.requirements().chain(document.stories()).flat_map(|block| block.sentences.iter().cloned())
 }
 
+/// The sentences that say how one sees that a requirement holds: who checks them has to see the same as everybody else.
+fn criteria<'d>(document: &'d Document<'_>) -> impl Iterator<Item = Range<usize>> + 'd {
+    let is_one = |block: &&Block| {
+        document.is_in(block.section, Part::Acceptance)
+            || sentences::is_criterion(document.at(&block.range))
+            || block.id.as_deref().is_some_and(|id| Part::of_prefix(id) == Part::Acceptance)
+    };
+    let blocks = document.blocks.iter().chain(&document.entries).filter(|block| block.kind != Kind::Heading);
+    // a requirement says its criterion itself: it is looked at already
+    let own = blocks.filter(|block| !block.requirement && !block.story).filter(is_one);
+    own.flat_map(|block| block.sentences.iter().cloned())
+}
+
 fn look(document: &Document<'_>, found: &mut Found<'_>, table: &Table, why: &str) {
-    for sentence in exact(document) {
+    for sentence in exact(document).chain(criteria(document)) {
         let text = document.at(&sentence);
         for word in table.find.find_iter(text) {
             let instead = table.instead(word.as_str());
@@ -147,12 +161,12 @@ fn is_compared(after: &str, word: &str) -> bool {
     }
 }
 
-/// Vague words in requirements.
+/// Vague words in requirements and criteria.
 pub fn vague(document: &Document<'_>, found: &mut Found<'_>) {
     look(document, found, &VAGUE, "means something else to every reader");
 }
 
-/// Adverbs in requirements.
+/// Adverbs in requirements and criteria.
 pub fn adverb(document: &Document<'_>, found: &mut Found<'_>) {
     look(document, found, &ADVERBS, "can't be checked by a test");
 }

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::improve::{Known, Rules, Staff, Task, improve};
 use super::improve_tests::{linted, scores, script, section, staff};
 use super::outcome::{End, Outcome, Stall};
-use crate::supervise::{Oversight, read as steps_of};
+use crate::supervise::{Asks, Oversight, Tier, read as steps_of};
 use crate::trajectory::log::{Line, Reading};
 use crate::trajectory::{Event, Kept, LoopEvent};
 use crate::turns::Past;
@@ -38,12 +38,17 @@ fn flat(helps: bool) -> Script {
 }
 
 async fn watched(rules: &Rules, staff: &Staff, turns: &Script) -> (Outcome, Vec<Event>) {
+    watched_by(rules, staff, turns, None).await
+}
+
+/// The same, where models may be asked about it.
+async fn watched_by(rules: &Rules, staff: &Staff, turns: &Script, asks: Option<&dyn Asks>) -> (Outcome, Vec<Event>) {
     let kept = Kept::default();
     let steps = || {
         let lines = kept.entries().into_iter().map(|entry| Line::Entry(Box::new(entry))).collect();
         steps_of::steps(&Reading { lines, damaged: 0 })
     };
-    let oversight = Oversight { steps: &steps, asks: None };
+    let oversight = Oversight { steps: &steps, asks };
     let past = Past::new(turns, kept.recorder());
     let task = Task { text: CHAT, lint: &linted, rules, staff, known: Known::new(), passed: None };
     let outcome = improve(&task, &past, &kept.recorder(), &CancellationToken::new(), Some(&oversight)).await;
@@ -84,4 +89,24 @@ async fn where_nobody_can_be_asked_any_more_no_change_is_made_and_the_stall_keep
         stalled += usize::from(outcome.end == End::Stalled(Stall::Plateau) && made.is_empty());
     }
     assert!(passed > 0 && stalled > 0, "{passed} {stalled}");
+}
+
+/// The free model and the paid one, each with a change of its own.
+struct Both;
+
+impl Asks for Both {
+    fn ask<'a>(&'a self, tier: Tier, _: &'a str) -> futures::future::BoxFuture<'a, Result<String, String>> {
+        let change = if tier == Tier::Paid { "lower_temperature" } else { "raise_temperature" };
+        let said = serde_json::json!({"cause": "ambiguous_prompt", "change": change, "evidence": [1]}).to_string();
+        Box::pin(async move { Ok(said) })
+    }
+}
+
+#[tokio::test]
+async fn every_tier_of_the_supervisor_gets_its_change_and_no_more_are_made() {
+    let (outcome, events) = watched_by(&Rules::default(), &staff(), &flat(false), Some(&Both)).await;
+    assert!(matches!(outcome.end, End::Stalled(_)), "{:?}", outcome.end);
+    let tiers: Vec<&str> = outcome.changes.iter().filter_map(|c| c.rsplit(['(', ')']).nth(1)).collect();
+    assert_eq!(tiers, ["rules", "free", "paid"], "{:?}", outcome.changes);
+    assert_eq!(made(&events).len(), 3);
 }

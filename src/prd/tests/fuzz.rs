@@ -5,15 +5,18 @@ use std::sync::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
-use super::improve::{Known, Rules, Staff, Task, hash, improve, sections};
+use super::improve::{CHANGES_MOST, Known, Rules, Staff, Task, hash, improve, sections};
 use super::improve_tests::{linted, section, staff};
 use super::outcome::{End, Outcome};
 use super::*;
 use crate::chance::Chance;
 use crate::model::{Money, Trouble};
-use crate::trajectory::{Entry, Event, LoopEvent, Recorder, Sink};
-use crate::turns::Question;
+use crate::supervise::opinion::{CAUSES, CHANGES};
+use crate::supervise::{Asks, Oversight, Tier, read as steps_of};
+use crate::trajectory::log::{Line, Reading};
+use crate::trajectory::{Entry, Event, Kept, LoopEvent, Recorder, Sink};
 use crate::turns::script::{Says, Script};
+use crate::turns::{Past, Question, Turns};
 
 /// Anything that reviewers and writers may do.
 fn anything(seed: u64, q: &Question) -> Says {
@@ -100,6 +103,28 @@ impl Sink for Followed {
     }
 }
 
+/// A supervisor who says anything, or nothing.
+struct Anybody(u64);
+
+impl Asks for Anybody {
+    fn ask<'a>(&'a self, tier: Tier, prompt: &'a str) -> futures::future::BoxFuture<'a, Result<String, String>> {
+        let mut chance = Chance(self.0 ^ (prompt.len() as u64 * 31 + tier as u64).wrapping_mul(0x9e37));
+        let reply = match chance.below(8) {
+            0 => Err("nobody listens".into()),
+            1 => Ok("It is all fine, I think.".into()),
+            _ => {
+                let (cause, change) = (CAUSES[chance.below(CAUSES.len())], CHANGES[chance.below(CHANGES.len())]);
+                let evidence = [chance.below(3), 1 + chance.below(9)];
+                Ok(serde_json::json!({"cause": cause, "change": change, "evidence": evidence}).to_string())
+            }
+        };
+        Box::pin(async move { reply })
+    }
+}
+
+/// Every so many loops one is looked at.
+const OF_OVERSEEN: u64 = 8;
+
 /// What most of them work on …
 const SHORT: &str = "# T\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n";
 /// … and every sixteenth, so that sections wait for one another.
@@ -124,12 +149,31 @@ async fn one(seed: u64, staff: &Staff, linted: &Linted, (text, found): &(&str, V
         cost: Money(1000),
     };
     let now = found.clone();
-    let recorder = Recorder::new("r", vec![Box::new(Followed { seed, now })]);
+    let kept = Kept::default();
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Followed { seed, now })];
+    if seed.is_multiple_of(OF_OVERSEEN) {
+        sinks.push(Box::new(kept.clone()));
+    }
+    let recorder = Recorder::new("r", sinks);
+    let steps = || {
+        let lines = kept.entries().into_iter().map(|entry| Line::Entry(Box::new(entry))).collect();
+        steps_of::steps(&Reading { lines, damaged: 0 })
+    };
+    let asks = Anybody(seed);
+    let oversight = Oversight { steps: &steps, asks: Some(&asks) };
+    let oversight = seed.is_multiple_of(OF_OVERSEEN).then_some(&oversight);
+    let past = Past::new(&turns, recorder.clone());
+    let asked: &dyn Turns = if oversight.is_some() { &past } else { &turns };
     let lint = |text: &str| linted.of(text);
     let task = Task { text, lint: &lint, rules: &rules, staff, known: Known::new(), passed: None };
-    let outcome = improve(&task, &turns, &recorder, &CancellationToken::new(), None).await;
-    let rounds = outcome.history.len();
-    assert!(rounds <= rules.rounds.max(rules.free_rounds) as usize + 1, "{seed}: {rounds} rounds");
+    let outcome = improve(&task, asked, &recorder, &CancellationToken::new(), oversight).await;
+    let (rounds, changes) = (outcome.history.len().saturating_sub(1), outcome.changes.len());
+    assert!(changes <= CHANGES_MOST && (changes == 0 || oversight.is_some()), "{seed}: {:?}", outcome.changes);
+    let most = rules.rounds.max(rules.free_rounds) as usize;
+    // a change takes a round that writes, and one that reads what was written
+    assert!(rounds <= most + 2 * changes, "{seed}: {rounds} rounds, {changes} changes");
+    let writing = outcome.history.iter().filter(|row| row.rewritten > 0).count();
+    assert!(writing <= most + changes, "{seed}: {writing} rounds of rewriting, {changes} changes");
     let tokens: u64 = outcome.staff.iter().map(|s| s.tokens).sum();
     assert!(tokens <= rules.tokens, "{seed}: {tokens} of {}", rules.tokens);
     assert!(guard::fits(text, &outcome.text), "{seed}: {}", outcome.text);

@@ -51,6 +51,7 @@ fn record(said: &str) -> Record {
             position: "Keep SQLite".into(),
             seat: 0,
             votes_for: vec![0, 1],
+            votes_against: vec![2],
             against: vec![2],
             by: By::Majority,
         }),

@@ -122,6 +122,105 @@ fn only_what_is_on_the_lists_with_events_that_are_there_counts() {
 }
 
 #[test]
+fn events_are_counted_for_the_model_whatever_their_numbers_in_the_log_and_who_was_faster() {
+    let said = |event: &str, actor: &str, text: &str| Step {
+        event: event.into(),
+        actor: actor.into(),
+        kind: step::Kind::Turn { text: text.into(), tokens: text.len() as u64 },
+    };
+    let wait = Step { event: "9".into(), actor: "seat 2".into(), kind: step::Kind::Wait };
+    let end = |event: &str| Step { event: event.into(), ..bare(step::Kind::Settled { accepted: false }) };
+    let first = [
+        said("3", "seat 1", "one"),
+        said("5", "seat 2", "three"),
+        said("6", "critic", "no"),
+        end("7"),
+        said("8", "seat 1", "x"),
+    ];
+    let again = [
+        said("20", "seat 2", "three"),
+        wait,
+        said("21", "seat 1", "one"),
+        said("33@4", "critic", "no"),
+        end("40"),
+        said("41", "seat 1", "x"),
+    ];
+    let by_rules = look(&stuck()).diagnosis.unwrap();
+    assert_eq!(opinion::prompt(&first, &by_rules), opinion::prompt(&again, &by_rules));
+    let evidence = |steps: &[Step]| {
+        let reply = opinion("drop_objection").replace("[\"2\"]", "[1, \"event 3\", 4, \"6\", 0]");
+        opinion::read(&reply, steps).unwrap().evidence
+    };
+    assert_eq!(
+        (evidence(&first), evidence(&again)),
+        (vec!["3".into(), "6".into(), "7".into()], vec!["21".into(), "33@4".into(), "40".to_owned()])
+    );
+    // of a long log the last ones are told, and counted from 1 all the same
+    let long: Vec<Step> = (0..100).map(|n| end(&format!("{}", 1000 + n))).collect();
+    assert!(
+        opinion::prompt(&long, &by_rules).contains("\nevent 40: ")
+            && !opinion::prompt(&long, &by_rules).contains("event 41")
+    );
+    assert_eq!(evidence(&long), ["1060", "1062", "1063", "1065"]);
+}
+
+#[test]
+fn turns_that_brought_no_words_are_no_stall_and_who_only_has_to_wait_misses_nothing() {
+    let turn = |n: usize, outcome: &str| {
+        serde_json::json!({
+            "v": 1, "run": "r", "step": n, "time": "2026-11-22T11:00:00Z", "event": "loop", "what": "turn", "loop": "council",
+            "actor": "seat 1", "round": 1, "key": "k", "outcome": outcome, "model": "own/a", "answered_by": "",
+            "family": "", "words": "", "content": "", "prompt_tokens": 0, "answer_tokens": 0, "nano_dollars": 0,
+            "cached": false, "replayed": false, "ms": 1,
+        })
+    };
+    let kinds = |outcomes: &[&str]| -> Vec<step::Kind> {
+        let lines = outcomes.iter().enumerate().map(|(n, outcome)| turn(n, outcome)).collect();
+        let steps = steps_of(&Log { cause: None, lines });
+        assert_eq!(look(&steps).stalls, [], "{outcomes:?}");
+        steps.into_iter().map(|step| step.kind).collect()
+    };
+    use step::Kind::{Environment, Limit, Wait};
+    for (outcome, kind) in [
+        ("rate-limited", Some(Wait)),
+        ("no-slot", Some(Wait)),
+        ("quota-spent", Some(Wait)),
+        ("model-spent", Some(Limit)),
+        ("out-of-budget", Some(Limit)),
+        ("no-model", Some(Environment)),
+        ("unreachable", Some(Environment)),
+        ("unauthorised", Some(Environment)),
+        ("timed-out", None),
+        ("stalled", None),
+        ("reset", None),
+        ("server-failed", None),
+        ("gone", None),
+        ("out-of-credit", None),
+        ("empty", None),
+        ("truncated", None),
+        ("malformed", None),
+        ("wrong-schema", None),
+        ("too-large", None),
+        ("other-model", None),
+        ("not-free", None),
+        ("bad-request", None),
+        ("redirected", None),
+        ("cancelled", None),
+    ] {
+        assert_eq!(kinds(&[outcome; 3]), kind.map_or(vec![], |kind| vec![kind; 3]), "{outcome}");
+    }
+    assert_eq!(kinds(&["rate-limited", "no-model", "no-model"]), [Wait, Wait, Wait], "it is there, and busy");
+    // the models' room says it of the asker
+    let busy = serde_json::json!({
+        "v": 1, "run": "r", "step": 9, "time": "2026-11-22T11:00:00Z", "event": "model_answered", "fixer": "council:seat 1",
+        "model": "own/a", "outcome": "rate-limited", "prompt_tokens": 0, "answer_tokens": 0, "nano_dollars": 0,
+        "requests": 1, "ms": 1,
+    });
+    let steps = steps_of(&Log { cause: None, lines: vec![busy, turn(10, "no-model")] });
+    assert!(steps.iter().all(|step| step.kind == Wait) && steps.len() == 2, "{steps:?}");
+}
+
+#[test]
 fn instructions_in_a_log_do_not_reach_the_model_that_diagnoses() {
     let mut chance = Chance(99);
     for n in 0..50_u64 {

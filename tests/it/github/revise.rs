@@ -106,6 +106,24 @@ fn where_pushing_is_allowed_the_revised_document_is_one_commit_on_the_branch_and
 }
 
 #[test]
+fn links_lead_to_what_is_in_the_pull_request_and_not_to_what_is_checked_out() {
+    // the default branch has a README; the branch of the pull request has none
+    for (link, there, passes) in [("notes.md", true, true), ("notes.md", false, false), ("../README.md", false, false)]
+    {
+        let text = CHAT.replace("Video.", &format!("Video, see [the notes]({link})."));
+        let mut scene = Scene::new(&text, false);
+        if there {
+            scene.head = scene.moves("docs/notes.md", "Notes.\n");
+            let number = usize::try_from(scene.number).unwrap();
+            scene.number = scene.fake.opens("feature", &scene.head, false);
+            assert!(scene.number as usize > number);
+        }
+        let answer = scene.asked("report");
+        assert_eq!(answer.contains("prd.md` passes"), passes, "{link} {there}: {answer}");
+    }
+}
+
+#[test]
 fn elsewhere_it_is_suggested_under_the_lines_and_the_branch_stays_where_it_is() {
     for (deliver, fork) in [("pr", false), ("push", true)] {
         let scene = Scene::new(CHAT, fork).shown(CHAT);
