@@ -1,7 +1,9 @@
 //! What the messages of red tests make likely: an interpreter that can't add a number to a list asks for another edit than
 //! a wrong sum does. Pure.
 
-use super::edits::{Edit, EditKind};
+use std::borrow::Cow;
+
+use super::edits::{Edit, EditKind, is_exception};
 
 /// An edit of a kind that a message speaks for comes this much earlier.
 const LIKELY: f64 = 2.0;
@@ -9,12 +11,16 @@ const LIKELY: f64 = 2.0;
 const ASKED_FOR: f64 = 5.0;
 
 /// Which edits a message speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Wish {
     /// Of these kinds.
     Kinds(&'static [EditKind]),
     /// What is put in place begins with this.
     Starts(&'static str),
+    /// What is put in place has this in it.
+    Holds(&'static str),
+    /// What is put in place is this.
+    Is(Cow<'static, str>),
 }
 
 use EditKind as K;
@@ -43,6 +49,14 @@ const RULES: &[(&str, Wish)] = &[
     ("division by zero", Wish::Kinds(&[K::Guard, K::ReplaceOperand, K::Variable, K::StrengthenCondition])),
     ("divide by zero", Wish::Kinds(&[K::Guard, K::ReplaceOperand, K::Variable, K::StrengthenCondition])),
     ("subtract with overflow", Wish::Kinds(&[K::SwapOperands, K::ComparisonOperator, K::OffByOne, K::RangeBound])),
+    ("subtract with overflow", Wish::Holds(".saturating_sub(")),
+    ("subtract with overflow", Wish::Holds(".abs_diff(")),
+    ("subtract with overflow", Wish::Holds(".wrapping_sub(")),
+    ("add with overflow", Wish::Holds(".wrapping_add(")),
+    ("multiply with overflow", Wish::Holds(".wrapping_mul(")),
+    ("Assignment to constant variable", Wish::Is(Cow::Borrowed("let"))),
+    ("is not defined", Wish::Is(Cow::Borrowed("let "))),
+    ("Cannot read properties of", Wish::Holds("?.")),
     ("local variable", Wish::Kinds(&[K::InsertStatement, K::MoveStatement, K::Variable, K::BorrowStatement])),
     ("changed size during iteration", Wish::Kinds(&[K::Wrap])),
     ("Cannot read properties of undefined", Wish::Kinds(BOUNDS)),
@@ -68,7 +82,13 @@ impl Wishes {
         for message in messages {
             for (_, wish) in RULES.iter().filter(|(part, _)| message.contains(part)) {
                 if !wishes.contains(wish) {
-                    wishes.push(*wish);
+                    wishes.push(wish.clone());
+                }
+            }
+            for name in exceptions(message).take(MOST_EXCEPTIONS) {
+                let wish = Wish::Is(Cow::Owned(name.to_owned()));
+                if !wishes.contains(&wish) {
+                    wishes.push(wish);
                 }
             }
         }
@@ -80,10 +100,22 @@ impl Wishes {
         let of = |wish: &Wish| match wish {
             Wish::Kinds(kinds) if kinds.contains(&edit.kind) => LIKELY,
             Wish::Starts(text) if edit.replacement.starts_with(text) => ASKED_FOR,
-            Wish::Kinds(_) | Wish::Starts(_) => 1.0,
+            Wish::Is(text) if edit.replacement == *text => ASKED_FOR,
+            // one of several ways
+            Wish::Holds(text) if edit.replacement.contains(text) => LIKELY,
+            Wish::Kinds(_) | Wish::Starts(_) | Wish::Holds(_) | Wish::Is(_) => 1.0,
         };
         self.0.iter().map(of).fold(1.0, f64::max)
     }
+}
+
+/// A message names what was raised and what was expected; a long one names those on the way too.
+const MOST_EXCEPTIONS: usize = 6;
+
+/// The exceptions that a message names.
+fn exceptions(message: &str) -> impl Iterator<Item = &str> {
+    let words = message.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with(char::is_uppercase) && is_exception(word))
 }
 
 #[cfg(test)]
@@ -110,9 +142,27 @@ mod tests {
         assert_eq!(lists.times(&edit(EditKind::Wrap, "len(value)")), 1.0);
         let bounds =
             Wishes::of(["IndexError: list index out of range", "IndexError: list index out of range"].into_iter());
-        assert_eq!(bounds.0.len(), 1);
+        assert_eq!(bounds.0.len(), 2);
         assert_eq!(bounds.times(&edit(EditKind::OffByOne, "n - 1")), LIKELY);
         assert_eq!(bounds.times(&edit(EditKind::Await, "await x")), 1.0);
         assert_eq!(Wishes::of(["assert 3 == 4"].into_iter()).times(&edit(EditKind::OffByOne, "n")), 1.0);
+    }
+
+    #[test]
+    fn a_message_brings_forward_the_method_the_declaration_and_the_exception_that_it_names() {
+        let times =
+            |message: &str, kind, replacement: &str| Wishes::of([message].into_iter()).times(&edit(kind, replacement));
+        let overflow = "thread panicked: attempt to subtract with overflow";
+        assert_eq!(times(overflow, EditKind::Wrap, "a.saturating_sub(b)"), LIKELY);
+        assert_eq!(times(overflow, EditKind::Wrap, "a.abs_diff(b)"), LIKELY);
+        assert_eq!(times(overflow, EditKind::Wrap, "a.wrapping_add(b)"), 1.0);
+        let constant = "TypeError: Assignment to constant variable.";
+        assert_eq!(times(constant, EditKind::AssignmentOperator, "let"), ASKED_FOR);
+        assert_eq!(times(constant, EditKind::AssignmentOperator, "let "), 1.0);
+        let raised = "with pytest.raises(ValueError):\nE   KeyError: 3";
+        assert_eq!(times(raised, EditKind::Function, "ValueError"), ASKED_FOR);
+        assert_eq!(times(raised, EditKind::Function, "TypeError"), 1.0);
+        let nothing = "TypeError: Cannot read properties of undefined (reading 'name')";
+        assert_eq!(times(nothing, EditKind::Wrap, "?."), LIKELY);
     }
 }

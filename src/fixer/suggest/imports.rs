@@ -252,7 +252,8 @@ fn script_import(text: &str, what: &str, path: &str) -> String {
     }
 }
 
-fn script_path(from: &str, to: &str, text: &str) -> String {
+/// The path by which the script `from`, whose text is `text`, imports the script `to`.
+pub fn script_path(from: &str, to: &str, text: &str) -> String {
     let folder = |p: &str| p.rsplit_once('/').map_or(Vec::new(), |(f, _)| f.split('/').map(str::to_owned).collect());
     let (a, b) = (folder(from), folder(to));
     let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();

@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 pub use check::check;
+pub(super) use kinds::is_exception;
 pub use pair::{Pair, pair};
 pub use project::{Project, Source};
 

@@ -40,6 +40,7 @@ pub struct Source {
     signs: OnceLock<Signs>,
     beginnings: OnceLock<Vec<Beginning>>,
     numbers: OnceLock<Vec<String>>,
+    step: OnceLock<&'static str>,
 }
 
 impl Source {
@@ -65,6 +66,7 @@ impl Source {
             signs: OnceLock::new(),
             beginnings: OnceLock::new(),
             numbers: OnceLock::new(),
+            step: OnceLock::new(),
         })
     }
 
@@ -96,6 +98,10 @@ impl Source {
             numbers.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             numbers.into_iter().map(|(number, _)| number).take(12).collect()
         })
+    }
+    /// One more step of indentation.
+    pub(super) fn step(&self) -> &'static str {
+        self.step.get_or_init(|| self.view().step())
     }
     /// The line (from 1) that a byte is on.
     pub(super) fn line(&self, byte: usize) -> usize {

@@ -253,13 +253,22 @@ impl<'s> View<'s> {
         let line = &self.text[start..];
         &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
     }
-    /// One more step of indentation, as the file does it.
+    /// One more step of indentation, as the file does it most often.
     pub fn step(self) -> &'static str {
-        if self.text.contains("\n\t") {
-            return "\t";
+        const STEPS: [&str; 3] = ["    ", "  ", "\t"];
+        let mut counts = [0_usize; 3];
+        let mut before = "";
+        for line in self.text.lines().filter(|line| !line.trim().is_empty()) {
+            let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+            // by how much a line goes in; alignment and docstrings seldom do so by one step
+            if let Some(at) = indent.strip_prefix(before).and_then(|more| STEPS.iter().position(|step| *step == more)) {
+                counts[at] += 1;
+            }
+            before = indent;
         }
-        let narrow = self.text.lines().any(|line| line.starts_with("  ") && !line.starts_with("   "));
-        if narrow { "  " } else { "    " }
+        let most = counts.iter().copied().max().unwrap_or(0);
+        let at = counts.iter().position(|count| *count == most).unwrap_or(0);
+        STEPS[at]
     }
     /// How tightly the text of an expression holds together.
     pub fn level(self, node: Node<'_>) -> u8 {
@@ -335,5 +344,22 @@ impl<'s> View<'s> {
             Role::Literal => 10,
             _ => level::LOWEST,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_indentation_is_the_commonest_one() {
+        let step = |text: &str| View { text, language: Language::Python }.step();
+        let docstring = "def f(a):\n    \"\"\"One.\n\n  two\n    \"\"\"\n    if a:\n        return a\n";
+        assert_eq!(step(docstring), "    ");
+        assert_eq!(step("def f(a):\n  if a:\n    return a\n"), "  ");
+        assert_eq!(step("func f() {\n\tif a {\n\t\treturn\n\t}\n}\n"), "\t");
+        assert_eq!(step("x = 1\n"), "    ");
+        // lines that are as far in as the one before say nothing
+        assert_eq!(step("f(a,\n  b,\n  c)\ndef g():\n    if a:\n        b\n"), "    ");
     }
 }

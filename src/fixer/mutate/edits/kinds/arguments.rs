@@ -1,9 +1,11 @@
-//! Arguments and calls: swapped, missing, superfluous; `await`, `yield`.
+//! Arguments and calls: swapped, missing, superfluous; `await`.
 
 use super::super::EditKind;
+use super::super::Source;
 use super::super::languages::{Role, level, shape};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
+use super::super::view::View;
 use super::{Bench, Place, Spot};
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -15,7 +17,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
                 swap(bench, spot.node);
                 drop_or_add(bench, spot.node);
                 keywords(bench, spot.node);
-                awaited(bench, spot.node);
+                awaited(bench, spot.node, None);
                 uncall(bench, spot.node);
             }
             Role::Await => {
@@ -24,8 +26,10 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
                     bench.replace(EditKind::Await, spot.node, &piece, 0.3);
                 }
             }
-            Role::Yield => yielded(bench, spot.node),
-            Role::Ident | Role::Member if spot.place == Place::Value => call(bench, spot.node),
+            Role::Ident | Role::Member if spot.place == Place::Value => {
+                call(bench, spot.node);
+                promised(bench, spot.node);
+            }
             Role::Params if spot.node.kind() == "formal_parameters" => {}
             _ => {}
         }
@@ -115,29 +119,111 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     {
         options.push(((*word).to_owned(), 0.25));
     }
+    // nothing without a name comes behind something with one
+    let is_named = |argument: &&Node<'_>| bench.view.role(**argument) == Role::KeywordArg;
+    let plain = arguments.iter().take_while(|argument| !is_named(argument)).count();
     for (name, part) in options {
-        let (at, text) = match arguments.last() {
-            Some(last) => (last.end_byte(), format!(", {name}")),
-            None => (inside, name.clone()),
-        };
-        bench.put(
-            EditKind::AddArgument,
-            at..at,
-            text,
-            fit * part,
-            format!("argument `{name}` comes into `{called}()`"),
-        );
-        if let Some(first) = arguments.first() {
-            let at = first.start_byte();
-            bench.put(
-                EditKind::AddArgument,
-                at..at,
-                format!("{name}, "),
-                fit * part * 0.6,
-                format!("argument `{name}` comes into `{called}()`"),
-            );
+        let what = format!("argument `{name}` comes into `{called}()`");
+        match plain.checked_sub(1).and_then(|at| arguments.get(at)) {
+            Some(last) => {
+                let at = last.end_byte();
+                bench.put(EditKind::AddArgument, at..at, format!(", {name}"), fit * part, what.clone());
+            }
+            None if arguments.is_empty() => {
+                bench.put(EditKind::AddArgument, inside..inside, name.clone(), fit * part, what.clone());
+            }
+            None => {}
+        }
+        for (at, next) in arguments.iter().enumerate().take(plain.max(1).min(MOST_GAPS)) {
+            let share = if at == 0 { 0.6 } else { BETWEEN };
+            let at = next.start_byte();
+            bench.put(EditKind::AddArgument, at..at, format!("{name}, "), fit * part * share, what.clone());
         }
     }
+    named(bench, list, &arguments, &called);
+}
+
+/// So many gaps between arguments are tried.
+const MOST_GAPS: usize = 4;
+/// What is missing is missing at the end or at the start more often than in the middle (estimate).
+const BETWEEN: f64 = 0.45;
+
+/// `f(x)` becomes `f(x, limit=limit)`, where a parameter has the name of something that is known here.
+fn named(bench: &mut Bench<'_>, list: Node<'_>, arguments: &[Node<'_>], called: &str) {
+    if bench.view.language != Language::Python || called.is_empty() {
+        return;
+    }
+    let is_named = |argument: &&Node<'_>| bench.view.role(**argument) == Role::KeywordArg;
+    let taken: Vec<&str> = arguments
+        .iter()
+        .filter(is_named)
+        .filter_map(|argument| argument.child_by_field_name("name"))
+        .map(|name| bench.view.of(name))
+        .collect();
+    let plain = arguments.iter().filter(|argument| !is_named(argument)).count();
+    let parameters = bench.parameters_of(called);
+    let known: Vec<String> = bench.candidates(list, 0).into_iter().map(|(name, _)| name).collect();
+    let field = |name: &str| format!("self.{name}");
+    for name in parameters.iter().skip(plain).filter(|name| !taken.contains(&name.as_str())) {
+        for (value, fit) in [(name.clone(), 0.8), (field(name), 0.6)] {
+            if !known.contains(&value) {
+                continue;
+            }
+            let (at, text) = match arguments.last() {
+                Some(last) => (last.end_byte(), format!(", {name}={value}")),
+                None => (list.start_byte() + 1, format!("{name}={value}")),
+            };
+            let what = format!("`{name}={value}` comes into `{called}()`");
+            bench.put(EditKind::AddArgument, at..at, text, fit, what);
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// The parameters of a function or of a class of this file, or of a file that it may be imported from, in their order.
+    fn parameters_of(&self, called: &str) -> Vec<String> {
+        let of = |source: &Source| {
+            let names = source.names();
+            let view = source.view();
+            let root = source.tree.root_node();
+            let made = |range: &std::ops::Range<usize>| {
+                let node = root.descendant_for_byte_range(range.start, range.end.saturating_sub(1))?;
+                let class = view.ancestor(node, |role| role == Role::Class)?;
+                class.child_by_field_name("name").map(|name| view.of(name) == called)
+            };
+            let known = names
+                .functions
+                .iter()
+                .find(|known| known.name == called || known.name == "__init__" && made(&known.range) == Some(true))?;
+            let mut found: Vec<(usize, String)> = names
+                .bindings
+                .iter()
+                .filter(|binding| binding.origin == Origin::Parameter && binding.scope == known.range)
+                .filter_map(|binding| Some((place_of_parameter(&view, &known.range, &binding.name)?, binding)))
+                .map(|(at, binding)| (at, binding.name.clone()))
+                .collect();
+            found.sort();
+            Some(found.into_iter().map(|(_, name)| name).collect::<Vec<String>>())
+        };
+        let is_imported = || self.names.bindings.iter().any(|b| b.name == called && b.origin == Origin::Import);
+        let others = self.project.sources().iter().filter(|source| {
+            source.language == self.source.language && source.path != self.source.path && is_imported()
+        });
+        of(self.source).or_else(|| others.take(MOST_SOURCES).find_map(of)).unwrap_or_default()
+    }
+}
+
+/// So many files are asked for the parameters of an imported function.
+const MOST_SOURCES: usize = 60;
+
+/// Where a parameter stands in the head of its function.
+fn place_of_parameter(view: &View<'_>, function: &std::ops::Range<usize>, name: &str) -> Option<usize> {
+    let text = view.text.get(function.clone())?;
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let open = text.find('(')?;
+    text.match_indices(name).map(|(at, _)| at).find(|at| {
+        *at > open && !is_word(text[..*at].chars().next_back()) && !is_word(text[at + name.len()..].chars().next())
+    })
 }
 
 /// A function that calls itself hands down its own parameters, one less or one more: `walk(child, depth - 1)`.
@@ -209,7 +295,8 @@ fn keywords(bench: &mut Bench<'_>, node: Node<'_>) {
         }
         _ => &[],
     };
-    for text in extra {
+    let ends_named = arguments.last().is_some_and(|last| bench.view.role(*last) == Role::KeywordArg);
+    for text in extra.iter().filter(|text| !ends_named || text.contains('=')) {
         let (at, text) = match arguments.last() {
             Some(last) => (last.end_byte(), format!(", {text}")),
             None => (list.start_byte() + 1, (*text).to_owned()),
@@ -249,8 +336,27 @@ fn keywords(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
-/// `f()` becomes `await f()` inside async code.
-fn awaited(bench: &mut Bench<'_>, node: Node<'_>) {
+/// A function that the file declares async is waited for.
+fn call_fit(bench: &Bench<'_>, node: Node<'_>) -> f64 {
+    let called = bench.view.called(node);
+    let heads = ["async def ", "async function ", "async ", "async fn "];
+    let is_declared =
+        !called.is_empty() && heads.iter().any(|head| bench.view.text.contains(&format!("{head}{called}")));
+    if is_declared { 1.0 } else { 0.3 }
+}
+
+/// `return result` becomes `return await result`: a name may hold a promise.
+fn promised(bench: &mut Bench<'_>, node: Node<'_>) {
+    let plain = shape::NUM | shape::STR | shape::BOOL | shape::SEQ | shape::MAP | shape::FUNC;
+    let stands = matches!(bench.view.parent_role(node), Role::Return | Role::Assign | Role::Declarator);
+    // in Rust every guess costs a build
+    if stands && bench.shape(node) & plain == 0 && bench.view.language != Language::Rust {
+        awaited(bench, node, Some(0.25));
+    }
+}
+
+/// `f()` becomes `await f()` inside async code; `fit` is known of what is no call.
+fn awaited(bench: &mut Bench<'_>, node: Node<'_>, fit: Option<f64>) {
     let Some(function) = bench.view.function(node) else { return };
     let head = &bench.view.text
         [function.start_byte()..bench.view.body(function).map_or(function.end_byte(), |body| body.start_byte())];
@@ -262,18 +368,12 @@ fn awaited(bench: &mut Bench<'_>, node: Node<'_>) {
         return;
     }
     let own = bench.piece(node);
-    let called = bench.view.called(node);
-    // a function that the file declares async is waited for
-    let known = bench.view.text.contains(&format!("async def {called}"))
-        || bench.view.text.contains(&format!("async function {called}"))
-        || bench.view.text.contains(&format!("async {called}"))
-        || bench.view.text.contains(&format!("async fn {called}"));
-    let fit = if known { 1.0 } else { 0.3 };
     let new = if bench.view.language == Language::Rust {
         Piece { text: format!("{}.await", own.text), level: level::POSTFIX }
     } else {
         Piece { text: format!("await {}", own.text), level: level::UNARY }
     };
+    let fit = fit.unwrap_or_else(|| call_fit(bench, node));
     bench.replace(EditKind::Await, node, &new, fit);
 }
 
@@ -286,25 +386,6 @@ fn uncall(bench: &mut Bench<'_>, node: Node<'_>) {
         let piece = bench.piece(called);
         bench.replace(EditKind::DropCall, node, &piece, 0.5);
     }
-}
-
-/// `yield x` becomes `yield from x` and back.
-fn yielded(bench: &mut Bench<'_>, node: Node<'_>) {
-    let text = bench.view.of(node);
-    let Some(inner) = bench.view.children(node).first().map(|inner| bench.view.of(*inner).to_owned()) else { return };
-    let (new, kind) = match bench.view.language {
-        Language::Python if text.starts_with("yield from") => (format!("yield {inner}"), EditKind::Yield),
-        Language::Python => (format!("yield from {inner}"), EditKind::Yield),
-        _ if text.starts_with("yield*") => (format!("yield {inner}"), EditKind::Yield),
-        _ => (format!("yield* {inner}"), EditKind::Yield),
-    };
-    bench.put(
-        kind,
-        node.byte_range(),
-        new.clone(),
-        1.0,
-        format!("`{}` becomes `{}`", super::short(text), super::short(&new)),
-    );
 }
 
 /// `f` becomes `f()`.

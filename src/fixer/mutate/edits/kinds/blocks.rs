@@ -257,7 +257,7 @@ fn chained(bench: &mut Bench<'_>, node: Node<'_>) {
     let simple = bench.is_simple(node) && !matches!(view.role(node), Role::Declarator | Role::Declare);
     if simple && before_inner.child_by_field_name("alternative").is_none() {
         let indent = view.indent(node.start_byte()).to_owned();
-        let step = view.step();
+        let step = bench.source.step();
         let body = reindent(view.of(node), &indent, &format!("{indent}{step}"));
         let text = if view.words().words.indents {
             format!("else:\n{indent}{step}{body}")

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::languages::{Role, level};
+use super::super::languages::Role;
 use super::super::piece::Piece;
 use super::super::scope::Origin;
 use super::super::{EditKind, Source};
@@ -349,8 +349,7 @@ fn renamed(
         .collect();
     for old in word_set(statement).into_iter().filter(|word| visible.iter().any(|name| name == word)) {
         for (new, part) in names.iter().filter(|(new, _)| new != old).take(4) {
-            let Some(at) = statement.rfind(old) else { continue };
-            let text = format!("{}{new}{}", &statement[..at], &statement[at + old.len()..]);
+            let text = super::twins::with_names(statement, &[(old, new)]);
             let what = format!("`{}` comes", super::short(&text));
             bench.put_at(
                 EditKind::BorrowStatement,
@@ -363,5 +362,4 @@ fn renamed(
             );
         }
     }
-    let _ = level::ATOM;
 }

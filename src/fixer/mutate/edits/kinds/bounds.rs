@@ -23,6 +23,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 
 /// How likely a number at this place is off by one, and as which kind.
 fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
+    // parentheses change nothing: `(a + b) / 2`
+    let in_parens = |at: &Node<'_>| bench.view.parent_role(*at) == Role::Paren;
+    let node = std::iter::successors(Some(node), |at| at.parent().filter(|_| in_parens(at))).last()?;
     let parent = node.parent()?;
     let in_call = |list: Node<'_>| list.parent().map_or("", |call| bench.view.called(call));
     Some(match bench.view.role(parent) {
@@ -63,12 +66,16 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
             (EditKind::SliceBound, 0.9)
         }
         Role::Index => {
-            let (_, index) = bench.view.index(parent)?;
-            if index.id() != node.id() {
+            // `table[i - 1, j]` has two
+            let object = bench.view.index(parent).map(|(object, _)| object);
+            let object = object.or_else(|| bench.view.field(parent, &["value"]))?;
+            if object.id() == node.id() {
                 return None;
             }
             (EditKind::OffByOne, 0.9)
         }
+        // Java: `new int[n]`
+        Role::Clause if parent.kind() == "dimensions_expr" => (EditKind::OffByOne, 0.7),
         Role::Binary => {
             let operator = bench.view.operator(parent)?;
             match operator.class {
@@ -213,6 +220,9 @@ fn range_expression(bench: &mut Bench<'_>, node: Node<'_>) {
     let other = if operator.kind() == ".." { "..=" } else { ".." };
     let (left, right) =
         (&text[..operator.start_byte() - node.start_byte()], &text[operator.end_byte() - node.start_byte()..]);
+    if bench.view.parent_role(node) == Role::Index && left.is_empty() != right.is_empty() {
+        open_slice(bench, node, left, right);
+    }
     if !right.is_empty() {
         bench.put(
             EditKind::RangeBound,
@@ -253,6 +263,21 @@ fn range_expression(bench: &mut Bench<'_>, node: Node<'_>) {
                 format!("`{text}` starts at {start}"),
             );
         }
+    }
+}
+
+/// Rust: `a[i..]` becomes `a[..i]` and `a[i..n]`, `a[..i]` becomes `a[i..]` and `a[n..i]`.
+fn open_slice(bench: &mut Bench<'_>, node: Node<'_>, left: &str, right: &str) {
+    let text = bench.view.of(node);
+    let turned = if right.is_empty() { format!("..{left}") } else { format!("{right}..") };
+    let names = bench.candidates(node, shape::NUM).into_iter().filter(|(name, _)| name != left && name != right);
+    let closed = |(name, fit): (String, f64)| {
+        let new = if right.is_empty() { format!("{left}..{name}") } else { format!("{name}..{right}") };
+        (new, 0.35 * fit)
+    };
+    let closed: Vec<(String, f64)> = names.take(4).map(closed).collect();
+    for (new, fit) in std::iter::once((turned, 0.4)).chain(closed) {
+        bench.put(EditKind::SliceBound, node.byte_range(), new.clone(), fit, format!("`{text}` becomes `{new}`"));
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::languages::{Role, level};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
 use super::{Bench, Place, Spot};
+use crate::fixer::suggest::imports::script_path;
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -394,21 +395,15 @@ fn import_from(bench: &Bench<'_>, source: &super::super::Source, name: &str) -> 
             format!("from {}{file} import {name}", prefix.unwrap_or_default())
         }
         Language::Python => format!("from {} import {name}", stem.trim_start_matches("src/").replace('/', ".")),
-        Language::JavaScript | Language::TypeScript | Language::Tsx if bench.view.text.contains("require(") => {
-            format!("const {{ {name} }} = require('./{file}');")
-        }
         Language::JavaScript | Language::TypeScript | Language::Tsx => {
-            let suffix = if bench.view.language == Language::JavaScript { ".js" } else { "" };
-            format!("import {{ {name} }} from './{file}{suffix}';")
-        }
-        Language::Rust => {
-            let module = stem.trim_start_matches("src/").trim_end_matches("/mod").replace('/', "::");
-            if module == "lib" || module == "main" {
-                format!("use crate::{name};")
+            let script = script_path(own, path, bench.view.text);
+            if bench.view.text.contains("require(") {
+                format!("const {{ {name} }} = require('{script}');")
             } else {
-                format!("use crate::{module}::{name};")
+                format!("import {{ {name} }} from '{script}';")
             }
         }
+        Language::Rust => format!("use {}::{name};", module_path(own, path)?),
         Language::Java => {
             let package =
                 source.text.lines().find_map(|line| line.strip_prefix("package "))?.trim_end_matches(';').trim();
@@ -416,6 +411,25 @@ fn import_from(bench: &Bench<'_>, source: &super::super::Source, name: &str) -> 
         }
         Language::Go => return None,
     })
+}
+
+/// The module of a file of Rust as another one names it: `crate::tree`, `other_crate::tree`. `None` for a crate whose name its
+/// folder does not tell.
+fn module_path(from: &str, to: &str) -> Option<String> {
+    let split = |path: &str| match path.find("src/").filter(|at| *at == 0 || path[..*at].ends_with('/')) {
+        Some(at) => (path[..at].trim_end_matches('/').to_owned(), path[at + "src/".len()..].to_owned()),
+        None => (String::new(), path.to_owned()),
+    };
+    let ((own_crate, _), (other_crate, file)) = (split(from), split(to));
+    let head = if own_crate == other_crate {
+        "crate".to_owned()
+    } else {
+        let folder = other_crate.rsplit('/').next().filter(|folder| !folder.is_empty())?;
+        folder.replace('-', "_")
+    };
+    let stem = file.strip_suffix(".rs").unwrap_or(&file);
+    let module = stem.strip_suffix("/mod").unwrap_or(stem).replace('/', "::");
+    Some(if matches!(module.as_str(), "lib" | "main") { head } else { format!("{head}::{module}") })
 }
 
 /// Where an import goes: before the first one, or after the head of the file.
@@ -761,6 +775,46 @@ fn mutability(bench: &mut Bench<'_>, spots: &[Spot<'_>]) {
         });
         for at in consts {
             bench.put(EditKind::Punctuation, at..at + 5, "let".to_owned(), 1.0, "`const` becomes `let`".to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixer::mutate::edits::{Project, apply, compile_edits};
+
+    /// `own`, after what it needs is imported from `other`.
+    fn imported(own: (&str, &str), other: (&str, &str)) -> Vec<String> {
+        let files = [own, other].map(|(path, text)| (path.as_bytes().to_vec(), text.as_bytes().to_vec()));
+        let project = Project::load(files.into(), |_| true);
+        let found = compile_edits(&project, own.0.as_bytes(), None);
+        found.iter().filter(|edit| edit.kind == EditKind::MissingImport).map(|edit| apply(own.1, edit)).collect()
+    }
+
+    #[test]
+    fn a_script_is_imported_from_where_it_is() {
+        let user = "import { a } from './a.js';\nexport function f() {\n  return a(parsed(1));\n}\n";
+        let maker = "export function parsed(n) {\n  return n;\n}\n";
+        let found = imported(("src/views/list.js", user), ("src/model/parse.js", maker));
+        assert!(found.iter().any(|text| text.contains("from '../model/parse.js'")), "{found:?}");
+        let common = "const a = require('./a');\nfunction f() {\n  return a(parsed(1));\n}\n";
+        let found = imported(("lib/list.js", common), ("lib/parse/index.js", "function parsed(n) {\n  return n;\n}\n"));
+        assert!(found.iter().any(|text| text.contains("require('./parse/index')")), "{found:?}");
+    }
+
+    #[test]
+    fn a_module_is_named_from_its_own_crate_or_from_another_one() {
+        for (from, to, module) in [
+            ("src/a.rs", "src/b.rs", Some("crate::b")),
+            ("src/a.rs", "src/lib.rs", Some("crate")),
+            ("src/a.rs", "src/deep/mod.rs", Some("crate::deep")),
+            ("crates/x/src/a.rs", "crates/x/src/deep/b.rs", Some("crate::deep::b")),
+            ("crates/x/src/a.rs", "crates/my-y/src/lib.rs", Some("my_y")),
+            ("crates/x/src/a.rs", "crates/y/src/b.rs", Some("y::b")),
+            ("crates/x/src/a.rs", "src/b.rs", None),
+        ] {
+            assert_eq!(module_path(from, to).as_deref(), module, "{from} names {to}");
         }
     }
 }

@@ -15,6 +15,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         {
             asked(bench, spot, condition);
         }
+        if matches!(spot.role, Role::Loop | Role::ForC) && bench.touches(spot.node) {
+            endless(bench, spot.node);
+        }
         if spot.place == Place::Value && bench.touches(spot.node) {
             if spot.role == Role::Binary || spot.role == Role::Not {
                 parts(bench, spot.node);
@@ -101,17 +104,44 @@ fn asked(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
 /// `while True` becomes `while queue`; a loop that asks for another name.
 fn loop_condition(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
     let Some(body) = bench.view.body(spot.node) else { return };
-    let body_text = bench.view.of(body).to_owned();
     let constant = bench.view.role(condition) == Role::Bool;
-    for atom in bench.atoms(body).into_iter().take(90) {
+    for (piece, fit) in questions_of_loop(bench, body) {
+        put(bench, EditKind::LoopCondition, condition, &piece, fit * if constant { 1.0 } else { 0.3 });
+    }
+}
+
+/// A loop without a condition gets one: `loop {` becomes `while left > 0 {`, `for (;;)` becomes `while (queue.length > 0)`.
+fn endless(bench: &mut Bench<'_>, node: Node<'_>) {
+    let Some(body) = bench.view.body(node) else { return };
+    let head = &bench.view.text[node.start_byte()..body.start_byte()];
+    let (keyword, before, after) = match bench.view.language {
+        Language::Rust if bench.view.role(node) == Role::Loop => ("loop", "while ", " "),
+        Language::Go if head.trim() == "for" => ("for", "for ", " "),
+        _ if head.split_whitespace().collect::<String>() == "for(;;)" => ("for", "while (", ") "),
+        _ => return,
+    };
+    // a label stands before it, and a loop that has a value has no condition
+    let Some(at) = head.rfind(keyword) else { return };
+    if matches!(bench.view.parent_role(node), Role::Declarator | Role::Assign) {
+        return;
+    }
+    let range = node.start_byte() + at..body.start_byte();
+    for (piece, fit) in questions_of_loop(bench, body) {
+        let what = format!("the loop goes on while `{}`", piece.text);
+        let new = format!("{before}{}{after}", piece.text);
+        bench.put(EditKind::LoopCondition, range.clone(), new, fit, what);
+    }
+}
+
+/// What a loop may ask, with how likely each is.
+fn questions_of_loop(bench: &mut Bench<'_>, body: Node<'_>) -> Vec<(Piece, f64)> {
+    let body_text = bench.view.of(body).to_owned();
+    let fits = |text: &str| {
         // what the body takes from or changes is what the loop waits for
-        let names: Vec<&str> = atom
-            .piece
-            .text
+        let mut names = text
             .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .filter(|word| word.len() > 1 || word.chars().all(char::is_alphabetic))
-            .collect();
-        let used = names.iter().any(|name| {
+            .filter(|word| word.len() > 1 || word.chars().all(char::is_alphabetic));
+        let used = names.any(|name| {
             body_text.contains(&format!("{name}.pop"))
                 || body_text.contains(&format!("{name}.shift"))
                 || body_text.contains(&format!("{name} ="))
@@ -119,14 +149,17 @@ fn loop_condition(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
                 || body_text.contains(&format!("{name} -="))
                 || body_text.contains(&format!("{name}.remove"))
         });
-        let fit = atom.fit * if used { 1.5 } else { 0.3 } * if constant { 1.0 } else { 0.3 };
         // a loop goes on while something is left
-        let ends = atom.piece.text.starts_with("not ")
-            || atom.piece.text.starts_with('!')
-            || atom.piece.text.contains("is None")
-            || atom.piece.text.contains("== ");
-        put(bench, EditKind::LoopCondition, condition, &atom.piece, if ends { 0.25 * fit } else { fit });
-    }
+        let ends =
+            text.starts_with("not ") || text.starts_with('!') || text.contains("is None") || text.contains("== ");
+        (if used { 1.5 } else { 0.3 }) * if ends { 0.25 } else { 1.0 }
+    };
+    let atoms = bench.atoms(body).into_iter().take(90);
+    let weighed = atoms.map(|atom| {
+        let fit = atom.fit * fits(&atom.piece.text);
+        (atom.piece, fit)
+    });
+    weighed.collect()
 }
 
 /// `c and atom`, `atom or c`, ...

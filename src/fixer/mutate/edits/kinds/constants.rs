@@ -4,11 +4,14 @@ use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::is_character;
-use super::{Bench, Place, Spot, characters};
+use super::{Bench, Place, Spot, characters, radix, regexes};
 use crate::syntax::language::Language;
 use tree_sitter::Node;
 
 pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
+    for spot in spots.iter().filter(|spot| spot.touched && spot.role == Role::Pair) {
+        key_and_value(bench, spot.node);
+    }
     for spot in spots.iter().filter(|spot| spot.touched && spot.place == Place::Value) {
         match spot.role {
             Role::Number => number(bench, spot.node),
@@ -18,6 +21,11 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             Role::List | Role::SetLit | Role::Tuple => collection(bench, spot.node),
             Role::Dict => dictionary(bench, spot.node),
             Role::Literal if is_character(spot.node) => characters::character(bench, spot.node),
+            Role::Literal if spot.node.kind() == "regex" => {
+                for (other, fit) in regexes::others(bench.view.of(spot.node)) {
+                    replace_by(bench, EditKind::StringLiteral, spot.node, &other, fit);
+                }
+            }
             _ => {}
         }
         if matches!(spot.role, Role::Number | Role::Bool | Role::Null | Role::Str | Role::List) {
@@ -42,6 +50,13 @@ fn replace_by(bench: &mut Bench<'_>, kind: EditKind, node: Node<'_>, text: &str,
 
 fn number(bench: &mut Bench<'_>, node: Node<'_>) {
     let text = bench.view.of(node);
+    let to_other_base = radix::others(text);
+    if !to_other_base.is_empty() {
+        for (other, fit) in to_other_base {
+            replace_by(bench, EditKind::Numeral, node, &other, fit);
+        }
+        return;
+    }
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).unwrap_or(text.len());
     let (digits, suffix) = text.split_at(digits_end);
     if let Ok(value) = digits.parse::<i64>() {
@@ -67,14 +82,6 @@ fn number(bench: &mut Bench<'_>, node: Node<'_>) {
             replace_by(bench, EditKind::Numeral, node, &format!("{text}{suffix}"), fit);
         }
     } else {
-        // hexadecimal and the like: the last digit
-        if let Some(hex) = text.strip_prefix("0x")
-            && let Ok(value) = u64::from_str_radix(hex, 16)
-        {
-            for other in [value.wrapping_add(1), value.wrapping_sub(1), value << 4 | 0xf, value >> 4] {
-                replace_by(bench, EditKind::Numeral, node, &format!("0x{other:x}"), 0.4);
-            }
-        }
         return;
     }
     let mut others: Vec<String> = Vec::new();
@@ -312,6 +319,21 @@ fn dictionary(bench: &mut Bench<'_>, node: Node<'_>) {
     for (text, fit) in others {
         replace_by(bench, EditKind::CollectionLiteral, node, text, *fit);
     }
+}
+
+/// Python: `{key: value for …}` becomes `{value: key for …}`.
+fn key_and_value(bench: &mut Bench<'_>, node: Node<'_>) {
+    let (Some(key), Some(value)) = (node.child_by_field_name("key"), node.child_by_field_name("value")) else { return };
+    let in_comprehension = bench.view.parent_role(node) == Role::Comprehension;
+    let is_name = matches!(bench.view.role(key), Role::Ident | Role::Member | Role::Index);
+    if bench.view.language != Language::Python || !(in_comprehension || is_name) {
+        return;
+    }
+    let (first, second) = (bench.view.of(key), bench.view.of(value));
+    let between = &bench.view.text[key.end_byte()..value.start_byte()];
+    let fit = if in_comprehension { 0.6 } else { 0.2 };
+    let what = format!("`{}` and `{}` change places", super::short(first), super::short(second));
+    bench.put(EditKind::SwapOperands, node.byte_range(), format!("{second}{between}{first}"), fit, what);
 }
 
 /// A literal that should have been a name; as an index, also what is beside it: `values[0]` asks for `values[i - 1]`.

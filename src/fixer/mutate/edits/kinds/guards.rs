@@ -40,7 +40,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 fn lay(bench: &Bench<'_>, indent: &str, condition: &str, body: &str) -> String {
     let words = &bench.view.words().words;
     let open = words.if_open.replacen("{}", condition, 1);
-    let step = bench.view.step();
+    let step = bench.source.step();
     let end = words.end;
     if words.indents {
         format!("{open}\n{indent}{step}{body}{end}")

@@ -1,11 +1,12 @@
 //! Statements that are missing: added to a collection, assigned, counted, returned, broken out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::scope::Origin;
-use super::{Bench, Spot};
+use super::stores::Stores;
+use super::{Bench, Spot, onward, stores, yields};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -73,7 +74,7 @@ fn gap_inside(bench: &Bench<'_>, block: Node<'_>) -> Option<Gap> {
         return None;
     }
     let outer = bench.view.indent(block.start_byte());
-    let indent = format!("{outer}{}", bench.view.step());
+    let indent = format!("{outer}{}", bench.source.step());
     let after = if text.contains('\n') { String::new() } else { format!("\n{outer}") };
     Some(Gap {
         at: block.start_byte() + 1,
@@ -86,9 +87,10 @@ fn gap_inside(bench: &Bench<'_>, block: Node<'_>) -> Option<Gap> {
 
 pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     let mut seen = BTreeSet::new();
+    let mut known: BTreeMap<usize, Stores> = BTreeMap::new();
     for spot in spots.iter().filter(|spot| spot.role == Role::Block && spot.touched) {
         if let Some(gap) = gap_inside(bench, spot.node) {
-            insert(bench, spot.node, &gap, true, true);
+            insert(bench, spot.node, &gap, true, true, &Stores::default());
         }
     }
     for spot in spots {
@@ -96,6 +98,10 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         if !bench.view.is_statement(node) || !bench.is_in_function_or_script(node) || !bench.touches_edges(node) {
             continue;
         }
+        let stores = match bench.view.function(node) {
+            Some(function) => known.entry(function.start_byte()).or_insert_with(|| Stores::of(bench, function)),
+            None => known.entry(usize::MAX).or_default(),
+        };
         let siblings = node.parent().map_or(Vec::new(), |parent| bench.view.statements(parent));
         let at = siblings.iter().position(|sibling| sibling.id() == node.id()).unwrap_or(0);
         let previous = at.checked_sub(1).and_then(|at| siblings.get(at));
@@ -108,19 +114,19 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             && seen.insert((gap.at, gap.indent.clone()))
         {
             let is_last = at + 1 == siblings.len();
-            insert(bench, node, &gap, true, is_last);
+            insert(bench, node, &gap, true, is_last, stores);
         }
         let covered = previous.is_some_and(|previous| bench.touches_edges(*previous) && !leaves);
         if !covered
             && let Some(gap) = bench.gap_before(node)
             && seen.insert((gap.at, gap.indent.clone()))
         {
-            insert(bench, node, &gap, false, false);
+            insert(bench, node, &gap, false, false, stores);
         }
     }
 }
 
-fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last: bool) {
+fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last: bool, stores: &Stores) {
     let end = bench.view.words().words.end;
     let mut options: Vec<(String, f64)> = Vec::new();
     let all = bench.candidates_at(node, gap.at);
@@ -132,6 +138,9 @@ fn insert(bench: &mut Bench<'_>, node: Node<'_>, gap: &Gap, after: bool, is_last
     handed_on(bench, node, &all, &mut options);
     resets(bench, node, &names, &mut options);
     fields_anew(bench, node, &mut options);
+    stores::statements(bench, node, gap.at, &all, stores, &mut options);
+    onward::statements(bench, node, &mut options);
+    yields::statements(bench, node, &names, &mut options);
     // before a statement a jump would leave dead code behind: that is no statement that somebody forgot
     if after && is_last {
         jumps(bench, node, &mut options);
@@ -312,13 +321,17 @@ impl Bench<'_> {
 const STALE: f64 = 3.0;
 
 /// Does the loop around a node read a name that it never sets?
-fn is_stale(bench: &Bench<'_>, node: Node<'_>, name: &str) -> bool {
+pub(super) fn is_stale(bench: &Bench<'_>, node: Node<'_>, name: &str) -> bool {
     let Some(around) = bench.view.ancestor(node, Role::is_loop) else { return false };
     let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
     let sets = |line: &str| {
         let line = line.trim_start();
         let is_head = ["if ", "elif ", "while ", "return "].iter().any(|head| line.starts_with(head));
-        let Some(at) = line.find(" = ").or_else(|| line.find("= ")).filter(|_| !is_head) else {
+        // `node != None` and `n >= 1` set nothing, `n >>= 1` does
+        let compares =
+            |before: &str| before.ends_with(['=', '!', '<', '>']) && !before.ends_with("<<") && !before.ends_with(">>");
+        let mut signs = line.match_indices("= ").map(|(at, _)| at);
+        let Some(at) = signs.find(|at| !compares(&line[..*at])).filter(|_| !is_head) else {
             return has_word(line) && (line.contains("++") || line.contains("--"));
         };
         has_word(&line[..at])
@@ -404,6 +417,14 @@ fn fields_anew(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64
     }
 }
 
+/// Does a `case` of a `switch` end here, and run on into the next one?
+fn falls_through(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    const CASES: &[&str] = &["switch_case", "switch_block_statement_group"];
+    let Some(parent) = node.parent() else { return false };
+    let case = if bench.view.role(parent) == Role::Block { parent.parent().unwrap_or(parent) } else { parent };
+    CASES.contains(&case.kind()) && case.next_named_sibling().is_some()
+}
+
 fn jumps(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
     let near = bench.view.ancestor(node, |role| role.is_loop() || role == Role::Function);
     let in_loop = near.is_some_and(|at| bench.view.role(at).is_loop());
@@ -414,6 +435,9 @@ fn jumps(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
     if in_loop {
         let part = if in_branch { 0.8 } else { 0.1 };
         options.extend([("break".to_owned(), part), ("continue".to_owned(), 0.8 * part)]);
+    }
+    if falls_through(bench, node) {
+        options.push(("break".to_owned(), 0.9));
     }
     if let Some(function) = bench.view.function(node) {
         let ends_function = bench

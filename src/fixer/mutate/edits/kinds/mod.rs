@@ -10,18 +10,30 @@ mod characters;
 mod compile;
 mod conditions;
 mod constants;
+mod declared;
+mod directions;
+mod endings;
+mod exceptions;
 mod guards;
+mod inline;
 mod inserts;
 mod links;
 mod moved;
 mod names;
+mod onward;
 mod operands;
 mod operators;
 mod patterns;
+mod radix;
+mod regexes;
 mod statements;
+mod stores;
 mod tokens;
 mod twins;
 mod wraps;
+mod yields;
+
+pub(in crate::fixer::mutate) use exceptions::is_exception;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -118,6 +130,12 @@ const GENERATORS: &[Generator] = &[
     links::generate,
     moved::generate,
     twins::generate,
+    yields::generate,
+    endings::generate,
+    directions::generate,
+    declared::generate,
+    exceptions::generate,
+    inline::generate,
     compile::generate,
 ];
 
@@ -330,6 +348,8 @@ impl<'a> Bench<'a> {
             Role::Member => matches!(field, "object" | "value" | "operand").then_some(Place::Value),
             Role::Call if field == "name" => None,
             Role::KeywordArg if field == "name" => None,
+            // Python's keys are values; elsewhere a name that is no text is a label
+            Role::Pair if field == "key" && self.view.language == Language::Python => Some(Place::Value),
             Role::Pair if matches!(field, "key" | "field" | "name") && role != Role::Str => None,
             Role::Assign | Role::AugAssign | Role::Declarator | Role::ForEach | Role::ForIn => match field {
                 "left" | "name" | "pattern" | "property" => Some(Place::Target),

@@ -91,7 +91,7 @@ fn flip(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
         operator.text == "+" && (bench.shape(binary.left) | bench.shape(binary.right)) & (shape::STR | shape::SEQ) != 0;
     for (at, other) in operator.others.iter().enumerate() {
         // text and lists are joined, not subtracted
-        let fit = if is_text { 0.1 } else { 1.0 } / (1.0 + 0.6 * at as f64);
+        let fit = if is_text { 0.1 } else { of_sets(bench, binary, other) } / (1.0 + 0.6 * at as f64);
         let mut replacement = (*other).to_owned();
         if other.starts_with(char::is_alphabetic) {
             if binary.at.start == binary.left.end_byte() {
@@ -114,6 +114,29 @@ fn flip(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
             let text = whole.at(bench.view.wanted_level(node));
             bench.put(kind, node.byte_range(), text, fit * 0.7, what);
         }
+    }
+}
+
+/// Python's sets know four operators, of which numbers know one as arithmetic: a difference is no union of numbers.
+fn of_sets(bench: &Bench<'_>, binary: &Binary<'_>, other: &str) -> f64 {
+    let plain = |operator: &str| operator.trim_end_matches('=').to_owned();
+    let (old, new) = (plain(&bench.view.text[binary.at.clone()]), plain(other));
+    let is_of_sets = |operator: &str| matches!(operator, "-" | "&" | "|" | "^");
+    let crosses = is_of_sets(&old) && is_of_sets(&new) && (old == "-") != (new == "-");
+    if bench.view.language != Language::Python || !crosses {
+        return 1.0;
+    }
+    let sides = [binary.left, binary.right];
+    let is_number = |side: &Node<'_>| {
+        bench.view.role(*side) == Role::Number
+            || bench.view.role(*side) == Role::Call && bench.shape(*side) & shape::NUM != 0
+    };
+    if sides.iter().any(is_number) {
+        0.1
+    } else if sides.iter().any(|side| bench.shape(*side) & (shape::SEQ | shape::MAP) != 0) {
+        3.0
+    } else {
+        0.4
     }
 }
 

@@ -1,4 +1,4 @@
-//! Patterns of a `match` in Rust: its literals and ranges, which are no expressions.
+//! Patterns of a `match` in Rust: its literals, ranges and variants, which are no expressions.
 
 use super::super::EditKind;
 use super::super::languages::Role;
@@ -46,10 +46,26 @@ fn others(bench: &Bench<'_>, leaf: Node<'_>) -> Vec<(EditKind, String, f64)> {
             let new = if text == "true" { "false" } else { "true" };
             vec![(EditKind::BooleanLiteral, new.to_owned(), 0.7)]
         }
+        "identifier" => variants(text).iter().map(|(new, fit)| (EditKind::Member, (*new).to_owned(), *fit)).collect(),
+        // what is inside is not asked for
+        "tuple_struct_pattern" if text == "Some(_)" => vec![(EditKind::Member, "None".to_owned(), 0.5)],
         "..=" => vec![(EditKind::OffByOne, "..".to_owned(), 0.5)],
         ".." if leaf.parent().is_some_and(|parent| parent.kind() == "range_pattern" && parent.child_count() == 3) => {
             vec![(EditKind::OffByOne, "..=".to_owned(), 0.8)]
         }
         _ => Vec::new(),
+    }
+}
+
+/// Variants of the standard library that are mistaken for each other.
+fn variants(text: &str) -> &'static [(&'static str, f64)] {
+    match text {
+        "Less" => &[("Greater", 0.8), ("Equal", 0.3)],
+        "Greater" => &[("Less", 0.8), ("Equal", 0.3)],
+        "Equal" => &[("Less", 0.3), ("Greater", 0.3)],
+        "Ok" => &[("Err", 0.5)],
+        "Err" => &[("Ok", 0.5)],
+        "None" => &[("Some(_)", 0.5)],
+        _ => &[],
     }
 }

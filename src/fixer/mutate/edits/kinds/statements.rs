@@ -293,11 +293,6 @@ fn return_value(bench: &mut Bench<'_>, node: Node<'_>) {
     for (text, fit) in bench.return_values(node).into_iter().take(8) {
         bench.replace(EditKind::ReplaceOperand, value, &Piece { text, level: level::LOWEST }, 0.4 * fit);
     }
-    let function_yields = bench.view.function(node).is_some_and(|function| bench.view.of(function).contains("yield "));
-    if function_yields {
-        let text = bench.view.of(node).replacen("return", "yield", 1);
-        bench.put(EditKind::Yield, node.byte_range(), text, 1.0, "`return` becomes `yield`".to_owned());
-    }
 }
 
 impl Bench<'_> {

@@ -124,7 +124,7 @@ fn twins(bench: &mut Bench<'_>, text: &str, node: Node<'_>) -> Vec<String> {
 }
 
 /// `text` with whole words put in place of others, all at once.
-fn with_names(text: &str, names: &[(&str, &str)]) -> String {
+pub(super) fn with_names(text: &str, names: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_alphanumeric() || c == '_') {

@@ -213,3 +213,45 @@ fn the_answer_of_a_question_is_negated() {
         assert!(at.is_some_and(|at| at < 8), "{file}: {at:?} of {}", found.len());
     }
 }
+
+#[test]
+fn edits_come_only_where_their_shape_fits() {
+    for (file, program, never) in [
+        // nothing without a name behind something with one
+        ("program.py", "def f(text, size):\n    return cut(text, fill=1)\n", "fill=1, size)"),
+        ("program.js", "function f(node) {\n  walk(node.left);\n}\n", "yield"),
+        ("program.py", "def f(node):\n    walk(node.left)\n", "yield"),
+        ("program.rs", "fn f(a: &str) -> String {\n    \"x\".to_owned() + a\n}\n", "wrapping_add"),
+        ("program.rs", "fn f(a: u32) -> u32 {\n    10 - a\n}\n", "10.saturating_sub"),
+        ("program.js", "function f(person) {\n  person.home.city = 1;\n}\n", "?."),
+        ("program.js", "function f(list) {\n  return Math.max(list);\n}\n", "Math?."),
+        ("program.js", "function f(n) {\n  return n & 0xff;\n}\n", "1xff"),
+        // what an outer function has and the inner one was told of
+        (
+            "program.py",
+            "def f():\n    n = 0\n    def g():\n        nonlocal n\n        n += 1\n    return g\n",
+            "nonlocal n\n        nonlocal",
+        ),
+        (
+            "program.rs",
+            "fn f(mut n: u32) -> u32 {\n    if n > 3 {\n        let n = 3;\n        return n;\n    }\n    n\n}\n",
+            "        n = 3;",
+        ),
+        // the last case of a switch may run on
+        (
+            "program.js",
+            "function f(k) {\n  let s = 0;\n  switch (k) {\n    case 1:\n      s = 2;\n  }\n  return s;\n}\n",
+            "break",
+        ),
+        (
+            "program.py",
+            "def f(head):\n    node = head\n    while node:\n        node = node.next\n    return node\n",
+            "node = node.next\n        node = node.next",
+        ),
+    ] {
+        let project = Project::load(vec![(file.into(), program.into())], |_| true);
+        let found = edits(&project, file.as_bytes(), None);
+        let wrong = found.iter().find(|edit| apply(program, edit).contains(never));
+        assert!(wrong.is_none(), "{file}: {wrong:?}");
+    }
+}
