@@ -95,11 +95,7 @@ impl Paying<'_> {
             let left = question.deadline.saturating_sub(began.elapsed());
             // who refuses a question refuses it again
             let is_refused = matches!(trouble, Trouble::BadRequest { .. });
-            if trouble.consequence() != Consequence::BadAnswer
-                || is_refused
-                || took.turns == 2
-                || left < WORTH_TRYING
-            {
+            if trouble.consequence() != Consequence::BadAnswer || is_refused || took.turns == 2 || left < WORTH_TRYING {
                 return (Err(trouble), took);
             }
             question = question.once_more(&trouble.to_string());

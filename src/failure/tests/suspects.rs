@@ -84,7 +84,7 @@ fn a_test_beside_the_code_is_no_suspect_but_says_what_it_calls() {
     let world = World { files: vec![("src/lib.rs", source)], changed: ChangedLines::default() };
     let said =
         "thread 'tests::halves' panicked at src/lib.rs:13:9:\nassertion `left == right` failed\n  left: 1\n right: 2";
-    let found = world.rank_of(Runner::Cargo, "tests::halves", said);
+    let found = world.rank_of(Runner::CargoTest, "tests::halves", said);
     assert_eq!((found[0].symbol.as_deref(), found[0].line), (Some("half"), 1), "{found:?}");
     let test = found.iter().find(|s| s.line == 13).unwrap();
     assert!(test.reason.starts_with("the failing test") && test.score < 0.2, "{found:?}");
