@@ -302,8 +302,6 @@ mod tests {
 
         #[test]
         fn any_texts_are_compared_without_a_panic(old in prop::collection::vec("\\PC{0,40}", 0..5), new in prop::collection::vec("\\PC{0,40}", 0..5)) {
-            let refs = |texts: &[String]| -> Vec<String> { texts.to_vec() };
-            let (old, new) = (refs(&old), refs(&new));
             let (a, b): (Vec<&str>, Vec<&str>) = (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
             prop_assert!(turned(&a, &b).iter().all(|at| *at < b.len()));
             prop_assert!(turned(&a, &a).is_empty());

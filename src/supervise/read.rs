@@ -42,6 +42,8 @@ pub fn steps(reading: &Reading) -> Vec<Step> {
 const RATE_LIMITED: &str = "rate-limited";
 /// How one ends that brought words.
 const ANSWERED: &str = "answered";
+/// How one ends whose words were cut off, missing or of another form.
+const UNUSABLE: [&str; 4] = ["empty", "truncated", "malformed", "wrong-schema"];
 
 /// Who a server put off, if it did.
 fn put_off(event: &Event) -> Option<String> {
@@ -146,8 +148,8 @@ fn of_loop(event: &LoopEvent, waited: &BTreeSet<String>) -> Made {
             "no-model" if waited.contains(&turn.actor) => who(&turn.actor, Kind::Wait),
             "out-of-budget" | "model-spent" => who(&turn.actor, Kind::Limit),
             "no-model" | "unreachable" | "unauthorised" => who(&turn.actor, Kind::Environment),
-            // who brought no words has not said the same again
-            outcome if outcome != ANSWERED && turn.words.is_empty() => Vec::new(),
+            // who brought no words has not said the same again; who brought some that nobody can use may have
+            outcome if outcome != ANSWERED && turn.words.is_empty() && !UNUSABLE.contains(&outcome) => Vec::new(),
             // the hash of the words: only ever compared. What is told again was paid for all the same
             outcome => {
                 let tokens = if turn.cached { 0 } else { turn.prompt_tokens + turn.answer_tokens };

@@ -390,7 +390,7 @@ fn a_section_that_lost_one_word_is_reviewed_as_it_stands_although_answers_are_ke
     let text = CHAT.split("## Requirements").next().unwrap().to_owned();
     let weak = requirement.replace("shall answer", "shall somehow answer");
     table.project.write("prd.md", &format!("{text}{weak}\n## Out of scope\n\nVideo.\n"));
-    let found = document(&table.run(&["prd", "prd.md", "--json"]));
+    let found = document(&table.run(&["prd", "prd.md", "--threshold", "0.9", "--json"]));
     assert_eq!(found["review"]["end"], "passed", "{found:#}");
     let read = |server: &Server| {
         let asked = server.questions();
