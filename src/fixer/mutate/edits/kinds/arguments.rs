@@ -1,11 +1,10 @@
 //! Arguments and calls: swapped, missing, superfluous; `await`.
 
-use super::super::EditKind;
-use super::super::Source;
 use super::super::languages::{Role, level, shape};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
 use super::super::view::View;
+use super::super::{EditKind, Source};
 use super::{Bench, Place, Spot};
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -134,7 +133,7 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
             }
             None => {}
         }
-        for (at, next) in arguments.iter().enumerate().take(plain.max(1).min(MOST_GAPS)) {
+        for (at, next) in arguments.iter().enumerate().take(plain.clamp(1, MOST_GAPS)) {
             let share = if at == 0 { 0.6 } else { BETWEEN };
             let at = next.start_byte();
             bench.put(EditKind::AddArgument, at..at, format!("{name}, "), fit * part * share, what.clone());

@@ -77,7 +77,8 @@ fn returned(bench: &mut Bench<'_>, node: Node<'_>) {
     let generates = is_generator(bench, node);
     let near = bench.view.ancestor(node, |role| role.is_loop() || matches!(role, Role::Function | Role::Lambda));
     let in_loop = near.is_some_and(|at| bench.view.role(at).is_loop());
-    if !generates && !(in_loop && bench.view.language == Language::Python) {
+    let may_generate = in_loop && bench.view.language == Language::Python;
+    if !(generates || may_generate) {
         return;
     }
     let text = bench.view.of(value).to_owned();
