@@ -24,7 +24,7 @@ const MOST: usize = 100;
 
 static ARROW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*--> (\S+?):(\d+):\d+$"));
 static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*::: (\S+?):\d+:\d+$"));
-static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\d+) [|/\\~+-]"));
+static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\d+)\s+[|/\\~+-]"));
 static UNDERLINED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*\| [\s|_]*(-+)(?:\s+(\S.*))?$"));
 
 /// Reads the messages line by line.

@@ -8,7 +8,8 @@ use crate::supervise::opinion::{CAUSES, CHANGES};
 /// No server sends more tokens than it was allowed to.
 fn allowed(q: &Question, says: Says) -> Says {
     let cut = |mut text: String| {
-        while tokens::count(&text) > u64::from(q.answer_tokens) {
+        // no token is shorter than a byte
+        while text.len() as u64 > u64::from(q.answer_tokens) && tokens::count(&text) > u64::from(q.answer_tokens) {
             text.pop();
         }
         text
@@ -40,9 +41,9 @@ impl Asks for Anybody {
     }
 }
 
-/// Every eighth council is looked at.
+/// Every thirty-second council is looked at.
 fn is_overseen(seed: u64) -> bool {
-    seed.is_multiple_of(8)
+    seed.is_multiple_of(32)
 }
 
 /// Models that get nowhere, and now and then do anything: what is looked at has to have something to be seen.

@@ -114,6 +114,8 @@ const BOTH_PROGRESS: f64 = 400.0;
 const SAME_PROGRESS: f64 = 40.0;
 /// and pairs with one of them.
 const ONE_PROGRESS: f64 = 20.0;
+/// A pair is never more promising than this part of what its less likely edit is alone.
+const AS_ALONE: f64 = 0.1;
 /// So many of the best single edits are paired with others of their file that made no progress.
 const MOST_PLAIN: usize = 120;
 /// Lines that are less suspicious than this come after pairs of what was tried.
@@ -326,7 +328,10 @@ impl Queue {
     fn pair(&self, a: &Edit, b: &Edit, bonus: f64) -> Option<Try> {
         let pair = edits::pair(a, b)?;
         let natural = pair.weight * self.scored(a) * self.scored(b);
-        Some(Try { edits: pair.edits.to_vec(), priority: natural * bonus, natural, patient: false })
+        // single edits that are as likely as the less likely of the two come first: one mistake is likelier than two
+        let alone = (self.scored(a) * a.weight).min(self.scored(b) * b.weight);
+        let priority = (natural * bonus).min(alone * AS_ALONE);
+        Some(Try { edits: pair.edits.to_vec(), priority, natural, patient: false })
     }
 
     fn scored(&self, edit: &Edit) -> f64 {

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_known_separates_nobody() {
-        let mut half = rival(0.6, &["1", "3", "4"]);
+        let mut half = rival(0.69, &["1", "3", "4"]);
         half.answers[1] = None;
         let rivals = [rival(1.0, &["1", "2", "5"]), rival(0.7, &["1", "3", "4"]), half];
         let choice = choose(&rivals, 1, None);

@@ -123,7 +123,7 @@ impl Asks for Anybody {
 }
 
 /// Every so many loops one is looked at.
-const OF_OVERSEEN: u64 = 8;
+const OF_OVERSEEN: u64 = 32;
 
 /// What most of them work on …
 const SHORT: &str = "# T\n\n- REQ-1: The chat shall be fast. Acceptance: it is fast.\n";
