@@ -8,7 +8,7 @@ correct one on the `hidden` expressions too, *wrong* when the tests are green an
 With `--unfit` nothing is wrong with the programs, but with their tests: `wrong` expects of one expression the value of
 another one, `contradictory` expects both. The right answer is a report (*left alone*); a patch that is applied is *fooled*.
 
-    scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust|crates] [--part dev|held|all] [--only NAME] [--limit N]
+    scripts/mutate-eval.py [--bin PATH] [--set python|javascript|rust|crates] [--part dev|older|held|all] [--only NAME] [--limit N]
                            [--time-limit 60s] [--fixers mutate] [--json FILE] [--list] [--unfit wrong|contradictory]
 """
 import argparse
@@ -35,7 +35,7 @@ def read_cases(language):
             into = program["code"]
         elif line.startswith("--- defect"):
             words = line.split()[2:]
-            defect = {"held": "held" in words, "kind": words[-1], "lines": []}
+            defect = {"held": "held" in words, "older": "older" in words, "kind": words[-1], "lines": []}
             program["defects"].append(defect)
             into = defect["lines"]
         elif line.startswith("--- "):
@@ -196,7 +196,7 @@ class Crates:
             elif line.startswith("--- hidden"):
                 into = crates[-1]["hidden"]
             elif line.startswith("--- defect "):
-                defect = {"held": "held" in words, "kind": words[-1], "path": words[-2], "lines": []}
+                defect = {"held": "held" in words, "older": "older" in words, "kind": words[-1], "path": words[-2], "lines": []}
                 crates[-1]["defects"].append(defect)
                 into = defect["lines"]
             elif into is not None:
@@ -347,7 +347,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.path.join(ROOT, "target/release/kaizen-ci"))
     parser.add_argument("--set", default="python", choices=[*sorted(LANGUAGES), "crates"])
-    parser.add_argument("--part", default="dev", choices=["dev", "held", "all"])
+    parser.add_argument("--part", default="dev", choices=["dev", "older", "held", "all"])
     parser.add_argument("--only", help="programs whose name contains this")
     parser.add_argument("--limit", type=int, help="at most this many cases")
     parser.add_argument("--time-limit", default="60s")
@@ -363,7 +363,7 @@ def main():
         (program, defect)
         for program in (Crates.read() if args.set == "crates" else read_cases(args.set))
         for defect in program["defects"]
-        if args.part == "all" or defect["held"] == (args.part == "held")
+        if args.part == "all" or (defect["older"] if args.part == "older" else defect["held"] == (args.part == "held"))
         if not args.only or args.only in program["name"]
     ]
     if args.unfit:

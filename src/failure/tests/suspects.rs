@@ -98,8 +98,9 @@ fn where_the_compiler_says_that_a_value_was_moved_is_a_suspect_of_half_the_weigh
     let world = World { files: vec![("src/lib.rs", text)], changed: ChangedLines::default() };
     let error = "error[E0382]: borrow of moved value: `names`\n  --> src/lib.rs:23:5\n   |\n2  |     let held = names;\n   |                ----- value moved here\n...\n23 |     names.len();\n   |     ^^^^^ value borrowed here after move\n";
     let found = world.rank("(build)", error);
-    let lines: Vec<(usize, f64)> = found.iter().map(|s| (s.line, s.score)).collect();
-    assert_eq!(lines, [(23, 1.0), (2, 0.5)], "{found:?}");
+    let lines: Vec<usize> = found.iter().map(|s| s.line).collect();
+    assert_eq!(lines, [23, 2], "{found:?}");
+    assert!(found[0].score == 1.0 && (0.45..=0.55).contains(&found[1].score), "{found:?}");
 }
 
 #[test]
