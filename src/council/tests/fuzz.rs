@@ -132,7 +132,7 @@ fn ten_thousand_fuzzed_scripts_end_inside_their_caps_with_a_named_reason() {
             let rules = Rules {
                 rounds: 1 + chance.below(6) as u32,
                 free_rounds: chance.below(9) as u32,
-                tokens: 1000 + 1000 * chance.below(80) as u64,
+                tokens: 1000 + 1000 * chance.below(30) as u64,
                 answer_tokens: 400,
                 seed,
                 ..Rules::default()

@@ -118,7 +118,7 @@ const FIT: u64 = 7_000_000;
 /// … and are measured on those of others, which nobody looked at while choosing.
 const HELD: [u64; 2] = [410_000_000, 830_000_000];
 /// Debates of each kind and seed.
-const N: u64 = 1000;
+const N: u64 = 500;
 
 /// Where the council ended that came to no end by itself, and how often.
 type Tally = BTreeMap<String, usize>;
