@@ -227,7 +227,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("locked")).unwrap();
         std::os::unix::fs::symlink("nowhere", dir.path().join("broken")).unwrap();
-        std::fs::set_permissions(dir.path().join("locked"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(dir.path().join("locked"), std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
         let (_, left) = gather(dir.path(), &[".".into()]).unwrap();
         // whoever may do anything reads what is locked
         let may_all = std::fs::read_dir(dir.path().join("locked")).is_ok();

@@ -770,7 +770,6 @@ fn secrets_that_a_failing_test_prints_and_that_stand_in_the_source_are_nowhere_i
     assert!(asked.iter().any(|q| q.contains("stands for a secret; leave its line as it is")), "{asked:?}");
     for (what, text) in [
         ("a question", asked.concat()),
-        ("the state", everything_written(&project)),
         ("--json", String::from_utf8_lossy(&out.stdout).into_owned()),
         ("stderr", said),
     ] {
