@@ -16,7 +16,7 @@ use crate::failure::symbols::{Symbol, enclosing, symbols};
 use crate::failure::text::pattern;
 use crate::suite::{Runner, TestId};
 use crate::syntax::language::Language;
-use crate::syntax::regions::{inline_tests, lines_of};
+use crate::syntax::regions::inline_test_lines;
 use crate::words::Suspect;
 
 /// The most that is kept.
@@ -58,9 +58,7 @@ struct Known {
 
 impl Known {
     fn of(file: &str, text: String) -> Self {
-        let bytes = text.as_bytes();
-        let tests = inline_tests(file.as_bytes(), bytes).iter().map(|range| lines_of(range, bytes)).collect();
-        Self { symbols: symbols(file, bytes), tests, text }
+        Self { symbols: symbols(file, text.as_bytes()), tests: inline_test_lines(file, &text), text }
     }
 
     fn is_test(&self, line: usize) -> bool {

@@ -47,6 +47,19 @@ pub struct Usable {
     pub digest: Option<String>,
 }
 
+#[cfg(test)]
+impl Usable {
+    /// `provider/model` at a server, for tests of what is done with it.
+    pub(super) fn sample(name: &str, tier: Tier, base: &str) -> Self {
+        let (provider, id) = name.split_once('/').unwrap();
+        let provider = *super::providers::find(provider).unwrap();
+        let at = Endpoint { provider, base: base.to_owned(), key: None };
+        let mut usable = usable(at, id, 9000, 4, false);
+        usable.offer = Offer { tier, price: None, strength: 5, thinking: 0, ..usable.offer };
+        usable
+    }
+}
+
 /// Everything that `settings` allow, in their order. Nothing leaves this machine for it, unless the environment's own server is
 /// elsewhere.
 pub async fn discover(settings: &Settings, client: impl Fn() -> Result<Client, Trouble>) -> Vec<Usable> {

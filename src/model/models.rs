@@ -480,35 +480,14 @@ fn answered(usable: &Usable, reply: Reply, source: Source) -> Answered {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Endpoint;
-    use super::super::providers;
     use super::*;
 
     #[test]
     fn a_refused_key_and_an_empty_account_are_so_for_all_that_are_asked_with_it_but_for_what_is_given_away() {
-        let usable = |name: &str, tier, base: &str| {
-            let (provider, id) = name.split_once('/').unwrap();
-            let provider = *providers::find(provider).unwrap();
-            let at = Endpoint { provider, base: base.into(), key: None };
-            let offer = Offer {
-                name: name.into(),
-                family: id.into(),
-                tier,
-                price: None,
-                context: 9000,
-                strength: 5,
-                thinking: 0,
-                named: false,
-                left: None,
-                back: None,
-            };
-            let (id, family) = (id.to_owned(), id.to_owned());
-            Usable { offer, id, family, at, slots: 4, slots_known: true, remark: None, answered: false, digest: None }
-        };
-        let paid = usable("openrouter/a", Tier::Paid, "https://o");
-        let other = usable("openrouter/b", Tier::Paid, "https://o");
-        let given = usable("openrouter/c:free", Tier::Free, "https://o");
-        let elsewhere = usable("groq/b", Tier::Paid, "https://g");
+        let paid = Usable::sample("openrouter/a", Tier::Paid, "https://o");
+        let other = Usable::sample("openrouter/b", Tier::Paid, "https://o");
+        let given = Usable::sample("openrouter/c:free", Tier::Free, "https://o");
+        let elsewhere = Usable::sample("groq/b", Tier::Paid, "https://g");
         let refused = |status| Trouble::Unauthorised { status, what: String::new() };
         for (trouble, asked, about, falls) in [
             (refused(401), &paid, &other, true),

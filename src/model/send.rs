@@ -353,9 +353,8 @@ fn seen(result: &Result<Reply, Trouble>, again: bool, took: Duration) -> Seen {
 mod tests {
     use std::io::{Read as _, Write as _};
 
-    use super::super::client::Endpoint;
     use super::super::router::Offer;
-    use super::super::{CachePlace, Settings, providers};
+    use super::super::{CachePlace, Settings};
     use super::*;
 
     /// A free model at a server that answers every look with `key`.
@@ -369,21 +368,7 @@ mod tests {
                 let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{key}", key.len()).as_bytes());
             }
         });
-        let offer = Offer {
-            name: "openrouter/x:free".into(),
-            family: "x".into(),
-            tier: Tier::Free,
-            price: None,
-            context: 9000,
-            strength: 5,
-            thinking: 0,
-            named: false,
-            left: None,
-            back: None,
-        };
-        let at = Endpoint { provider: *providers::find("openrouter").unwrap(), base, key: None };
-        let (id, family) = ("x:free".into(), "x".into());
-        Usable { offer, id, family, at, slots: 4, slots_known: true, remark: None, answered: false, digest: None }
+        Usable::sample("openrouter/x:free", Tier::Free, &base)
     }
 
     /// As for a request that is sent.

@@ -54,10 +54,11 @@ pub fn inline_tests(path: &[u8], text: &[u8]) -> Vec<Range<usize>> {
     language.parse(text).map(|tree| test_regions(&tree, language, text)).unwrap_or_default()
 }
 
-/// The first and the last line (from 1) of a range of bytes.
-pub fn lines_of(range: &Range<usize>, text: &[u8]) -> (usize, usize) {
-    let line = |at: usize| text[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
-    (line(range.start), line(range.end.saturating_sub(1).max(range.start)))
+/// The first and the last line (from 1) of each of the inline tests of a file.
+pub fn inline_test_lines(path: &str, text: &str) -> Vec<(usize, usize)> {
+    let line = |at: usize| text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+    let tests = inline_tests(path.as_bytes(), text.as_bytes()).into_iter();
+    tests.map(|range| (line(range.start), line(range.end.saturating_sub(1).max(range.start)))).collect()
 }
 
 /// A file without its inline tests: what of it is product code.
@@ -176,8 +177,7 @@ mod tests {
         let rust = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\nfn b() {}\n";
         let path = "src/lib.rs";
         assert_eq!(without_inline_tests(path, rust), "fn a() {}\n\n\nfn b() {}\n");
-        let ranges = inline_tests(path.as_bytes(), rust.as_bytes());
-        assert_eq!(ranges.iter().map(|r| lines_of(r, rust.as_bytes())).collect::<Vec<_>>(), [(3, 6)]);
+        assert_eq!(inline_test_lines(path, rust), [(3, 6)]);
         assert_eq!(without_inline_tests("a.txt", rust), rust, "no language, no tests");
     }
 

@@ -768,8 +768,18 @@ fn secrets_that_a_failing_test_prints_and_that_stand_in_the_source_are_nowhere_i
     let asked: Vec<String> = server.questions().iter().map(|q| q.body.to_string()).collect();
     assert!(asked.iter().all(|q| q.contains("***")), "{asked:?}");
     assert!(asked.iter().any(|q| q.contains("stands for a secret; leave its line as it is")), "{asked:?}");
+    // a patch that is kept to be applied and verified again is the text of the files themselves
+    let is_patch = |path: &std::path::Path| {
+        path.components().any(|part| part.as_os_str() == "memory")
+            || ["snapshot.patch", "heal.patch", "receipt.json"].iter().any(|name| path.ends_with(name))
+    };
+    let mut state = files_below(&project.root().join(".git/kaizen"));
+    state.retain(|(path, _)| !is_patch(path));
+    assert!(state.iter().any(|(path, _)| path.ends_with("events.jsonl")), "{state:?}");
+    let state: String = state.into_iter().map(|(_, text)| text).collect();
     for (what, text) in [
         ("a question", asked.concat()),
+        ("the state", state),
         ("--json", String::from_utf8_lossy(&out.stdout).into_owned()),
         ("stderr", said),
     ] {

@@ -16,7 +16,7 @@ use crate::repo::Sha;
 use crate::suite::protected::Protection;
 use crate::syntax::functions::{Function, functions};
 use crate::syntax::language::Language;
-use crate::syntax::regions::{inline_tests, lines_of, without_inline_tests};
+use crate::syntax::regions::{inline_test_lines, without_inline_tests};
 
 /// For what size of model a pack is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,8 @@ impl Material {
         material.find_tests(case, &paths, &text);
         material.named_in_tests(case, &paths, &text);
         material.around(case, &paths, &text);
-        material.tests_in = material.files.iter().map(|(path, text)| (path.clone(), test_lines(path, text))).collect();
+        material.tests_in =
+            material.files.iter().map(|(path, text)| (path.clone(), inline_test_lines(path, text))).collect();
         material.change = material.changed(case)?;
         let rules_of = case.rules_of.as_ref().map_or(Ok(None), |commit| store.snapshot_of(commit).map(Some))?;
         let of = rules_of.as_ref().map_or(&case.snapshot.tree, |base| &base.tree);
@@ -387,17 +388,13 @@ pub fn outline(path: &str, source: &str) -> String {
     parsed(path, source).into_iter().map(line).collect()
 }
 
-fn test_lines(path: &str, source: &str) -> Vec<(usize, usize)> {
-    inline_tests(path.as_bytes(), source.as_bytes()).iter().map(|r| lines_of(r, source.as_bytes())).collect()
-}
-
 fn within(spans: &[(usize, usize)], line: usize) -> bool {
     spans.iter().any(|(first, last)| (*first..=*last).contains(&line))
 }
 
 /// The function around a line; none for a test that stands beside what it tests.
 fn unit(path: &str, source: &str, line: usize) -> Option<Unit> {
-    if within(&test_lines(path, source), line) {
+    if within(&inline_test_lines(path, source), line) {
         return None;
     }
     let around = parsed(path, source).into_iter().filter(|f| f.start_line <= line && line <= f.end_line);
@@ -628,7 +625,7 @@ mod tests {
         assert!(unit("src/lib.rs", source, 11).is_none());
         let material = Material {
             files: Files::from([("src/lib.rs".to_owned(), source.to_owned())]),
-            tests_in: BTreeMap::from([("src/lib.rs".to_owned(), test_lines("src/lib.rs", source))]),
+            tests_in: BTreeMap::from([("src/lib.rs".to_owned(), inline_test_lines("src/lib.rs", source))]),
             units: vec![unit("src/lib.rs", source, 2).unwrap()],
             ..Material::default()
         };
