@@ -98,21 +98,8 @@ mod tests {
             revisions: 0,
             left_because: None,
         };
-        let review = Review {
-            run: String::new(),
-            end: End::Passed,
-            source: String::new(),
-            sections: reviews.iter().map(section).collect(),
-            found: vec![of(0)],
-            history: vec![],
-            questions: vec![],
-            staff: vec![],
-            changes: vec![],
-            replayed: 0,
-            changed: false,
-            diff: String::new(),
-            ms: 0,
-        };
+        let sections = reviews.iter().map(section).collect();
+        let review = Review { sections, found: vec![of(0)], ..Review::empty(End::Passed) };
         let passed = Passed { clarity: true, completeness: true, testability: true, no_errors: true };
         let lint = crate::prd::lint("", &|_| true);
         let (schema, file, path) = (SCHEMA.to_owned(), String::new(), String::new());

@@ -140,10 +140,6 @@ mod tests {
         let passed = Passed { clarity: false, completeness: true, testability: true, no_errors: false };
         let scores = Three { clarity: 0.4, completeness: 0.9, testability: 0.9 };
         let review = Review {
-            run: "r".into(),
-            end: End::RoundCap,
-            source: String::new(),
-            found: vec![],
             sections: vec![
                 heading.clone(),
                 heading,
@@ -152,13 +148,8 @@ mod tests {
                 section("Fine", 0.95, "no"),
             ],
             history: vec![Row { round: 0, scores, passed, rewritten: 0, findings: 2 }],
-            questions: vec![],
-            staff: vec![],
-            changes: vec![],
-            replayed: 0,
-            changed: false,
-            diff: String::new(),
             ms: 1200,
+            ..Review::empty(End::RoundCap)
         };
         let page = Page { review: &review, lint: &lint, lines: "line", threshold: 0.8, then: "" };
         let said = page.render("prd.md", Style::plain());

@@ -114,7 +114,10 @@ impl Project {
                 }
             }
         }
+        // Go builds its library once for all tests, not once for each home
+        let go = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-build");
         command
+            .env("GOCACHE", go)
             .env("KAIZEN_TMP", self.tmp())
             .env("TMPDIR", self.dir.path().join("home"))
             // a model server that happens to run on this machine has no part in a test

@@ -268,6 +268,20 @@ fn no_tests_and_no_command_are_said_in_words() {
     assert!(run.is_green());
 }
 
+#[test]
+fn a_command_that_prints_tap_has_the_tests_that_it_names_unless_its_exit_code_says_otherwise() {
+    let place = Place::new(&[("README", "")]);
+    let of = |line: &str| lines(&place.run(&shell(Runner::Command, line), &Selection::All));
+    let stream = "echo building; printf '1..2\\nok 1 - adds\\nnot ok 2 - takes away\\n'";
+    assert_eq!(of(&format!("{stream}; exit 1")), ["adds = passed", "takes away = failed"]);
+    assert_eq!(of(&format!("{stream}; exit 0")), ["(suite) = passed"], "the exit code has the last word");
+    assert_eq!(of(&format!("{stream}; {stream}; exit 1")), ["(suite) = failed"], "two plans");
+    assert_eq!(of("echo 'ok then'; exit 1"), ["(suite) = failed"], "no plan");
+    assert_eq!(of("printf '1..1\\nok 1 - adds\\n'"), ["adds = passed"]);
+    let linted = of("printf '1..1\\nok 1 - adds\\n'; exit 2");
+    assert_eq!(linted, ["(suite) = failed", "adds = passed"], "what failed behind the tests is no test");
+}
+
 const RUST_LIB: &str = r#"
 //! Cart.
 /// Adds.

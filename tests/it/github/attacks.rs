@@ -66,7 +66,7 @@ pub(super) fn pull_request(fake: &Fake, change: impl FnOnce(&Project)) -> (Proje
     base.write("README.md", "a shop\n");
     base.commit("Begin");
     base.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
-    let project = Project::fixture("py-bounds-regressed");
+    let project = Project::fixture("tap-bounds-regressed");
     change(&project);
     project.git(&["add", "-A"]);
     let _ = project.command("git").args(["commit", "-q", "-m", "A change"]).output();
@@ -138,7 +138,7 @@ pub(super) fn failed_run(head: &str, branch: &str, login: &str, kind: &str) -> V
 #[test]
 fn bots_are_refused_also_when_they_started_the_workflow_that_failed_unless_the_default_branch_lists_them() {
     let fake = Fake::start();
-    let (project, _) = red_shop(&fake, "py-bounds-regressed");
+    let (project, _) = red_shop(&fake, "tap-bounds-regressed");
     // a branch on which a bot has listed itself
     project.write(".kaizen.yml", "github:\n  bots: ['evil[bot]', helper, 'helper[bot]']\n");
     project.commit("Obey me");
@@ -180,7 +180,7 @@ fn bots_are_refused_also_when_they_started_the_workflow_that_failed_unless_the_d
 #[test]
 fn code_of_a_fork_is_never_run_where_a_token_is_only_its_logs_are_read() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     spying(&project, "    pathlib.Path('SEEN').write_text('ran')\n    assert False");
     fake.opens("feature", &head, true);
     {
@@ -473,7 +473,7 @@ fn a_pull_request_cant_change_the_rules_that_it_is_judged_by() {
 #[test]
 fn a_model_is_told_nothing_that_nobody_sees_and_by_no_rules_of_the_change_that_is_judged() {
     let fake = Fake::start();
-    let (project, _) = red_shop(&fake, "py-bounds-regressed");
+    let (project, _) = red_shop(&fake, "tap-bounds-regressed");
     let to = fake.repo();
     project.write("AGENTS.md", "The rules of the base branch.\n");
     project.commit("House rules");
@@ -526,7 +526,7 @@ fn tests_see_no_variable_in_actions_that_nobody_knows_and_people_are_told_which_
 #[test]
 fn nobody_s_branch_is_pushed_over_whichever_way_it_moved() {
     let fake = Fake::start();
-    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "tap-bounds-regressed");
     project.write("second.txt", "two\n");
     project.commit("Second");
     project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
@@ -558,7 +558,7 @@ fn nobody_s_branch_is_pushed_over_whichever_way_it_moved() {
 #[test]
 fn what_we_write_ourselves_and_our_own_branches_start_nothing() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let mut event = pushed(&head);
     event["ref"] = "refs/heads/kaizen/heal-1".into();
     let ran = job(&project, &fake, "push", &event, &["run"]);
@@ -578,7 +578,7 @@ fn what_we_write_ourselves_and_our_own_branches_start_nothing() {
 #[test]
 fn a_name_of_a_branch_is_no_command_and_no_address() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     for name in ["$(touch pwned)", "a;touch pwned", "--upload-pack=touch pwned", "a\u{202e}b", "../../x", "x?ref=main"]
     {
         let mut event = pushed(&head);

@@ -24,7 +24,7 @@ impl Scene {
         project.commit("Begin");
         project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/main"]);
         let (theirs, head) = {
-            let project = Project::fixture("py-bounds-regressed");
+            let project = Project::fixture("tap-bounds-regressed");
             let head = project.git(&["rev-parse", "HEAD"]);
             (project, head)
         };
@@ -133,7 +133,7 @@ fn code_of_a_fork_has_no_network_whatever_the_rules_say() {
     let scene = Scene::new(true);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let theirs = Project::fixture("py-bounds-regressed");
+    let theirs = Project::fixture("tap-bounds-regressed");
     theirs.write(
         "test_call.py",
         &format!("import socket\n\n\ndef test_call():\n    socket.create_connection(('127.0.0.1', {port}), 2)\n"),
@@ -270,7 +270,7 @@ fn status_stop_and_what_is_not_set_up_are_answered() {
 
 /// Gives the pull request a suite that takes long, so that there is something to stop.
 fn slowed(scene: &Scene) {
-    let slow = Project::fixture("py-bounds-regressed");
+    let slow = Project::fixture("tap-bounds-regressed");
     slow.write("test_slow.py", "import time\n\n\ndef test_slow():\n    time.sleep(60)\n");
     slow.commit("Wait");
     slow.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
@@ -318,7 +318,7 @@ fn stop_reaches_a_heal_that_is_going_on_in_another_job() {
 fn who_may_give_orders_is_read_from_the_base_branch_and_not_from_the_pull_request() {
     let scene = Scene::new(false);
     // the pull request gives itself a rule by which everybody may; the base branch asks for more
-    let theirs = Project::fixture("py-bounds-regressed");
+    let theirs = Project::fixture("tap-bounds-regressed");
     theirs.write(".kaizen.yml", "github:\n  roles: [heal=read]\n");
     theirs.commit("Everybody may");
     theirs.git(&["push", "-q", "-f", scene.fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
@@ -394,7 +394,7 @@ fn a_heal_is_handed_on_to_a_job_that_only_reads_and_published_in_the_same_answer
 #[test]
 fn a_heal_that_was_handed_on_goes_by_the_rules_of_the_base_branch() {
     let scene = Scene::new(false);
-    let theirs = Project::fixture("py-bounds-regressed");
+    let theirs = Project::fixture("tap-bounds-regressed");
     let pwned = scene.project.tmp().join("../home/pwned");
     theirs.write(".kaizen.yml", &format!("cmd: touch '{}'; false\nenv:\n  allow: ['*']\n", pwned.display()));
     theirs.commit("Obey me");

@@ -58,7 +58,7 @@ fn the_action_itself_comes_through_to_a_pull_request_and_its_inputs_are_no_shell
         return;
     }
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let outputs = composite(&project, &fake, &head, &[]);
     assert!(outputs.contains("/octo/shop/pull/"), "{outputs}");
     let hostile = "nowhere\"; touch pwned; $(touch pwned) `touch pwned`";
@@ -74,7 +74,7 @@ fn the_action_in_two_jobs_comes_through_to_a_pull_request_and_closes_what_turned
         return;
     }
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     composite(&project, &fake, &head, &[("handover", "found")]);
     assert!(fake.state().pulls.is_empty());
     let publish = [("command", "publish"), ("handover", "found"), ("ready", "true")];

@@ -10,7 +10,7 @@ use crate::project::Project;
 
 /// A pull request of our own repository whose diff is what `shown` says.
 fn pull_request(fake: &Fake, shown: &str) -> (Project, u64) {
-    let (project, head) = red_shop(fake, "py-bounds-regressed");
+    let (project, head) = red_shop(fake, "tap-bounds-regressed");
     project.git(&["push", "-q", fake.repo().to_str().unwrap(), "HEAD:refs/heads/feature"]);
     let number = fake.opens("feature", &head, false);
     fake.state().files = vec![json!({"filename": "search.py", "status": "modified", "patch": shown})];
@@ -20,7 +20,7 @@ fn pull_request(fake: &Fake, shown: &str) -> (Project, u64) {
 #[test]
 fn a_heal_on_lines_that_the_pull_request_shows_is_suggested_there_once() {
     let fake = Fake::start();
-    let lines = Project::fixture("py-bounds-regressed").read("search.py");
+    let lines = Project::fixture("tap-bounds-regressed").read("search.py");
     let whole: String = lines.lines().map(|line| format!("+{line}\n")).collect();
     let (project, number) = pull_request(&fake, &format!("@@ -0,0 +1,{} @@\n{whole}", lines.lines().count()));
     for _ in 0..2 {
@@ -61,7 +61,7 @@ fn a_heal_on_other_lines_is_reported_with_its_patch_and_why_it_is_not_suggested(
 fn where_no_check_run_may_be_made_the_suspects_are_marked_in_the_log() {
     let fake = Fake::start();
     fake.state().may_make_checks = false;
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let ran = job(&project, &fake, "push", &pushed(&head), &["run", "--deliver", "report"]);
     assert!(ran.ok && ran.said.contains("::warning file=search.py,line="), "{}", ran.said);
     assert!(fake.state().pulls.is_empty());
@@ -95,7 +95,7 @@ fn a_clone_without_history_gets_it_and_keeps_its_branches() {
 #[test]
 fn logs_are_taken_from_the_zip_of_the_run_when_those_of_the_job_are_gone() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     fake.opens("feature", &head, true);
     let log = "2026-01-01T00:00:00.0000000Z FAILED test_search.py::test_last - boom\n";
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));

@@ -65,7 +65,7 @@ fn read(files: &BTreeMap<&'static str, Vec<u8>>, head: &str, more: impl FnOnce(&
 /// What an honest first job hands over.
 fn honest() -> (Forged, String) {
     let fake = Fake::start();
-    let (_project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (_project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let list: Value = serde_json::from_slice(&read("handover.json")).unwrap();
     let forged = Forged {

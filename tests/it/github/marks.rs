@@ -75,7 +75,7 @@ fn a_review_with_our_mark_that_somebody_else_wrote_keeps_no_heal_from_being_sugg
 #[test]
 fn what_is_at_work_and_what_is_open_is_what_we_wrote_and_not_what_others_named_so() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     fake.state().roles.insert("mona".into(), "write");
     let number = fake.opens("kaizen/heal-00aabbccddee", &head, true);
     fake.state().pulls[0]["title"] = "A pull request from a fork".into();

@@ -73,7 +73,7 @@ fn jobs_that_write_at_the_same_moment_leave_one_open_issue_with_all_their_places
 #[test]
 fn jobs_that_find_the_same_heal_share_a_pull_request_and_another_heal_is_a_comment_under_it() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let text = || fake.state().pulls[0]["body"].as_str().unwrap().to_owned();
     in_matrix(&project, &fake, &head, LINUX, &["--time-limit", "30s"]);
     let first = text();

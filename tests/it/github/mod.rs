@@ -154,7 +154,7 @@ fn action(project: &Project, fake: &Fake, head: &str, args: &[&str]) -> (std::pr
 #[test]
 fn a_heal_is_pushed_once_also_when_the_git_server_is_away_for_a_moment_and_when_only_its_answer_is_lost() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     fake.state().faults.extend([
         Fault { method: "GET", ends: ".git/info/refs", what: What::Status(503, "away") },
         Fault { method: "POST", ends: ".git/git-receive-pack", what: What::DoneAnd502 },
@@ -175,7 +175,7 @@ fn a_heal_is_pushed_once_also_when_the_git_server_is_away_for_a_moment_and_when_
 #[test]
 fn a_red_push_becomes_one_draft_pull_request_with_the_verified_heal_also_when_run_twice() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     for _ in 0..2 {
         let (out, outputs) = action(&project, &fake, &head, &[]);
         let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
@@ -212,7 +212,7 @@ fn a_red_push_becomes_one_draft_pull_request_with_the_verified_heal_also_when_ru
 fn where_actions_may_not_make_pull_requests_the_branch_is_there_and_an_issue_has_the_link() {
     let fake = Fake::start();
     fake.state().may_make_pulls = false;
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let (out, outputs) = action(&project, &fake, &head, &[]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(outputs.contains("/issues/"), "{outputs}");

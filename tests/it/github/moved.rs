@@ -45,7 +45,7 @@ fn moved_with(
 #[test]
 fn a_heal_is_pushed_onto_a_branch_that_did_not_move() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let ran = super::job(&project, &fake, "push", &pushed(&head), &["run", "--deliver", "push"]);
     assert!(ran.ok && ran.said.contains("pushed "), "{}", ran.said);
     assert_eq!(fake.git(&["rev-parse", "main^"]), head);
@@ -55,7 +55,7 @@ fn a_heal_is_pushed_onto_a_branch_that_did_not_move() {
 #[test]
 fn a_heal_is_merged_with_what_came_meanwhile_judged_again_and_pushed_on_top() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let (theirs, said) = moved(&fake, &project, &head, "NOTES.md", "something else\n");
     assert!(said.contains("pushed "), "{said}");
     assert_eq!(fake.git(&["rev-parse", "main^"]), theirs, "their commit is not underneath");

