@@ -1,6 +1,9 @@
 //! What seats and the critic say, read from whatever a model makes of the format: fenced, after thoughts, in prose. What
 //! can't be read is refused by name.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -9,6 +12,8 @@ use super::ledger::{Raw, Response, Says};
 use crate::model::{Trouble, repair};
 use crate::turns::text::{clipped, cut, plain, short};
 
+/// What a seat is told: the last line is the form of its answer.
+const SEAT: &str = include_str!("prompts/seat.md");
 /// An answer is an argument, not a book.
 const ANSWER_CHARS: usize = 6000;
 /// Entries of one list.
@@ -108,21 +113,40 @@ pub fn seat(reply: &str) -> Result<(Said, Vec<Response>), Trouble> {
     }
 }
 
+/// The texts that the form in the prompt shows; small models send them back.
+static FORM: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let shown = SEAT.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    let texts = |value: &Value| match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_lowercase).collect(),
+        other => other.as_str().map(|text| vec![text.to_lowercase()]).unwrap_or_default(),
+    };
+    shown.and_then(|form| Some(form.as_object()?.values().flat_map(texts).collect())).unwrap_or_default()
+});
+
+/// Is this text an answer, and not what the form shows in its place?
+fn is_own(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric) && !FORM.contains(&text.trim().to_lowercase())
+}
+
 fn of_seat(seat: Seat) -> Result<(Said, Vec<Response>), Trouble> {
+    let own = |text: String| if is_own(&text) { text } else { String::new() };
+    let all_own = |texts: Vec<String>| texts.into_iter().filter(|text| is_own(text)).collect();
+    let is_form = seat.answer.chars().chain(seat.position.chars()).any(char::is_alphanumeric);
     let mut said = Said {
-        position: short(&seat.position, 300),
-        answer: clipped(&seat.answer, ANSWER_CHARS),
-        drivers: seat.drivers,
-        pros: seat.pros,
-        cons: seat.cons,
-        consequences: seat.consequences,
-        reconsider: seat.reconsider,
+        position: short(&own(seat.position), 300),
+        answer: clipped(&own(seat.answer), ANSWER_CHARS),
+        drivers: all_own(seat.drivers),
+        pros: all_own(seat.pros),
+        cons: all_own(seat.cons),
+        consequences: all_own(seat.consequences),
+        reconsider: all_own(seat.reconsider),
     };
     if said.answer.is_empty() {
         said.answer.clone_from(&said.position);
     }
     if said.answer.is_empty() {
-        return Err(Trouble::WrongSchema { what: "neither `answer` nor `position` says anything".into() });
+        let what = if is_form { "it sends the form back" } else { "neither `answer` nor `position` says anything" };
+        return Err(Trouble::WrongSchema { what: what.into() });
     }
     if said.position.is_empty() {
         said.position = first_sentence(&said.answer);
@@ -344,6 +368,19 @@ mod tests {
         ] {
             assert_eq!(seat(reply).unwrap_err().name(), name, "{reply}");
         }
+    }
+
+    #[test]
+    fn a_form_that_is_sent_back_is_no_answer_and_what_is_left_of_it_in_an_answer_is_left_out() {
+        let form = SEAT.lines().last().unwrap();
+        let refused = seat(form).unwrap_err().to_string();
+        assert!(refused.contains("sends the form back"), "{refused}");
+        let filled = form
+            .replace("your decision in one short line", "SQLite")
+            .replace("\"pros\": [\"…\"]", "\"pros\": [\"one file\", \"…\"]");
+        let (said, _) = seat(&filled).unwrap();
+        assert_eq!((said.position.as_str(), said.answer.as_str()), ("SQLite", "SQLite"));
+        assert_eq!((said.pros, said.cons, said.drivers), (vec!["one file".to_owned()], vec![], vec![]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod environment;
 pub mod excerpt;
 pub mod fingerprint;
 pub mod frames;
+pub mod labels;
 pub mod project;
 pub mod scene;
 pub mod standing;

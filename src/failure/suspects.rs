@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::failure::frames::{Kind, Place, places};
+use crate::failure::labels::{Label, labels};
 use crate::failure::scene::Scene;
 use crate::failure::symbols::{Symbol, enclosing, symbols};
 use crate::failure::text::pattern;
@@ -24,6 +25,10 @@ pub const MOST: usize = 30;
 
 /// A compiler points into product code: that is where to look, unless a definition elsewhere changed.
 const DIAGNOSTIC: f64 = 0.9;
+/// What it points at besides, where a value was moved or borrowed: half of that.
+const LABELLED: f64 = 0.45;
+/// So many such lines of a message say enough.
+const MOST_LABELS: usize = 6;
 /// The innermost product frame of a stack trace.
 const INNERMOST: f64 = 0.8;
 /// Each frame further out is this much less likely.
@@ -79,6 +84,8 @@ struct Hint {
     symbol: Option<String>,
     weight: f64,
     reason: String,
+    /// The line is meant, not the function that it is in.
+    is_line: bool,
 }
 
 /// The suspects for these red tests' words (plain text), most suspicious first.
@@ -129,13 +136,33 @@ impl Finder<'_> {
     }
 
     fn hint(&mut self, file: &str, line: usize, weight: f64, reason: String) {
+        self.hint_at(file, line, weight, reason, false);
+    }
+
+    fn hint_at(&mut self, file: &str, line: usize, weight: f64, reason: String, is_line: bool) {
         let symbol = self.symbol_at(file, line).map(|s| s.name);
-        self.hints.push(Hint { file: file.to_owned(), line, end_line: line, symbol, weight, reason });
+        self.hints.push(Hint { file: file.to_owned(), line, end_line: line, symbol, weight, reason, is_line });
+    }
+
+    /// What a compiler points at besides the places of its errors.
+    fn add_labels(&mut self, labels: &[Label]) {
+        let mut weight = LABELLED;
+        for label in labels.iter().take(MOST_LABELS) {
+            let Some(file) = self.scene.resolve(&label.file).map(str::to_owned) else { continue };
+            if !self.scene.is_test(&file) {
+                let words = crate::failure::text::clip(&label.words, 80);
+                self.hint_at(&file, label.line, weight, format!("the compiler points here, too: {words}"), true);
+                weight *= OUTWARD;
+            }
+        }
     }
 
     fn add_traces(&mut self, id: &TestId, message: &str) {
         let (mut frame, mut diagnostic) = (0i32, 0i32);
-        for place in places(message) {
+        let labels = labels(message);
+        self.add_labels(&labels);
+        let is_label = |place: &Place| labels.iter().any(|l| (l.line, &l.file) == (place.line, &place.file));
+        for place in places(message).into_iter().filter(|p| p.kind != Kind::Diagnostic || !is_label(p)) {
             let Some(file) = self.scene.resolve(&place.file).map(str::to_owned) else { continue };
             let in_test = self.is_in_test(&file, place.line);
             let (weight, reason) = match place.kind {
@@ -203,7 +230,7 @@ impl Finder<'_> {
             };
             let weight = weight * close * if symbol.callable { 1.0 } else { 0.7 };
             let Symbol { name, line, end_line, .. } = symbol;
-            self.hints.push(Hint { file, line, end_line, symbol: Some(name), weight, reason });
+            self.hints.push(Hint { file, line, end_line, symbol: Some(name), weight, reason, is_line: false });
         }
         self.add_files(short(id), modules, mates);
     }
@@ -212,12 +239,20 @@ impl Finder<'_> {
     fn add_files(&mut self, test: &str, modules: Vec<String>, mates: Vec<String>) {
         for file in modules {
             let reason = format!("imported by {test}");
-            self.hints.push(Hint { file, line: 1, end_line: 1, symbol: None, weight: IMPORTED, reason });
+            self.hints.push(Hint {
+                file,
+                line: 1,
+                end_line: 1,
+                symbol: None,
+                weight: IMPORTED,
+                reason,
+                is_line: false,
+            });
         }
         for file in mates {
             let end_line = self.known(&file).map_or(1, |known| known.text.lines().count().max(1));
             let reason = format!("named like the file of {test}");
-            self.hints.push(Hint { file, line: 1, end_line, symbol: None, weight: PAIRED, reason });
+            self.hints.push(Hint { file, line: 1, end_line, symbol: None, weight: PAIRED, reason, is_line: false });
         }
     }
 
@@ -357,15 +392,16 @@ impl Finder<'_> {
                 let known = self.hints.iter().any(|h| h.file == file && h.symbol == symbol && h.symbol.is_some());
                 let weight = if known { weight.max(CHANGED) } else { weight };
                 let reason = "changed since base".to_owned();
-                self.hints.push(Hint { file: file.clone(), line, end_line, symbol, weight, reason });
+                self.hints.push(Hint { file: file.clone(), line, end_line, symbol, weight, reason, is_line: false });
             }
         }
     }
 
     fn finish(self) -> Vec<Suspect> {
-        let mut groups: BTreeMap<(String, Option<String>), Vec<Hint>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, Option<String>, Option<usize>), Vec<Hint>> = BTreeMap::new();
         for hint in self.hints {
-            groups.entry((hint.file.clone(), hint.symbol.clone())).or_default().push(hint);
+            let line = hint.is_line.then_some(hint.line);
+            groups.entry((hint.file.clone(), hint.symbol.clone(), line)).or_default().push(hint);
         }
         let mut suspects: Vec<Suspect> = groups.into_values().filter_map(combine).collect();
         suspects

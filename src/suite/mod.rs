@@ -146,9 +146,9 @@ pub struct TestResult {
 }
 
 impl TestResult {
-    /// Our plug-in cut it: its duration says how long we waited.
+    /// Our plug-in cut it, or its runner did: its duration says how long they waited.
     pub fn was_cut(&self) -> bool {
-        self.message.as_deref().is_some_and(|message| message.contains(CUT))
+        self.message.as_deref().is_some_and(|message| message.contains(CUT) || message.contains(CUT_BY_GO))
     }
 }
 
@@ -196,7 +196,7 @@ impl Run {
             && self.contradictions.is_empty()
             && self.tests.values().all(|r| r.status != Status::Failed)
     }
-    /// It was cut, or a test in it was by our plug-in.
+    /// It was cut, or a test in it was.
     pub fn has_hung(&self) -> bool {
         self.end == End::TimedOut || self.tests.values().any(TestResult::was_cut)
     }
@@ -209,6 +209,8 @@ impl Run {
 
 /// How our plug-in for pytest says that it cut a test.
 const CUT: &str = " without end: cut after ";
+/// How `go test` says that the time of a package was over.
+const CUT_BY_GO: &str = "panic: test timed out after ";
 
 /// Which tests to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

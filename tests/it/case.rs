@@ -47,8 +47,23 @@ impl Bench {
         Self::confined(project, suite, green, Confinement::NONE).await
     }
 
+    /// The same with so much time for a run.
+    pub async fn timed(project: &Project, suite: Suite, time: Duration) -> Self {
+        Self::limited(project, suite, None, Confinement::NONE, Limits { time, ..LIMITS }).await
+    }
+
     /// The same behind a fence.
     pub async fn confined(project: &Project, suite: Suite, green: Option<&str>, confinement: Confinement) -> Self {
+        Self::limited(project, suite, green, confinement, LIMITS).await
+    }
+
+    async fn limited(
+        project: &Project,
+        suite: Suite,
+        green: Option<&str>,
+        confinement: Confinement,
+        limits: Limits,
+    ) -> Self {
         kaizen_ci::process::set_supervisor(env!("CARGO_BIN_EXE_kaizen-ci"));
         let temp = tempfile::Builder::new().prefix("kaizen-case").tempdir().unwrap();
         let repository = Repository::discover(&project.root()).unwrap();
@@ -57,7 +72,7 @@ impl Bench {
         let lab = Lab::confined(store, Carry::default(), Vec::new(), 2, confinement);
         let green = green.map(|sha| Sha(sha.to_owned()));
         let workspace = lab.workspace(&snapshot, "red").await.unwrap();
-        let red = lab.run(&workspace, &suite, &Selection::All, LIMITS, &CancellationToken::new()).await.unwrap();
+        let red = lab.run(&workspace, &suite, &Selection::All, limits, &CancellationToken::new()).await.unwrap();
         assert!(!red.is_green(), "the case is green: {}", log(&red));
         let protected = Protected::new(&[]);
         let failure =
@@ -71,7 +86,7 @@ impl Bench {
             wanted: None,
             rules_of: None,
             lab,
-            limits: LIMITS,
+            limits,
             protected,
             remembered: Vec::new(),
             seed: 1,

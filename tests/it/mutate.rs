@@ -8,7 +8,8 @@ use std::process::Command;
 use kaizen_ci::fixer::Ended;
 use kaizen_ci::fixer::mutate::Mutate;
 use kaizen_ci::fixer::mutate::edits::Project as Sources;
-use kaizen_ci::fixer::mutate::probe::{Change, arms, hits};
+use kaizen_ci::fixer::mutate::probe::node::NodeProbe;
+use kaizen_ci::fixer::mutate::probe::{Ask, Change, Probe as _, arms, hits};
 use kaizen_ci::suite::Runner;
 
 use crate::case::{Bench, changes, pytest};
@@ -370,7 +371,8 @@ async fn green_candidates_in_go_are_compared_by_what_variants_of_the_tests_do() 
     let manifest = "module example.org/keep\n\ngo 1.18\n";
     let files = [("go.mod", manifest), ("keep.go", GO_KEEP), ("keep_test.go", GO_KEEP_TEST)];
     let suite = ("go test ./...", Runner::Go);
-    what_was_before_decides(&files, "keep.go", "value < least", &["value > least", "value >= least"], suite).await;
+    // one of them: where Go builds and links, a search takes its time
+    what_was_before_decides(&files, "keep.go", "value < least", &["value >= least"], suite).await;
 }
 
 const GO_RING: &str =
@@ -427,4 +429,234 @@ async fn what_cargo_built_in_the_first_workspace_is_in_those_that_come_after_it(
     let second = lab.workspace(&case.snapshot, "second").await.unwrap();
     assert_eq!(std::fs::read_to_string(second.path.join("target/CACHEDIR.TAG")).unwrap(), "built");
     assert_eq!(second.tree_now().unwrap(), case.snapshot.tree);
+}
+
+const DEEP: &str = "\
+/// How often a number can be halved before nothing is left.
+pub fn halvings(number: i32) -> u32 {
+    if number < 0 {
+        return 0;
+    }
+    1 + halvings(number / 2)
+}
+";
+const DEEP_TEST: &str = "\
+use deep::halvings;
+
+#[test]
+fn nothing() {
+    assert_eq!(halvings(0), 0);
+}
+
+#[test]
+fn some() {
+    assert_eq!((halvings(1), halvings(8)), (1, 4));
+}
+
+#[test]
+fn less() {
+    assert_eq!(halvings(-3), 0);
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recursion_in_rust_that_lost_its_base_case_is_healed() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[package]\nname = \"deep\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n");
+    project.write(".gitignore", "target\nCargo.lock\n");
+    project.write("src/lib.rs", DEEP);
+    project.write("tests/deep.rs", DEEP_TEST);
+    project.commit("Halvings");
+    let mut bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
+    let red: Vec<&str> = bench.case.failure.red.iter().map(|id| id.0.as_str()).collect();
+    assert!(red.len() > 1 && red[0] == "(crash)" && red[1].starts_with("deep::deep "), "{red:?}");
+    bench.case.time_left = Duration::from_secs(90);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    assert!(changes(&candidates[0])[1].contains("if number <= 0"), "{findings:#?}");
+    assert!(findings.notes.iter().any(|n| n.contains("coverage of red and green tests")), "{findings:#?}");
+    assert!(findings.notes.iter().any(|n| n.contains("a build")), "{findings:#?}");
+    assert!(bench.with(&candidates[0]).await.is_green());
+}
+
+const GO_DIGITS: &str = "\
+package digits
+
+// Digits is how many digits a number has that is not negative.
+func Digits(number int) int {
+	count := 0
+	for number >= 0 {
+		number /= 10
+		count++
+	}
+	return count
+}
+
+// First is the first digit of a number.
+func First(number int) int {
+	if number < 10 {
+		return number
+	}
+	return First(number / 10)
+}
+";
+const GO_DIGITS_TEST: &str = "\
+package digits
+
+import \"testing\"
+
+func TestFirst(t *testing.T) {
+	if got := First(738); got != 7 {
+		t.Fatal(got)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for number, want := range map[int]int{0: 0, 7: 1, 10: 2, 738: 3} {
+		if got := Digits(number); got != want {
+			t.Errorf(\"%d: got %d\", number, got)
+		}
+	}
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_in_go_without_end_is_healed_and_costs_each_candidate_little() {
+    if !has("go") {
+        return;
+    }
+    let project = Project::empty();
+    project.write("go.mod", "module example.org/digits\n\ngo 1.18\n");
+    project.write("digits.go", GO_DIGITS);
+    project.write("digits_test.go", GO_DIGITS_TEST);
+    project.commit("Digits");
+    let suite = crate::case::suite("go test -timeout 4s ./...", Runner::Go);
+    let mut bench = Bench::timed(&project, suite, Duration::from_secs(60)).await;
+    assert!(bench.case.red.has_hung(), "{:#?}", bench.case.red);
+    let digits = |id: &kaizen_ci::suite::TestId| id.0 == "example.org/digits TestDigits";
+    assert!(bench.case.failure.red.iter().any(digits), "{:#?}", bench.case.failure.red);
+    bench.case.time_left = Duration::from_secs(90);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    assert!(changes(&candidates[0])[1].contains("for number > 0"), "{findings:#?}");
+    assert!(findings.notes.iter().any(|n| n.contains("a build")), "{findings:#?}");
+    let rate = findings.notes.iter().find(|n| n.contains("candidates in")).unwrap();
+    let seconds: f64 = rate.split(" in ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(findings.tried as f64 / seconds > 0.6, "{findings:#?}");
+}
+
+const DICE_TEST: &str = r#"
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { roll } from "./dice.js";
+test("one", () => assert.equal(roll(), 1));
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_candidate_does_to_globals_and_packages_does_not_reach_the_next_one_in_node() {
+    if !has("node") {
+        return;
+    }
+    let project = Project::empty();
+    project.write("package.json", "{ \"name\": \"dice\", \"type\": \"module\" }\n");
+    project.write("node_modules/sides/package.json", "{ \"name\": \"sides\", \"main\": \"index.js\" }\n");
+    project.write("node_modules/sides/index.js", "exports.least = 2;\n");
+    let dice = |before: &str, value: &str| {
+        format!(
+            "import fs from \"node:fs\";\nimport sides from \"sides\";\n{before}\nexport const roll = () => {value};\nfs.existsSync(\"x\", sides);\n"
+        )
+    };
+    project.write("dice.js", &dice("", "2"));
+    project.write("dice.test.js", DICE_TEST);
+    project.commit("Dice");
+    let bench = Bench::new(&project, crate::case::suite("node --test", Runner::NodeTest), None).await;
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let probe = NodeProbe::start(&bench.case, &cancel).await.unwrap();
+    let change = |before: &str, value: &str| vec![Change { path: b"dice.js".to_vec(), text: dice(before, value) }];
+    let table = [
+        ("Math.random = () => 7;", "Math.random() === 7 ? 1 : 2"),
+        ("Array.prototype.at = () => 7;", "[1].at(0) === 7 ? 1 : 2"),
+        ("process.env.PATH = '7';", "process.env.PATH === '7' ? 1 : 2"),
+        ("sides.least = 1;", "sides.least"),
+        ("fs.readFileSync = () => 7;", "fs.readFileSync.length === 0 ? 1 : 2"),
+    ];
+    assert!(probe.probe(0, &change("", "1"), Ask::Quick).await.unwrap().is_green());
+    for (before, value) in table {
+        let patched = probe.probe(0, &change(before, value), Ask::Quick).await.unwrap();
+        assert!(patched.is_green(), "{before} {patched:?}");
+        let next = probe.probe(0, &change("", value), Ask::Quick).await.unwrap();
+        assert!(!next.is_green(), "{before} reached the next candidate");
+    }
+    probe.stop().await;
+}
+
+const SLOW_KEEP: &str = "
+import time
+
+def keep(values, least):
+    time.sleep(0.1)
+    found = []
+    for value in values:
+        if value < least:
+            found.append(value)
+    return found
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn green_candidates_whose_comparison_takes_too_long_are_not_lost() {
+    let project = python(SLOW_KEEP, KEEP_TEST);
+    let mut bench = Bench::new(&project, pytest(), None).await;
+    bench.case.time_left = Duration::from_secs(24);
+    let began = std::time::Instant::now();
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    assert!(began.elapsed() < bench.case.time_left, "{:?} {findings:#?}", began.elapsed());
+}
+
+const GO_LABEL: &str = "\
+package label
+
+import (
+	\"fmt\"
+	\"strings\"
+)
+
+// Label is what is printed on a box.
+func Label(name string, count int) string {
+	return fmt.Sprintf(\"%s x%d\", strings.ToUpper(name), count)
+}
+";
+const GO_LABEL_TEST: &str = "\
+package label
+
+import \"testing\"
+
+func TestLabel(t *testing.T) {
+	for name, want := range map[string]string{\"Tea\": \"Tea x2\", \"rum\": \"rum x2\"} {
+		if got := Label(name, 2); got != want {
+			t.Errorf(\"got %q, want %q\", got, want)
+		}
+	}
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_go_candidate_that_needs_no_import_any_more_builds_without_it() {
+    if !has("go") {
+        return;
+    }
+    let project = Project::empty();
+    project.write("go.mod", "module example.org/label\n\ngo 1.18\n");
+    project.write("label.go", GO_LABEL);
+    project.write("label_test.go", GO_LABEL_TEST);
+    project.commit("Labels");
+    let mut bench = Bench::new(&project, crate::case::suite("go test ./...", Runner::Go), None).await;
+    bench.case.time_left = Duration::from_secs(90);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert_eq!(candidates.len(), 1, "{findings:#?}");
+    assert!(
+        changes(&candidates[0]).iter().any(|line| line.starts_with('-') && line.contains("\"strings\"")),
+        "{findings:#?}"
+    );
+    assert!(bench.with(&candidates[0]).await.is_green());
 }

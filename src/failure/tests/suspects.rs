@@ -92,6 +92,18 @@ fn a_test_beside_the_code_is_no_suspect_but_says_what_it_calls() {
 }
 
 #[test]
+fn where_the_compiler_says_that_a_value_was_moved_is_a_suspect_of_half_the_weight() {
+    let body = "    let held = names;\n".to_owned() + &"    step();\n".repeat(20) + "    names.len();\n";
+    let text: &'static str = format!("pub fn a(names: Vec<u8>) {{\n{body}}}\n").leak();
+    let world = World { files: vec![("src/lib.rs", text)], changed: ChangedLines::default() };
+    let error = "error[E0382]: borrow of moved value: `names`\n  --> src/lib.rs:23:5\n   |\n2  |     let held = names;\n   |                ----- value moved here\n...\n23 |     names.len();\n   |     ^^^^^ value borrowed here after move\n";
+    let found = world.rank("(build)", error);
+    let lines: Vec<usize> = found.iter().map(|s| s.line).collect();
+    assert_eq!(lines, [23, 2], "{found:?}");
+    assert!(found[0].score == 1.0 && (0.45..=0.55).contains(&found[1].score), "{found:?}");
+}
+
+#[test]
 fn quoted_words_of_the_message_lead_to_their_line() {
     let found = shop().rank("tests/test_cart.py::test_x", "E   assert 'cart of things' == 'basket'");
     assert!(found.iter().any(|s| s.symbol.as_deref() == Some("label") && s.line == 10), "{found:?}");

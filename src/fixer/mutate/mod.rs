@@ -1,6 +1,7 @@
 //! The mutate fixer: small edits of the syntax tree, tried in the order of how likely they are.
 
 pub mod edits;
+mod go_imports;
 mod history;
 pub mod localise;
 mod messages;
@@ -19,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 use crate::fixer::{Candidate, Case, Close, Desk, Ended, Findings, Fixer};
 use crate::patch::{FileChange, FileContent, MODE_FILE, Patch};
+use crate::suite::formats::{BUILD, SUITE};
 use crate::suite::{Runner, Scope, TestId};
 use crate::syntax::language::Language;
-use crate::words::Disagreement;
+use crate::words::{Disagreement, End};
 
 use edits::Project;
 use history::History;
@@ -54,6 +56,18 @@ const RESERVE_PART: f64 = 0.3;
 /// How much of `left` is kept for choosing and judging, so that what the search found last still counts.
 fn reserve(left: Duration, choosing: Duration, red_run: Duration) -> Duration {
     (choosing + red_run * JUDGE_RUNS).min(left.mul_f64(RESERVE_PART))
+}
+
+/// Comparing green candidates never takes longer than this.
+const MOST_COMPARING: Duration = Duration::from_secs(40);
+/// Nor than this part of the time that is left, when the judge would need all of it.
+const COMPARING_PART: f64 = 0.3;
+/// The green candidates that are compared before the tree that was green; the others come after it.
+const HEAVIEST: usize = 12;
+
+/// How much of `left` may go into comparing green candidates, so that the judge can still run what is chosen.
+fn for_comparing(left: Duration, red_run: Duration) -> Duration {
+    left.saturating_sub(red_run * JUDGE_RUNS).max(left.mul_f64(COMPARING_PART)).min(MOST_COMPARING)
 }
 
 impl Fixer for Mutate {
@@ -105,7 +119,9 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let near = |misses: &[Miss]| desk.hints.leave(misses.iter().map(|m| close(case, &project, &names, m)).collect());
     let search = Search::new(desk, &project, probe.as_ref(), queue, limit, &near);
     let found = search.run().await;
-    let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history };
+    let left = case.time_left.saturating_sub(began.elapsed());
+    let until = Instant::now() + for_comparing(left, case.red.duration);
+    let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history, until };
     let findings = finish(&scene, desk, found, notes).await;
     probe.stop().await;
     findings
@@ -131,12 +147,18 @@ pub async fn start(case: &Case, cancel: &CancellationToken, notes: &mut Vec<Stri
     Ok(Box::new(ColdProbe::start(case, cancel).await?))
 }
 
-/// What is red is a build or the loading of a file, not a test.
+/// What is red is a build, the loading of a file, or what comes before the tests; not a test, and no run that broke off.
 fn is_build(case: &Case) -> bool {
-    let scope = |id: &TestId| case.red.tests.get(id).map(|r| r.scope);
+    let results = || case.failure.red.iter().filter_map(|id| case.red.tests.get(id).map(|result| (id, result.scope)));
+    let ended = matches!(case.red.end, End::Exited(_));
+    let stops = |id: &TestId, scope| match scope {
+        Scope::Test => false,
+        Scope::File => true,
+        Scope::Suite => id.0 == BUILD || id.0 == SUITE && ended,
+    };
     case.suite.runner != Runner::Command
-        && !case.failure.red.is_empty()
-        && case.failure.red.iter().all(|id| scope(id).is_some_and(|scope| scope != Scope::Test))
+        && results().all(|(_, scope)| scope != Scope::Test)
+        && results().any(|(id, scope)| stops(id, scope))
 }
 
 /// Languages of the editable files.
@@ -212,6 +234,8 @@ struct Scene<'a> {
     project: &'a Project,
     probe: &'a dyn Probe,
     history: &'a History,
+    /// When green candidates have to be compared.
+    until: Instant,
 }
 
 /// Chooses among the green candidates, proposes, and sums up.
@@ -260,7 +284,13 @@ fn close(case: &Case, project: &Project, names: &[String], miss: &Miss) -> Close
 async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> {
     let Scene { case, project, .. } = *scene;
     let mut notes = vec![format!("{} green candidates", greens.len())];
-    let (rivals, asked) = behaviours(scene, greens).await;
+    let known = tokio::select! {
+        known = behaviours(scene, greens) => Some(known),
+        () = tokio::time::sleep_until((scene.until + OVERTIME).into()) => None,
+        () = desk.cancel.cancelled() => None,
+    };
+    // without a comparison what speaks for each candidate decides: better than to lose them all
+    let (rivals, asked) = known.unwrap_or_else(|| unknown(project, greens));
     let choice = choose(&rivals.list, rivals.own, rivals.before.as_deref());
     if asked.len() > rivals.own {
         let further = asked.len() - rivals.own;
@@ -297,26 +327,53 @@ struct Rivals {
     before: Option<Vec<Option<Answer>>>,
 }
 
-/// What the green candidates answer to further inputs, and how each input reads.
-async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>) {
-    let Scene { case, project, probe, history } = *scene;
-    let plain = |green: &Green, answers| Rival {
+/// A comparison that should be over has this long to say what it found.
+const OVERTIME: Duration = Duration::from_secs(2);
+
+fn rival(project: &Project, green: &Green, answers: Vec<Option<Answer>>) -> Rival {
+    Rival {
         weight: green.what.natural,
         labelled: green.what.label().is_some(),
         size: green.what.size(project),
         answers,
-    };
-    if greens.len() < 2 {
-        let list = greens.iter().map(|g| plain(g, Vec::new())).collect();
-        return (Rivals { list, own: 0, before: None }, Vec::new());
     }
-    let mut asked: Vec<Vec<Change>> = greens.iter().map(|green| green.changes.clone()).collect();
+}
+
+/// The green candidates when nothing is known of what they answer.
+fn unknown(project: &Project, greens: &[Green]) -> (Rivals, Vec<String>) {
+    let list = greens.iter().map(|green| rival(project, green, Vec::new())).collect();
+    (Rivals { list, own: 0, before: None }, Vec::new())
+}
+
+/// The places of green candidates, heaviest first: those have to be compared when time is short.
+fn heaviest_first(weights: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
+    order
+}
+
+/// What the green candidates answer to further inputs, and how each input reads.
+async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>) {
+    let Scene { case, project, probe, history, until } = *scene;
+    if greens.len() < 2 {
+        return unknown(project, greens);
+    }
+    let order = heaviest_first(&greens.iter().map(|green| green.what.natural).collect::<Vec<_>>());
+    let mut asked: Vec<Vec<Change>> = order.iter().map(|at| greens[*at].changes.clone()).collect();
     let has_before = !history.before.is_empty();
-    asked.extend(has_before.then(|| history.before.clone()));
-    let compared = probe.compare(project, &asked, case.seed).await;
-    let mut answers = compared.answers.into_iter();
-    let list = greens.iter().map(|green| plain(green, answers.next().unwrap_or_default())).collect();
-    let before = answers.next().filter(|_| has_before && !compared.asked.is_empty());
+    let before_at = HEAVIEST.min(asked.len());
+    if has_before {
+        asked.insert(before_at, history.before.clone());
+    }
+    let mut compared = probe.compare(project, &asked, case.seed, until).await;
+    let all_known = !compared.asked.is_empty();
+    compared.answers.resize(asked.len(), Vec::new());
+    let before = has_before.then(|| compared.answers.remove(before_at)).filter(|known| all_known && !known.is_empty());
+    let mut answers: Vec<Vec<Option<Answer>>> = vec![Vec::new(); greens.len()];
+    for (at, known) in order.into_iter().zip(compared.answers) {
+        answers[at] = known;
+    }
+    let list = greens.iter().zip(answers).map(|(green, answers)| rival(project, green, answers)).collect();
     (Rivals { list, own: compared.own, before }, compared.asked)
 }
 
@@ -343,5 +400,14 @@ mod tests {
         assert_eq!(reserve(s(60), s(3), s(1)), s(7));
         assert_eq!(reserve(s(60), s(3), s(30)), s(18));
         assert_eq!(reserve(s(0), s(3), s(30)), s(0));
+    }
+
+    #[test]
+    fn comparing_leaves_time_for_the_judge_and_the_heaviest_are_compared_first() {
+        let s = Duration::from_secs;
+        assert_eq!(for_comparing(s(7), s(1)), s(3));
+        assert_eq!(for_comparing(s(20), s(30)), s(6));
+        assert_eq!(for_comparing(s(600), s(1)), MOST_COMPARING);
+        assert_eq!(heaviest_first(&[0.1, 0.4, 0.2, 0.4]), [1, 3, 2, 0]);
     }
 }

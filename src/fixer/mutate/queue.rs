@@ -1,13 +1,15 @@
 //! The queue of what to try next: best first, filled line by line as far as needed, never the same program twice.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::edits::{self, Edit, Project};
+use super::go_imports;
 use super::localise::Place;
 use super::messages::Wishes;
 use super::probe::Change;
+use crate::syntax::language::Language;
 use crate::words::Label;
 
 /// One thing to try: an edit or a pair of them.
@@ -43,7 +45,11 @@ impl Try {
             [a, b] => edits::pair(a, b).map(|pair| pair.texts(project)).unwrap_or_default(),
             _ => Vec::new(),
         };
-        texts.into_iter().map(|(path, text)| Change { path, text }).collect()
+        let settled = |path: &[u8], text: String| match project.source(path) {
+            Some(source) if source.language == Language::Go => go_imports::settled(&source.text, &text).unwrap_or(text),
+            _ => text,
+        };
+        texts.into_iter().map(|(path, text)| Change { text: settled(&path, text), path }).collect()
     }
 
     /// For people: what changes, and where.
@@ -100,14 +106,60 @@ const MOST_QUEUED: usize = 60_000;
 const MOST_SINGLES: usize = 400;
 /// So many are kept to choose those from.
 const MOST_KEPT: usize = 4_000;
-/// So many pairs are made in all.
+/// So many pairs are ranked; each is made when its turn comes.
 const MOST_PAIRS: usize = 20_000;
+/// Pairs of edits that made progress with different tests are this much more likely than what their parts say,
+const BOTH_PROGRESS: f64 = 400.0;
+/// pairs of two that did so with the same tests,
+const SAME_PROGRESS: f64 = 40.0;
+/// and pairs with one of them.
+const ONE_PROGRESS: f64 = 20.0;
+/// A pair is never more promising than this part of what its less likely edit is alone.
+const AS_ALONE: f64 = 0.1;
+/// So many of the best single edits are paired with others of their file that made no progress.
+const MOST_PLAIN: usize = 120;
+/// Lines that are less suspicious than this come after pairs of what was tried.
+const LOW_SCORE: f64 = 0.01;
+/// So many lines are read at a time,
+const LINES_AT_ONCE: usize = 20;
+/// and so many candidates parsed: who searches can then be stopped.
+const LOOKS_AT_ONCE: usize = 50;
 /// A patient look at something that was cut costs as much as many quick ones.
 const PATIENT: f64 = 0.02;
 /// A labelled candidate comes after those that are not.
 const LABELLED: f64 = 0.1;
 /// Edits beside one that turned a red test green.
 const NEAR_PROGRESS: f64 = 3.0;
+
+/// What one look at the queue gives.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// The most promising candidate.
+    Try(Try),
+    /// Nothing yet: more has to be read and parsed.
+    More,
+    /// Everything was tried.
+    Nothing,
+}
+
+/// Which pairs were ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Paired {
+    No,
+    /// Of what was tried before the lines that are hardly suspicious.
+    Some,
+    /// Of everything.
+    All,
+}
+
+/// Pairs in the order of their worth, by the numbers of their edits; memory stays flat.
+#[derive(Debug, Default)]
+struct Pairs {
+    pool: Vec<Edit>,
+    ranked: std::vec::IntoIter<(f64, usize, usize)>,
+    /// The best one that is not queued.
+    first: Option<Try>,
+}
 
 /// What to try next.
 #[derive(Debug)]
@@ -123,7 +175,8 @@ pub struct Queue {
     singles: Vec<Edit>,
     partial: Vec<(Edit, BTreeSet<usize>)>,
     boosted: BTreeSet<(Vec<u8>, usize)>,
-    paired: bool,
+    pairs: Pairs,
+    paired: Paired,
     compiles: bool,
     wishes: Wishes,
 }
@@ -145,7 +198,8 @@ impl Queue {
             singles: Vec::new(),
             partial: Vec::new(),
             boosted: BTreeSet::new(),
-            paired: false,
+            pairs: Pairs::default(),
+            paired: Paired::No,
             compiles: false,
             wishes: Wishes::default(),
         }
@@ -168,12 +222,28 @@ impl Queue {
     /// The most promising candidate that was not tried yet.
     pub fn next(&mut self, project: &Project) -> Option<Try> {
         loop {
-            self.fill(project);
-            if self.heap.is_empty() && !self.paired {
-                self.paired = true;
-                self.make_pairs();
+            match self.step(project) {
+                Next::Try(what) => return Some(what),
+                Next::More => {}
+                Next::Nothing => return None,
             }
-            let Queued { what, is_raw, .. } = self.heap.pop()?;
+        }
+    }
+
+    /// The same within a bounded time.
+    pub fn step(&mut self, project: &Project) -> Next {
+        let mut lines = LINES_AT_ONCE;
+        for _ in 0..LOOKS_AT_ONCE {
+            if !self.fill(project, &mut lines) {
+                return Next::More;
+            }
+            let Some(Queued { what, is_raw, .. }) = self.heap.pop() else {
+                if self.paired == Paired::All {
+                    return Next::Nothing;
+                }
+                self.rank_pairs(Paired::All);
+                continue;
+            };
             if is_raw && !self.is_new(project, &what) {
                 continue;
             }
@@ -181,8 +251,9 @@ impl Queue {
             if let ([edit], true, true) = (what.edits.as_slice(), is_raw, self.singles.len() < MOST_KEPT) {
                 self.singles.push(edit.clone());
             }
-            return Some(what);
+            return Next::Try(what);
         }
+        Next::More
     }
 
     /// Puts back what was taken and not tried.
@@ -190,32 +261,81 @@ impl Queue {
         self.push(what, false);
     }
 
-    /// Priority of what comes next.
+    /// Priority of what comes next, as far as that was read.
     pub fn peek(&mut self, project: &Project) -> Option<f64> {
-        self.fill(project);
+        let mut lines = LINES_AT_ONCE;
+        self.fill(project, &mut lines);
         self.heap.peek().map(|q| q.what.priority)
     }
 
     /// Single edits are exhausted.
     pub fn is_pairing(&self) -> bool {
-        self.paired
+        self.paired == Paired::All
     }
 
-    /// Looks at lines until none that is left could beat what is queued.
-    fn fill(&mut self, project: &Project) {
+    /// Looks at lines and pairs until none that is left could beat what is queued. False: it looked at `lines` lines, and
+    /// there are more.
+    fn fill(&mut self, project: &Project, lines: &mut usize) -> bool {
         while let Some(place) = &self.next_place {
             let top = self.heap.peek().map_or(0.0, |q| q.what.priority);
             if top > 0.0 && place.score * self.heaviest <= top || self.heap.len() >= MOST_QUEUED {
-                return;
+                break;
             }
-            let lines = BTreeSet::from([place.line]);
+            if place.score < LOW_SCORE && self.paired == Paired::No && !self.singles.is_empty() {
+                self.rank_pairs(Paired::Some);
+                self.bring_pairs();
+                continue;
+            }
+            if *lines == 0 {
+                return false;
+            }
+            *lines -= 1;
+            let line = BTreeSet::from([place.line]);
             let path = place.path.clone().into_bytes();
             let score = place.score;
             self.next_place = self.places.next();
-            for edit in edits::unchecked(project, &path, Some(&lines), self.compiles) {
+            for edit in edits::unchecked(project, &path, Some(&line), self.compiles) {
                 self.offer(edit, score);
             }
         }
+        self.bring_pairs();
+        true
+    }
+
+    /// Queues pairs as long as the best one beats what is queued.
+    fn bring_pairs(&mut self) {
+        loop {
+            if self.pairs.first.is_none() {
+                self.pairs.first = self.next_pair();
+            }
+            let top = self.heap.peek().map_or(0.0, |q| q.what.priority);
+            let Some(pair) = self.pairs.first.take_if(|pair| pair.priority >= top) else { return };
+            self.push(pair, true);
+        }
+    }
+
+    /// The best pair that is left of those that can be applied together.
+    fn next_pair(&mut self) -> Option<Try> {
+        loop {
+            let (bonus, i, j) = self.pairs.ranked.next()?;
+            let pair = self.pair(&self.pairs.pool[i], &self.pairs.pool[j], bonus);
+            if pair.is_some() {
+                return pair;
+            }
+        }
+    }
+
+    fn pair(&self, a: &Edit, b: &Edit, bonus: f64) -> Option<Try> {
+        let pair = edits::pair(a, b)?;
+        let natural = pair.weight * self.scored(a) * self.scored(b);
+        // single edits that are as likely as the less likely of the two come first: one mistake is likelier than two
+        let alone = (self.scored(a) * a.weight).min(self.scored(b) * b.weight);
+        let priority = (natural * bonus).min(alone * AS_ALONE);
+        Some(Try { edits: pair.edits.to_vec(), priority, natural, patient: false })
+    }
+
+    fn scored(&self, edit: &Edit) -> f64 {
+        self.score.get(&(edit.path.clone(), edit.line)).copied().unwrap_or(0.01)
     }
 
     fn offer(&mut self, mut edit: Edit, found_at: f64) {
@@ -242,12 +362,16 @@ impl Queue {
         }
     }
 
-    /// A candidate turned some, but not all, red tests green: edits beside it come earlier, and pairs with it first.
+    /// A candidate turned some, but not all, red tests green: edits beside it come earlier, and pairs of it with those that
+    /// turned other tests green are queued.
     pub fn progress(&mut self, what: &Try, healed: BTreeSet<usize>) {
+        if let ([edit], true) = (what.edits.as_slice(), self.partial.len() < 100) {
+            let others = self.partial.iter().filter(|(_, other)| *other != healed);
+            let pairs: Vec<Try> = others.filter_map(|(other, _)| self.pair(other, edit, BOTH_PROGRESS)).collect();
+            pairs.into_iter().for_each(|pair| self.push(pair, true));
+            self.partial.push((edit.clone(), healed));
+        }
         for edit in &what.edits {
-            if what.edits.len() == 1 && self.partial.len() < 100 {
-                self.partial.push((edit.clone(), healed.clone()));
-            }
             if !self.boosted.insert((edit.path.clone(), edit.line)) {
                 continue;
             }
@@ -262,42 +386,41 @@ impl Queue {
         }
     }
 
-    /// Two edits at once: those that each made progress first, then one of them with a good edit, then good ones of
-    /// the same file.
-    fn make_pairs(&mut self) {
-        let scored = |queue: &Self, e: &Edit| queue.score.get(&(e.path.clone(), e.line)).copied().unwrap_or(0.01);
-        let mut singles = std::mem::take(&mut self.singles);
+    /// Ranks two edits at once, of what was tried so far: one that made progress with a good edit, then good ones of the
+    /// same file; those that each made progress are queued already.
+    fn rank_pairs(&mut self, paired: Paired) {
+        self.paired = paired;
+        let mut singles = self.singles.clone();
         singles.retain(|e| e.label.is_none());
-        singles.sort_by(|a, b| (scored(self, b) * b.weight).total_cmp(&(scored(self, a) * a.weight)));
+        singles.sort_by(|a, b| (self.scored(b) * b.weight).total_cmp(&(self.scored(a) * a.weight)));
         singles.truncate(MOST_SINGLES);
-        let mut made: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-        let partial: Vec<_> = self.partial.clone();
-        let all: Vec<Edit> = partial.iter().map(|p| p.0.clone()).chain(singles).collect();
-        for i in 0..all.len() {
-            for j in i + 1..all.len() {
-                let bonus = match (partial.get(i), partial.get(j)) {
-                    (Some(a), Some(b)) if a.1 != b.1 => 400.0,
-                    (Some(_), Some(_)) => 40.0,
-                    (Some(_), None) => 20.0,
-                    _ if i < 120 + partial.len() && all[i].path == all[j].path => 1.0,
+        let partial = self.partial.len();
+        let pool: Vec<Edit> = self.partial.iter().map(|p| p.0.clone()).chain(singles).collect();
+        let worth: Vec<f64> = pool.iter().map(|e| self.scored(e) * e.weight).collect();
+        let plain = self.plain_bonus(&pool[partial..]);
+        let mut ranked: Vec<(f64, f64, usize, usize)> = Vec::new();
+        for i in 0..pool.len() {
+            for j in i + 1..pool.len() {
+                let bonus = match (self.partial.get(i), self.partial.get(j)) {
+                    (Some(a), Some(b)) if a.1 != b.1 => continue,
+                    (Some(_), Some(_)) => SAME_PROGRESS,
+                    (Some(_), None) => ONE_PROGRESS,
+                    _ if i < MOST_PLAIN + partial && pool[i].path == pool[j].path => plain,
                     _ => continue,
                 };
-                made.insert((i, j), bonus);
+                ranked.push((worth[i] * worth[j] * bonus, bonus, i, j));
             }
         }
-        let mut pairs: Vec<Try> = made
-            .into_iter()
-            .filter_map(|((i, j), bonus)| {
-                let pair = edits::pair(&all[i], &all[j])?;
-                let natural = pair.weight * scored(self, &all[i]) * scored(self, &all[j]);
-                Some(Try { edits: pair.edits.to_vec(), priority: natural * bonus, natural, patient: false })
-            })
-            .collect();
-        pairs.sort_by(|a, b| b.priority.total_cmp(&a.priority));
-        pairs.truncate(MOST_PAIRS);
-        for pair in pairs {
-            self.push(pair, true);
-        }
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.truncate(MOST_PAIRS);
+        let ranked: Vec<_> = ranked.into_iter().map(|(_, bonus, i, j)| (bonus, i, j)).collect();
+        self.pairs = Pairs { pool, ranked: ranked.into_iter(), first: None };
+    }
+
+    /// The best pair of two edits of `singles` (best first) comes before what is hardly suspicious, and no earlier.
+    fn plain_bonus(&self, singles: &[Edit]) -> f64 {
+        let best = singles.iter().zip(singles.iter().skip(1)).find_map(|(a, b)| self.pair(a, b, 1.0));
+        best.map_or(1.0, |best| (LOW_SCORE * self.heaviest / best.priority).min(1.0))
     }
 
     fn is_new(&mut self, project: &Project, what: &Try) -> bool {
@@ -340,5 +463,64 @@ mod tests {
         let Some(second) = queue.next(&project) else { panic!("there are more edits") };
         assert!(second.priority > first.priority, "it was raised");
         assert!(second.natural <= first.natural, "{} {}", second.natural, first.natural);
+    }
+
+    fn python(text: &str) -> Project {
+        Project::load(vec![(b"f.py".to_vec(), text.as_bytes().to_vec())], |_| true)
+    }
+
+    fn place(line: usize, score: f64) -> Place {
+        Place { path: "f.py".into(), line, score }
+    }
+
+    const TWO: &str = "def f(low, high):\n    return low < high\n\n\ndef g(low, high):\n    return low - high\n";
+
+    #[test]
+    fn edits_that_heal_different_tests_are_tried_together_before_singles_are_exhausted() {
+        let project = python(TWO);
+        let mut queue = Queue::new(vec![place(2, 1.0), place(6, 1.0)]);
+        let tries: Vec<Try> = std::iter::from_fn(|| queue.next(&project)).take(400).collect();
+        let single = |line: usize, new: &str| {
+            let is_it = |t: &&Try| t.edits.len() == 1 && t.edits[0].line == line && t.edits[0].replacement == new;
+            tries.iter().find(is_it).cloned().unwrap_or_else(|| panic!("no {new}"))
+        };
+        let (first, other, alike) = (single(2, "<="), single(6, "+"), single(6, "*"));
+        let mut queue = Queue::new(vec![place(2, 1.0), place(6, 1.0)]);
+        queue.progress(&first, BTreeSet::from([0]));
+        queue.progress(&other, BTreeSet::from([1]));
+        queue.progress(&alike, BTreeSet::from([0]));
+        let pairs: Vec<Try> =
+            std::iter::from_fn(|| queue.next(&project)).take(60).filter(|t| t.edits.len() == 2).collect();
+        let has = |a: &Try, b: &Try| pairs.iter().any(|p| p.edits == [a.edits[0].clone(), b.edits[0].clone()]);
+        assert!(has(&first, &other) && !queue.is_pairing(), "{pairs:#?}");
+        assert!(!has(&first, &alike), "they heal the same test");
+    }
+
+    #[test]
+    fn pairs_come_before_lines_that_are_hardly_suspicious_and_few_are_held_at_once() {
+        let text = format!("{TWO}\n\ndef h(low, high):\n    return low <= high\n");
+        let project = python(&text);
+        let mut queue = Queue::new(vec![place(2, 1.0), place(6, 1.0), place(10, 0.000_1)]);
+        let mut singles = 0;
+        let mut pairs = 0;
+        while let Some(what) = queue.next(&project) {
+            assert!(queue.heap.len() < 2_000, "{}", queue.heap.len());
+            if what.edits.len() == 1 && what.edits[0].line == 10 {
+                break;
+            }
+            singles += usize::from(what.edits.len() == 1);
+            pairs += usize::from(what.edits.len() == 2);
+        }
+        assert!(singles > 50 && pairs > 50, "{singles} {pairs}");
+    }
+
+    #[test]
+    fn lines_without_an_edit_are_read_in_bounded_steps() {
+        let text = format!("{}def f(a):\n    return a + 1\n", "# nothing\n".repeat(100));
+        let project = python(&text);
+        let mut queue = Queue::new((1..=102).map(|line| place(line, 1.0)).collect());
+        let steps = std::iter::from_fn(|| (queue.step(&project) == Next::More).then_some(())).count();
+        assert_eq!(steps, 5, "a hundred lines, twenty at a time");
+        assert!(matches!(queue.step(&project), Next::Try(_)));
     }
 }

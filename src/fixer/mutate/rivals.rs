@@ -1,8 +1,6 @@
 //! Which of several green candidates is right: those that behave alike on further inputs are one group; groups are
 //! weighed by what speaks for their members and against their behaviour.
 
-use std::collections::BTreeMap;
-
 use super::probe::Answer;
 
 /// One green candidate.
@@ -37,24 +35,15 @@ const DOUBTFUL: f64 = 0.7;
 /// Labelled patches count this much.
 const LABELLED: f64 = 0.02;
 
-/// Digests of all answers; for those of whom nothing is known, the rival itself.
-type Behaviour<'a> = (Vec<Option<&'a str>>, Option<usize>);
-
 /// Chooses among `rivals` (not empty). `own`: so many inputs at the front are the tests' own. `before`: what the tree
 /// answered when it was green, if that is known. Pure: the same arguments, the same choice.
 pub fn choose(rivals: &[Rival], own: usize, before: Option<&[Option<Answer>]>) -> Choice {
-    let mut groups: BTreeMap<Behaviour<'_>, Vec<usize>> = BTreeMap::new();
-    for (at, rival) in rivals.iter().enumerate() {
-        let answers: Vec<_> = rival.answers.iter().map(|a| a.as_ref().map(|a| a.digest.as_str())).collect();
-        // of whom nothing is known, nobody can say that it behaves like another one
-        let alone = answers.iter().all(Option::is_none).then_some(at);
-        groups.entry((answers, alone)).or_default().push(at);
-    }
+    let groups = alike(rivals, own);
     let trouble = Trouble::new(rivals, own);
     let least = before.and_then(|b| rivals.iter().map(|r| unlike(&r.answers, b)).min()).unwrap_or(0);
     let like = |rival: &Rival| before.map_or(1.0, |b| likeness(unlike(&rival.answers, b), least));
     let mut weighed: Vec<(usize, f64)> = groups
-        .values()
+        .iter()
         .map(|members| {
             let best = best_of(rivals, members);
             let quality = trouble.quality(&rivals[best]) * like(&rivals[best]);
@@ -69,6 +58,44 @@ pub fn choose(rivals: &[Rival], own: usize, before: Option<&[Option<Answer>]>) -
     });
     let groups = weighed.into_iter().map(|(at, mass)| (at, if total > 0.0 { mass / total } else { 0.0 })).collect();
     Choice { winner, groups, disagrees }
+}
+
+/// Digests of a rival's answers, or of all members of a group: what one of them answers.
+type Known<'a> = Vec<Option<&'a str>>;
+
+fn digests(rival: &Rival) -> Known<'_> {
+    rival.answers.iter().map(|answer| Some(answer.as_ref()?.digest.as_str())).collect()
+}
+
+/// Rivals that behave alike: they answer the same wherever both answers are known. Of whom nothing is known that is known of
+/// another one, nobody can say that it behaves like that one.
+fn alike(rivals: &[Rival], tested: usize) -> Vec<Vec<usize>> {
+    let known: Vec<Known<'_>> = rivals.iter().map(digests).collect();
+    let mut order: Vec<usize> = (0..rivals.len()).collect();
+    // those of whom most is known first, so that others find what to be compared with
+    order.sort_by_key(|at| (std::cmp::Reverse(known[*at].iter().flatten().count()), *at));
+    let mut groups: Vec<(Known<'_>, Vec<usize>)> = Vec::new();
+    for at in order {
+        let own = &known[at];
+        let weight = |members: &[usize]| members.iter().map(|m| worth(&rivals[*m])).fold(0.0, f64::max);
+        let fitting = groups.iter_mut().filter(|(group, _)| agree(group, own, tested));
+        match fitting.max_by(|a, b| weight(&a.1).total_cmp(&weight(&b.1))) {
+            Some((group, members)) => {
+                group.resize(group.len().max(own.len()), None);
+                group.iter_mut().zip(own).for_each(|(known, own)| *known = known.or(*own));
+                members.push(at);
+            }
+            None => groups.push((own.clone(), vec![at])),
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+/// The same wherever both are known, and something is that the tests do not ask: there green candidates always agree.
+fn agree(a: &[Option<&str>], b: &[Option<&str>], tested: usize) -> bool {
+    let both = || a.iter().zip(b).enumerate().filter_map(|(at, (a, b))| Some((at, a.as_ref()?, b.as_ref()?)));
+    let is_tested_only = a.len() <= tested;
+    both().all(|(_, a, b)| a == b) && both().any(|(at, ..)| at >= tested || is_tested_only)
 }
 
 /// The weight of a group: its best member in full, others ever less, since many edits can say the same thing.
@@ -222,5 +249,19 @@ mod tests {
         let choice = choose(&[rival(0.2, &["1"]), long, rival(0.5, &["1"]), rival(0.6, &["1"])], 1, None);
         assert_eq!(choice.winner, 3);
         assert_eq!(choice.groups.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_known_separates_nobody() {
+        let mut half = rival(0.69, &["1", "3", "4"]);
+        half.answers[1] = None;
+        let rivals = [rival(1.0, &["1", "2", "5"]), rival(0.7, &["1", "3", "4"]), half];
+        let choice = choose(&rivals, 1, None);
+        assert_eq!((choice.winner, choice.groups.len()), (1, 2), "two stand against one");
+        let mut other = rival(0.5, &["1", "3", "4"]);
+        other.answers = vec![None, None, None, other.answers[2].clone()];
+        assert_eq!(choose(&[rivals[1].clone(), other], 1, None).groups.len(), 2, "nothing is known of both");
+        let tested = rival(0.5, &["1"]);
+        assert_eq!(choose(&[rivals[1].clone(), tested], 1, None).groups.len(), 2, "all give the tests what they want");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::edits::Project;
 use super::probe::{Ask, Change, Probe, Probed};
-use super::queue::{Queue, Try};
+use super::queue::{Next, Queue, Try};
 use crate::error::Result;
 use crate::fixer::Desk;
 use crate::trajectory::Event;
@@ -155,7 +155,7 @@ impl<'a> Search<'a> {
             if self.began.elapsed() >= self.limit {
                 return Stop::OutOfTime;
             }
-            let (group, running) = {
+            {
                 let mut state = self.state();
                 if self.has_enough(&mut state) {
                     return Stop::Enough;
@@ -163,42 +163,60 @@ impl<'a> Search<'a> {
                 if state.broken > 5 {
                     return Stop::Broken;
                 }
-                let group = self.take(&mut state);
-                state.running += usize::from(!group.is_empty());
-                (group, state.running)
+                state.running += 1;
+            }
+            let group = self.gather().await;
+            let is_dry = group.is_empty();
+            if !is_dry {
+                self.try_group(slot, group).await;
+            }
+            let running = {
+                let mut state = self.state();
+                state.running -= 1;
+                state.running
             };
-            if group.is_empty() {
-                if running == 0 {
-                    return Stop::Exhausted;
-                }
+            if is_dry && running == 0 {
+                return Stop::Exhausted;
+            }
+            if is_dry {
                 // what others are trying may come again
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                continue;
+            } else {
+                self.tell(false);
             }
-            self.try_group(slot, group).await;
-            self.state().running -= 1;
-            self.tell(false);
         }
     }
 
     /// What is tried next: one candidate, or as many as share a build. The first groups are small: the best candidates
-    /// are tried first, and may be all that is needed.
-    fn take(&self, state: &mut State) -> Vec<Try> {
+    /// are tried first, and may be all that is needed. Between steps the search can be stopped.
+    async fn gather(&self) -> Vec<Try> {
+        let mut group = Vec::new();
+        while self.take(&mut self.state(), &mut group) {
+            tokio::task::yield_now().await;
+        }
+        group
+    }
+
+    /// Adds to `group`; true: it is not complete, and more has to be read.
+    fn take(&self, state: &mut State, group: &mut Vec<Try>) -> bool {
         let most = self.probe.batch().min(FIRST_GROUP + usize::try_from(state.tried / 2).unwrap_or(usize::MAX));
-        let mut group: Vec<Try> = Vec::new();
         while group.len() < most {
-            let Some(what) = state.queue.next(self.project) else { break };
+            let what = match state.queue.step(self.project) {
+                Next::Try(what) => what,
+                Next::More => return true,
+                Next::Nothing => return false,
+            };
             let is_alone = what.patient;
             if is_alone && !group.is_empty() {
                 state.queue.put_back(what);
-                break;
+                return false;
             }
             group.push(what);
             if is_alone {
-                break;
+                return false;
             }
         }
-        group
+        false
     }
 
     async fn try_group(&self, slot: usize, group: Vec<Try>) {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{Draft, Evidence, read_capped};
-use crate::suite::formats::{BUILD, CRASH, Parsed, libtest};
-use crate::suite::{Scope, TestId};
+use crate::suite::formats::{BUILD, CRASH, Parsed, libtest, result};
+use crate::suite::{Scope, Status, TestId, TestResult};
 
 const RUNNER: &str = include_str!("../plugins/cargo_runner.sh");
 
@@ -139,7 +139,7 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
     let targets = targets(&stderr);
     let mut parsed = Parsed { complete: true, ..Parsed::default() };
     for meta in evidence.report_files(".meta") {
-        binary(&mut parsed, &meta, &targets);
+        binary(&mut parsed, &meta, &targets, &stderr);
     }
     doc_tests(&mut parsed, &evidence.stdout(), &stderr);
     if let Some(message) = libtest::build_failure(&stderr) {
@@ -151,7 +151,7 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
 }
 
 /// One test binary: what it printed, and how it ended.
-fn binary(parsed: &mut Parsed, meta: &std::path::Path, targets: &BTreeMap<String, Target>) {
+fn binary(parsed: &mut Parsed, meta: &std::path::Path, targets: &BTreeMap<String, Target>, stderr: &str) {
     let text = |ending: &str| read_capped(&meta.with_extension(ending));
     let fields = text("meta").unwrap_or_default();
     let mut fields = fields.split('\0');
@@ -167,22 +167,32 @@ fn binary(parsed: &mut Parsed, meta: &std::path::Path, targets: &BTreeMap<String
         return;
     }
     let failed = block.parsed.any_failed();
+    let culprits = culprits(&block, code, stderr);
     let mut inner = prefixed(block.parsed, &binary);
     match code {
         Some(0) if failed => inner.contradictions.push(format!("{binary} exited with 0 although tests failed")),
         Some(0) if !inner.complete => {
             inner.contradictions.push(format!("{binary} exited with 0 but did not report to the end"));
         }
-        Some(0) | None => {}
+        Some(0) => {}
         Some(code) if !inner.complete => {
             let missing: Vec<&str> = inner.unfinished.iter().map(|id| id.0.as_str()).take(20).collect();
             let message = format!("{binary} broke off: {}\nwithout a result: {}", died(code), missing.join(", "));
             inner.fail(Scope::Suite, CRASH, message);
+            for (name, why) in culprits {
+                let id = TestId(format!("{binary} {name}"));
+                inner.unfinished.retain(|other| *other != id);
+                inner.tests.insert(id, result(Status::Failed, Some(format!("{why}: {}", died(code)))));
+            }
+        }
+        None if !culprits.is_empty() => {
+            let running: BTreeSet<String> = culprits.keys().map(|name| format!("{binary} {name}")).collect();
+            inner.unfinished.retain(|id| running.contains(&id.0));
         }
         Some(code) if !failed => {
             inner.fail(Scope::Suite, CRASH, format!("{binary} {} although none of its tests failed", died(code)));
         }
-        Some(_) => {}
+        Some(_) | None => {}
     }
     let stopped = inner.tests.contains_key(&TestId(CRASH.into()));
     inner.complete |= stopped;
@@ -193,8 +203,25 @@ fn binary(parsed: &mut Parsed, meta: &std::path::Path, targets: &BTreeMap<String
     parsed.merge(inner);
 }
 
+/// Of the tests without a result those that the end of the binary is blamed on, with the reason, where that can be told;
+/// `code`: its exit code, if it came to an end by itself.
+fn culprits(block: &libtest::Block, code: Option<i32>, stderr: &str) -> BTreeMap<String, &'static str> {
+    let unfinished = &block.parsed.unfinished;
+    let is_open = |name: &String| unfinished.iter().any(|id| id.0 == *name);
+    let of = |names: &mut dyn Iterator<Item = String>, why| names.filter(is_open).map(|n| (n, why)).collect();
+    let current = || block.current.iter().cloned();
+    if code.is_none() {
+        return of(&mut current().chain(block.slow.iter().cloned()), "timed out");
+    }
+    let overflown: BTreeMap<_, _> = of(&mut libtest::overflown(stderr).into_iter(), "it has overflowed its stack");
+    if !overflown.is_empty() {
+        return overflown;
+    }
+    let only = unfinished.first().filter(|_| unfinished.len() == 1).map(|id| id.0.clone());
+    of(&mut current().chain(only), "it broke off")
+}
+
 fn own_harness(parsed: &mut Parsed, binary: &str, code: Option<i32>, out: &str) {
-    use crate::suite::{Status, TestResult, formats::result};
     let status = if code == Some(0) { Status::Passed } else { Status::Failed };
     let message = (status == Status::Failed).then(|| out.to_owned());
     parsed.add(format!("{binary} (binary)"), TestResult { scope: Scope::File, ..result(status, message) });
@@ -336,5 +363,26 @@ mod tests {
                 assert_eq!(loud_words(&words).join(" "), wanted);
             }
         }
+    }
+
+    #[test]
+    fn what_broke_off_is_blamed_on_the_test_that_overflowed_its_stack_or_ran_alone() {
+        let listed: BTreeSet<String> = ["t::deep", "t::other", "t::slow"].map(str::to_owned).into();
+        let blamed = |out: &str, code, stderr: &str| {
+            let block = libtest::read(out, Some(&listed));
+            culprits(&block, code, stderr).into_keys().collect::<Vec<_>>()
+        };
+        let head = "\nrunning 3 tests\n";
+        let stack = "\nthread 't::deep' (17) has overflowed its stack\nfatal runtime error: stack overflow, aborting\n";
+        assert_eq!(blamed(head, Some(134), stack), ["t::deep"]);
+        assert_eq!(blamed(head, Some(134), &stack.replace(" (17)", "")), ["t::deep"], "before Rust 1.90");
+        assert_eq!(blamed(head, Some(134), &stack.replace("deep", "nowhere")), [""; 0]);
+        assert_eq!(blamed(head, Some(139), ""), [""; 0], "any of three");
+        assert_eq!(blamed(&format!("{head}test t::other ... ok\ntest t::slow ... "), Some(139), ""), ["t::slow"]);
+        let two = format!("{head}test t::other ... ok\ntest t::slow ... ok\n");
+        assert_eq!(blamed(&two, Some(139), ""), ["t::deep"], "the only one without a result");
+        let long = format!("{head}test t::slow has been running for over 60 seconds\ntest t::other ... ok\n");
+        assert_eq!(blamed(&long, None, ""), ["t::slow"]);
+        assert_eq!(blamed(head, None, ""), [""; 0]);
     }
 }

@@ -1,7 +1,9 @@
 //! `go test`: the events of `-json`, and the compiler's messages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde::Deserialize;
 
 use super::{BUILD, MESSAGE_CAP_BYTES, Parsed, millis, result};
@@ -24,6 +26,8 @@ struct Open {
     output: String,
     ended: Vec<(Status, Option<f64>)>,
     no_tests: bool,
+    /// It waits for its turn beside others (`t.Parallel`).
+    paused: bool,
 }
 
 /// Reads the standard output of `go test -json`; lines that are no events (a test that writes to the terminal) are left
@@ -79,6 +83,8 @@ fn take(open: &mut Open, event: &Event) {
                 open.output.push_str(text);
             }
         }
+        "pause" => open.paused = true,
+        "cont" => open.paused = false,
         "pass" => open.ended.push((Status::Passed, event.elapsed)),
         "fail" => open.ended.push((Status::Failed, event.elapsed)),
         "skip" => open.ended.push((Status::Skipped, event.elapsed)),
@@ -98,6 +104,34 @@ fn add(parsed: &mut Parsed, id: &str, open: &Open) {
     }
 }
 
+static RUNNING: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"(?m)^running tests:\n((?:\t\S+ \([^()\n]*\)\n?)+)").unwrap()
+});
+
+/// The tests that go says were running when the time of all was over.
+fn running(output: &str) -> BTreeSet<&str> {
+    let lists = RUNNING.captures_iter(output).filter_map(|found| Some(found.get(1)?.as_str()));
+    lists.flat_map(str::lines).filter_map(|line| line.trim().split(' ').next()).collect()
+}
+
+/// A package that broke off (a stack overflow, its time was over) while tests ran: they are to blame. False: none did.
+fn broke_off(parsed: &mut Parsed, package: &str, open: &Open, tests: &BTreeMap<(String, String), Open>) -> bool {
+    let own = || tests.iter().filter(|((of, _), _)| of == package);
+    let unfinished = || own().filter(|(_, test)| test.ended.is_empty()).map(|((_, name), test)| (name, test));
+    let listed: BTreeSet<&str> =
+        own().flat_map(|(_, test)| running(&test.output)).chain(running(&open.output)).collect();
+    let is_to_blame = |name: &str, test: &Open| if listed.is_empty() { !test.paused } else { listed.contains(name) };
+    let blamed: Vec<_> = unfinished().filter(|(name, test)| is_to_blame(name, test)).collect();
+    for (name, test) in &blamed {
+        let id = TestId(format!("{package} {name}"));
+        let message = format!("{package} broke off\n{}{}", test.output, open.output);
+        parsed.unfinished.retain(|other| *other != id);
+        parsed.tests.insert(id, result(Status::Failed, Some(message.trim_end().to_owned())));
+    }
+    !blamed.is_empty()
+}
+
 /// A package that failed needs a test that failed, or it broke off.
 fn close_package(
     parsed: &mut Parsed,
@@ -111,7 +145,7 @@ fn close_package(
     let red = own().any(|(_, o)| o.ended.iter().any(|(s, _)| *s == Status::Failed));
     if failed && (open.output.contains("[build failed]") || open.output.contains("[setup failed]")) {
         broken.insert(package.to_owned());
-    } else if failed && !red {
+    } else if failed && !red && !broke_off(parsed, package, open, tests) {
         let message = format!("{package} failed although none of its tests did\n{}", open.output.trim_end());
         let result = TestResult { scope: Scope::File, ..result(Status::Failed, Some(message)) };
         parsed.tests.insert(TestId(package.to_owned()), result);

@@ -16,11 +16,23 @@ pub struct Block {
     pub parsed: Parsed,
     /// A `running N tests` line was there.
     pub started: bool,
+    /// The test that was announced last and has no result: with one thread the one that runs.
+    pub current: Option<String>,
+    /// Tests without a result that ran for over a minute, as libtest says.
+    pub slow: BTreeSet<String>,
 }
 
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     // only literals: can't fail
     Regex::new(r"test (\S.*?) \.\.\. (ok|FAILED|ignored|bench:)?((?:[ ,<(].*)?)$").unwrap()
+});
+static SLOW: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"(?m)^test (\S.*?) has been running for over \d+ seconds$").unwrap()
+});
+static OVERFLOWN: LazyLock<Regex> = LazyLock::new(|| {
+    // only literals: can't fail
+    Regex::new(r"(?m)^thread '([^'\n]+)'(?: \(\d+\))? has overflowed its stack$").unwrap()
 });
 static SUMMARY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"test result: (ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; (\d+) measured;").unwrap()
@@ -80,7 +92,15 @@ pub fn read(text: &str, listed: Option<&BTreeSet<String>>) -> Block {
         }
     }
     check(&mut block, expected, &summaries, listed);
+    block.current = pending;
+    let slow = SLOW.captures_iter(&text).map(|found| bare(&found[1]).to_owned());
+    block.slow = slow.filter(|name| !block.parsed.tests.contains_key(&TestId(name.clone()))).collect();
     block
+}
+
+/// The threads that overflowed their stacks; libtest runs each test in a thread of its name. `stderr`: of one binary or more.
+pub fn overflown(stderr: &str) -> BTreeSet<String> {
+    OVERFLOWN.captures_iter(&super::plain(stderr)).map(|found| found[1].to_owned()).collect()
 }
 
 /// The summary lines after the captured outputs.

@@ -229,3 +229,32 @@ fn long_messages_keep_head_and_tail() {
 fn colours_and_titles_are_taken_out() {
     assert_eq!(plain("\u{1b}[31;1mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}"), "red x");
 }
+
+/// Events of one Go package: `(action, test, output)`.
+fn go_events(events: &[(&str, &str, &str)]) -> String {
+    let line = |(action, test, output): &(&str, &str, &str)| {
+        let mut event = serde_json::json!({ "Action": action, "Package": "x/loop", "Output": output });
+        if !test.is_empty() {
+            event["Test"] = (*test).into();
+        }
+        format!("{event}\n")
+    };
+    events.iter().map(line).collect()
+}
+
+#[test]
+fn a_go_package_that_broke_off_blames_the_tests_that_ran() {
+    let cut = "panic: test timed out after 2s\nrunning tests:\n\tTestLoop (2s)\n\ngoroutine 17 [running]:\n";
+    let (ran, died) = (("run", "TestLoop", ""), ("fail", "", "FAIL\tx/loop\t2.0s\n"));
+    let red = |events: &[(&str, &str, &str)]| {
+        let parsed = go::report(&go_events(events), "");
+        let red: Vec<_> = parsed.tests.into_iter().filter(|(_, r)| r.status == Status::Failed).collect();
+        red.into_iter().map(|(id, r)| (id.0, r.scope)).collect::<Vec<_>>()
+    };
+    let looped = || vec![("x/loop TestLoop".to_owned(), Scope::Test)];
+    assert_eq!(red(&[("run", "TestOther", ""), ("pause", "TestOther", ""), ran, died]), looped());
+    assert_eq!(red(&[("run", "TestOther", ""), ran, ("output", "TestLoop", cut), died]), looped());
+    assert_eq!(red(&[ran, ("pass", "TestLoop", ""), died]), [("x/loop".to_owned(), Scope::File)], "nobody ran");
+    let parsed = go::report(&go_events(&[ran, ("output", "TestLoop", cut), died]), "");
+    assert!(parsed.unfinished.is_empty() && parsed.tests[&TestId("x/loop TestLoop".into())].was_cut());
+}

@@ -10,6 +10,7 @@ use tree_sitter::Node;
 
 use super::Change;
 use crate::fixer::mutate::edits::Project;
+use crate::fixer::mutate::go_imports;
 use crate::syntax::language::Language;
 
 /// The variable that says which arm runs; 0 or nothing: the code as it was.
@@ -30,6 +31,8 @@ pub struct Arm {
     text: String,
     /// The function's name.
     pub function: String,
+    /// Packages that the candidate imports beyond those that are imported.
+    imports: Vec<String>,
 }
 
 /// Where an arm is in the composed text: lines from 1, both included.
@@ -53,7 +56,11 @@ impl Arm {
     pub fn of(project: &Project, changes: &[Change]) -> Option<Self> {
         let [change] = changes else { return None };
         let source = project.source(&change.path)?;
-        let (old, new) = (source.text.as_str(), change.text.as_str());
+        let (text, imports) = match source.language {
+            Language::Go => go_imports::apart(&source.text, &change.text)?,
+            _ => (change.text.clone(), Vec::new()),
+        };
+        let (old, new) = (source.text.as_str(), text.as_str());
         let (start, old_end, new_end) = differing(old, new)?;
         let function = outermost(source.tree.root_node(), source.language, start, old_end)?;
         let body = function.child_by_field_name("body")?.byte_range();
@@ -62,7 +69,7 @@ impl Arm {
         }
         let text = new.get(body.start..body.end + new_end - old_end)?.to_owned();
         let function = function.child_by_field_name("name").map_or("", |name| &old[name.byte_range()]).to_owned();
-        Some(Self { path: change.path.clone(), language: source.language, body, text, function })
+        Some(Self { path: change.path.clone(), language: source.language, body, text, function, imports })
     }
 }
 
@@ -129,14 +136,20 @@ pub fn compose(project: &Project, arms: &[(usize, &Arm)]) -> Armed {
     let mut armed = Armed::default();
     for (path, bodies) in files {
         let Some(source) = project.source(path) else { continue };
-        let mut out = Composer { text: String::with_capacity(source.text.len() * 2), line: 1, spans: Vec::new() };
+        let imports: BTreeSet<&str> =
+            bodies.values().flatten().flat_map(|(_, arm)| arm.imports.iter().map(String::as_str)).collect();
+        let text = go_imports::with(&source.text, &imports.into_iter().collect::<Vec<_>>());
+        // imports stand before all bodies
+        let shift = text.len() - source.text.len();
+        let mut out = Composer { text: String::with_capacity(text.len() * 2), line: 1, spans: Vec::new() };
         let mut at = 0;
         for ((start, end), arms) in bodies {
-            out.push(&source.text[at..start]);
-            out.switch(source.language, &arms, &source.text[start..end]);
+            let (start, end) = (start + shift, end + shift);
+            out.push(&text[at..start]);
+            out.switch(source.language, &arms, &text[start..end]);
             at = end;
         }
-        out.push(&source.text[at..]);
+        out.push(&text[at..]);
         armed.spans.extend(out.spans.into_iter().map(|(lines, number)| Span { path: path.to_vec(), lines, number }));
         armed.changes.push(Change { path: path.to_vec(), text: out.text });
         if source.language == Language::Go && !armed.changes.iter().any(|c| c.path == beside(path, GO_HELPER)) {
@@ -352,5 +365,21 @@ mod tests {
         let line = composed.lines().position(|l| l.contains("a < b")).unwrap() + 1;
         assert_eq!(armed.blamed(&format!("# x/ring\n./ring.go:{line}:9: undefined: c\n")), BTreeSet::from([1]));
         assert_eq!(armed.blamed(&format!("./ring.go:{line}:4: undefined: kaizenArm\n")), BTreeSet::new());
+    }
+
+    #[test]
+    fn imports_of_a_go_candidate_stand_before_all_arms_and_what_another_one_uses_stays() {
+        let text = "package ring\n\nimport \"strings\"\n\nfunc Up(a string) string {\n\treturn strings.ToUpper(a)\n}\n";
+        let project = project("ring.go", text);
+        let candidates = ["a", "strconv.Quote(a)"].map(|new| {
+            let new = text.replace("strings.ToUpper(a)", new);
+            change("ring.go", &go_imports::settled(text, &new).unwrap())
+        });
+        let arms = candidates.map(|changes| Arm::of(&project, &changes).unwrap());
+        let armed = compose(&project, &[(1, &arms[0]), (2, &arms[1])]);
+        let composed = &armed.changes[0].text;
+        assert!(composed.contains("import (\n\t\"strconv\"\n\t\"strings\"\n)"), "{composed}");
+        let line = composed.lines().position(|l| l.contains("Quote")).unwrap() + 1;
+        assert_eq!(armed.blamed(&format!("./ring.go:{line}:9: undefined: c\n")), BTreeSet::from([2]));
     }
 }

@@ -68,11 +68,10 @@ impl ColdProbe {
         }
         let workspace = self.slots[slot % self.slots.len()].lock().await;
         let armed = self.build(&workspace, project, &mut arms, &mut answers).await;
-        if let Ok(Some(armed)) = &armed {
-            let written = SystemTime::now();
+        if let Ok(Some((armed, written))) = &armed {
             for number in arms.keys() {
                 workspace.reset()?;
-                put_at(&workspace, &armed.changes, written)?;
+                put_at(&workspace, &armed.changes, *written)?;
                 let run = self.run_arm(&workspace, *number, self.built_limits()).await?;
                 if run.end == End::Cancelled {
                     break;
@@ -84,30 +83,31 @@ impl ColdProbe {
         armed.map(|_| answers)
     }
 
-    /// Builds until no error can be blamed on an arm. `None`: the build fails for another reason.
+    /// Builds until no error can be blamed on an arm; with the time that the files have. `None`: the build fails for
+    /// another reason.
     async fn build(
         &self,
         workspace: &Workspace,
         project: &Project,
         arms: &mut BTreeMap<usize, Arm>,
         answers: &mut Answers,
-    ) -> Result<Option<Armed>> {
+    ) -> Result<Option<(Armed, SystemTime)>> {
         let quick = self.limits(Ask::Quick);
         let limits = Limits { time: (quick.time * BUILD_TIMES).min(self.limits.time.max(quick.time)), ..quick };
         for _ in 0..MOST_ROUNDS {
             let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
             let armed = compose(project, &numbered);
             workspace.reset()?;
-            put_at(workspace, &armed.changes, SystemTime::now())?;
-            let run = self.run_arm(workspace, 0, limits).await?;
+            let written = SystemTime::now();
+            put_at(workspace, &armed.changes, written)?;
+            let shown = self.ending.clone().unwrap_or_else(|| self.selection(true));
+            let run = self.run_selected(workspace, 0, &shown, limits).await?;
             if run.end == End::Cancelled {
                 return Err(Error::interrupted());
             }
             if !is_unbuildable(&run) {
-                // the code as it was must be as red as it was, or the arms are not what they should be
-                return Ok(
-                    (run.end != End::TimedOut && !self.read(&run, Ask::Quick).still_red.is_empty()).then_some(armed)
-                );
+                let is_good = run.end != End::TimedOut && self.is_as_red(workspace, run).await?;
+                return Ok(is_good.then_some((armed, written)));
             }
             let blamed = armed.blamed(&output(&run.log)?);
             if blamed.is_empty() {
@@ -125,6 +125,16 @@ impl ColdProbe {
         Ok(None)
     }
 
+    /// The code as it was must be as red as it was, or the arms are not what they should be; `run`: of that code, with the red
+    /// tests, or with others where those don't end.
+    async fn is_as_red(&self, workspace: &Workspace, run: Run) -> Result<bool> {
+        let run = match &self.ending {
+            Some(_) => self.run_arm(workspace, 0, self.built_limits()).await?,
+            None => run,
+        };
+        Ok(!self.read(&run, Ask::Quick).still_red.is_empty())
+    }
+
     /// Which lines each red test and some green ones reach: one build at most, then the tests one by one while there is
     /// time.
     pub(super) async fn traced(&self) -> Result<Option<Coverage>> {
@@ -138,6 +148,16 @@ impl ColdProbe {
         let alone =
             |numbers: &[usize]| numbers.iter().copied().filter(|n| !is_doc(&roster.names[*n])).collect::<Vec<_>>();
         let (reds, greens) = (alone(&roster.red), spread(&alone(&roster.green), MOST_GREEN));
+        if let Some(ending) = &self.ending {
+            // builds, so that what does not end need not be given the time that a build takes
+            put_at(&workspace, tracer.changes(), written)?;
+            let limits = Limits { time: self.coverage_limit.min(self.limits.time), ..self.limits };
+            self.lab.run(&workspace, &self.suite, ending, limits, &self.cancel).await?;
+        }
+        let most = |number: &usize| match &self.ending {
+            Some(_) if roster.red.contains(number) => self.built_limits().time,
+            _ => self.limits.time,
+        };
         for number in reds.into_iter().take(MOST_RED).chain(greens) {
             if Instant::now() >= until {
                 break;
@@ -147,7 +167,8 @@ impl ColdProbe {
             let place = self.lab.scratch("hits")?.join("hits");
             let env = BTreeMap::from([(tracer.variable().into(), place.clone().into_os_string())]);
             let only = self.only(&roster.names[number]);
-            let limits = Limits { time: until.saturating_duration_since(Instant::now()).max(LEAST_RUN), ..self.limits };
+            let left = until.saturating_duration_since(Instant::now()).max(LEAST_RUN);
+            let limits = Limits { time: left.min(most(&number)), ..self.limits };
             let run = self.lab.run_with(&workspace, &self.suite, &only, limits, &env, &self.cancel).await?;
             let is_cut = run.end == End::TimedOut;
             if self.can_batch && is_unbuildable(&run) && !is_cut {

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::spread;
-use super::{Ask, Change, Compared, Coverage, Probe, Probed, Roster};
+use super::{Ask, Change, Compared, Coverage, Probe, Probed, Roster, tests_only};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::fixer::mutate::edits::Project;
 use crate::lab::{Lab, Limits};
 use crate::patch::MODE_FILE;
 use crate::repo::Workspace;
-use crate::suite::{Run, Runner, Scope, Selection, Status, Suite, TestId};
+use crate::suite::formats::{CRASH, SUITE};
+use crate::suite::{Run, Runner, Scope, Selection, Status, Suite, TestId, TestResult};
 use crate::syntax::language::Language;
 use crate::words::End;
 
@@ -32,6 +32,10 @@ const BUILT_TIMES: f64 = 5.0;
 const LEAST_BUILT: Duration = Duration::from_millis(800);
 /// So many green tests show how long tests take that end.
 const SHOWN: usize = 6;
+/// Go lets a recursion without end fill a gigabyte before it says so: that takes as long as a loop.
+const GO_OVERFLOW: &str = "goroutine stack exceeds ";
+/// No test has this name: who selects it has a build, and a start of the tests.
+const NO_TEST: &str = "kaizen_no_such_test";
 
 /// Coverage may take this part of the time that is left,
 const COVERAGE_PART: f64 = 0.15;
@@ -59,9 +63,13 @@ pub struct ColdProbe {
     screen: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
     whole: bool,
+    /// Some red test does not end, or not soon: to run it as it is shows nothing and costs much.
+    hung: bool,
+    /// Tests that end where red ones don't; `None` where all do, or where nothing can be selected.
+    pub(super) ending: Option<Selection>,
     /// One run of the red tests in a workspace that was built before.
     warm: Duration,
-    /// The same, of tests that end where the red ones don't.
+    /// The same, of tests that end where the red ones don't; nothing when that is not known.
     swift: Duration,
     /// Some file is in a language whose build costs more than its tests, and whose functions can be switched.
     pub(super) can_batch: bool,
@@ -101,18 +109,26 @@ impl ColdProbe {
         let green = case.red.passed();
         let names: Vec<String> = red.iter().chain(&green).map(|id| id.0.clone()).collect();
         let roster = Roster { red: (0..red.len()).collect(), green: (red.len()..names.len()).collect(), names };
+        // that a run was cut or broke off says nothing more where the tests are known that are to blame
+        let roster = tests_only(roster, |id| id != SUITE && id != CRASH);
+        let red: BTreeSet<TestId> = roster.red.iter().map(|n| TestId(roster.names[*n].clone())).collect();
         let is_whole = |id: &TestId| case.red.tests.get(id).is_some_and(|r| r.scope != Scope::Test);
+        let whole = red.iter().any(is_whole);
+        let is_deep = |r: &TestResult| r.message.as_deref().is_some_and(|m| m.contains(GO_OVERFLOW));
+        let hung = case.red.has_hung() || case.red.tests.values().any(is_deep);
         Ok(Self {
             lab: Arc::clone(&case.lab),
             suite: case.suite.clone(),
             limits: case.limits,
             slots: slots.into_iter().collect::<Result<_>>()?,
+            ending: if hung && !whole { ending(&roster, case.suite.runner) } else { None },
             roster,
-            whole: red.iter().any(is_whole),
+            whole,
+            hung,
             screen: screen(&red, case.suite.runner),
             warm: case.red.duration,
             swift: case.red.duration,
-            can_batch: matches!(case.suite.runner, Runner::CargoTest | Runner::Nextest | Runner::Go),
+            can_batch: is_compiled(case.suite.runner),
             has_scripts: has_scripts(case)?,
             files: files(case)?,
             coverage_limit: case.time_left.mul_f64(COVERAGE_PART).min(MOST_COVERAGE),
@@ -121,33 +137,33 @@ impl ColdProbe {
         })
     }
 
-    /// Builds in every slot, then measures one more run in the first: of the red tests, and of tests that end.
+    /// Builds in every slot, then measures one more run in the first: of the red tests, or of tests that end where those
+    /// don't. How long both take.
     async fn warm_up(&self, red: Duration) -> Result<(Duration, Duration)> {
+        if self.hung && self.whole && is_interpreted(self.suite.runner) {
+            // nothing to build, and to wait for a loop without end once more shows nothing
+            return Ok((red, Duration::ZERO));
+        }
         let limits = Limits { time: self.limits.time.min(red * 3 + LEAST * 4), ..self.limits };
-        let reds = self.selection(true);
-        let runs = (0..self.slots.len()).map(|slot| self.run(slot, &[], &reds, limits));
+        let shown = self.ending.clone().unwrap_or_else(|| self.selection(true));
+        let runs = (0..self.slots.len()).map(|slot| self.run(slot, &[], &shown, limits));
         let mut cut = None;
         for run in futures::future::join_all(runs).await {
             let run = run?;
-            if run.is_green() && !run.tests.is_empty() {
-                return Err(Error::internal("the red tests are green in mutate's workspace"));
-            }
+            must_be_red(self.ending.is_none(), &run)?;
             if run.has_hung() {
                 cut = Some(run.duration);
             }
         }
-        // to wait for a loop without end once more shows nothing
-        let Some(warm) = cut else {
-            let warm = self.run(0, &[], &reds, limits).await?.duration;
-            return Ok((warm, warm));
+        let warm = match cut {
+            Some(cut) => cut,
+            None => self.run(0, &[], &shown, limits).await?.duration,
         };
-        let shown = spread(&self.roster.green, SHOWN).into_iter().map(|n| TestId(self.roster.names[n].clone()));
-        let ending: BTreeSet<TestId> = shown.filter(|id| !is_doc(&id.0)).collect();
-        if self.whole || ending.is_empty() {
-            return Ok((warm, warm));
+        if self.ending.is_some() {
+            let limits = Limits { time: built_time(warm).min(limits.time), ..limits };
+            must_be_red(true, &self.run(0, &[], &self.selection(true), limits).await?)?;
         }
-        let run = self.run(0, &[], &Selection::Only(ending), limits).await?;
-        Ok((warm, run.duration.min(warm)))
+        Ok((warm, warm))
     }
 
     async fn run(&self, slot: usize, changes: &[Change], selection: &Selection, limits: Limits) -> Result<Run> {
@@ -170,8 +186,8 @@ impl ColdProbe {
 
     pub(super) fn limits(&self, ask: Ask) -> Limits {
         let time = match ask {
-            Ask::Quick => LEAST.max(self.warm.mul_f64(QUICK_TIMES)),
-            Ask::Patient => (LEAST * 2).max(self.warm.mul_f64(PATIENT_TIMES)),
+            Ask::Quick => LEAST.max(self.swift.mul_f64(QUICK_TIMES)),
+            Ask::Patient => (LEAST * 2).max(self.swift.mul_f64(PATIENT_TIMES)).max(self.warm),
             Ask::Whole => self.limits.time,
         };
         Limits { time: time.min(self.limits.time), ..self.limits }
@@ -220,6 +236,14 @@ impl ColdProbe {
     }
 }
 
+/// What is red outside has to be red here, or nothing that is tried here says anything; `is_red`: such tests ran.
+fn must_be_red(is_red: bool, run: &Run) -> Result<()> {
+    if is_red && run.is_green() && !run.tests.is_empty() {
+        return Err(Error::internal("the red tests are green in mutate's workspace"));
+    }
+    Ok(())
+}
+
 /// How long a candidate may take that is built already, where tests that end take `swift`.
 fn built_time(swift: Duration) -> Duration {
     LEAST_BUILT.max(swift.mul_f64(BUILT_TIMES))
@@ -236,9 +260,40 @@ pub(super) fn is_doc(name: &str) -> bool {
     name.split_once(' ').is_some_and(|(binary, _)| binary.ends_with("::doc"))
 }
 
-/// The build, or a file, failed: no test has a result of its own.
+/// Some green tests, and none of the programs that the red ones are in, so that those are built, too; `None`: there are none,
+/// and what a run takes without tests can't be seen.
+fn ending(roster: &Roster, runner: Runner) -> Option<Selection> {
+    let ids = |numbers: &[usize]| numbers.iter().map(|n| roster.names[*n].clone()).filter(|id| !is_doc(id)).collect();
+    let (red, green): (Vec<String>, Vec<String>) = (ids(&roster.red), ids(&roster.green));
+    let mut chosen: BTreeSet<TestId> =
+        green.iter().step_by(green.len().div_ceil(SHOWN).max(1)).map(|id| TestId(id.clone())).collect();
+    if is_compiled(runner) {
+        let of_none = |id: &String| Some(TestId(format!("{} {NO_TEST}", id.split_once(' ')?.0)));
+        chosen.extend(red.iter().filter_map(of_none));
+    }
+    (!chosen.is_empty()).then_some(Selection::Only(chosen))
+}
+
+/// A build costs more than the tests, and functions can be switched.
+fn is_compiled(runner: Runner) -> bool {
+    matches!(runner, Runner::CargoTest | Runner::Nextest | Runner::Go)
+}
+
+/// Tests run as they are written, without a build.
+fn is_interpreted(runner: Runner) -> bool {
+    match runner {
+        Runner::Pytest | Runner::Unittest | Runner::Rspec => true,
+        Runner::Jest | Runner::Vitest | Runner::Mocha | Runner::NodeTest => true,
+        Runner::CargoTest | Runner::Nextest | Runner::Go | Runner::Maven | Runner::Gradle => false,
+        Runner::Tap | Runner::Command => false,
+    }
+}
+
+/// The build, or a file, failed: no test has a result of its own. Not so where it was cut, or broke off while tests ran.
 pub(super) fn is_unbuildable(run: &Run) -> bool {
-    run.tests.values().any(|r| r.status == Status::Failed && r.scope != Scope::Test)
+    let is_broken =
+        |(id, r): (&TestId, &TestResult)| r.status == Status::Failed && r.scope != Scope::Test && id.0 != CRASH;
+    run.end != End::TimedOut && run.tests.iter().any(is_broken)
 }
 
 /// There is a file in JavaScript or TypeScript that may be edited, and a runner that runs such files.
@@ -307,7 +362,9 @@ impl Probe for ColdProbe {
 
     fn coverage(&self) -> BoxFuture<'_, Option<Coverage>> {
         Box::pin(async {
-            if self.whole && self.can_batch || !self.can_batch && !self.has_scripts {
+            // an engine that is killed leaves no coverage, and where everything hangs it always is
+            let is_blind = self.whole && (self.can_batch || self.hung);
+            if is_blind || !self.can_batch && !self.has_scripts {
                 return None;
             }
             self.traced().await.unwrap_or_else(|error| {
@@ -331,9 +388,15 @@ impl Probe for ColdProbe {
         Box::pin(self.try_many(slot, project, candidates))
     }
 
-    fn compare<'a>(&'a self, project: &'a Project, greens: &'a [Vec<Change>], _seed: u64) -> BoxFuture<'a, Compared> {
+    fn compare<'a>(
+        &'a self,
+        project: &'a Project,
+        greens: &'a [Vec<Change>],
+        _seed: u64,
+        until: Instant,
+    ) -> BoxFuture<'a, Compared> {
         Box::pin(async move {
-            self.compared(project, greens).await.unwrap_or_else(|error| {
+            self.compared(project, greens, until).await.unwrap_or_else(|error| {
                 tracing::debug!(%error, "green candidates were not compared");
                 Compared::default()
             })
@@ -346,5 +409,41 @@ impl Probe for ColdProbe {
 
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::formats::BUILD;
+
+    fn run(id: &str, scope: Scope, end: End) -> Run {
+        let failed = TestResult { status: Status::Failed, scope, duration_ms: None, message: None, file: None };
+        let log = crate::suite::LogFiles { stdout: "o".into(), stderr: "e".into() };
+        let tests = [(TestId(id.into()), failed)].into();
+        Run { tests, end, duration: Duration::ZERO, log, contradictions: Vec::new() }
+    }
+
+    #[test]
+    fn what_broke_off_or_was_cut_is_no_build_that_failed() {
+        assert!(is_unbuildable(&run(BUILD, Scope::Suite, End::Exited(101))));
+        assert!(is_unbuildable(&run("x/loop", Scope::File, End::Exited(1))));
+        assert!(!is_unbuildable(&run(CRASH, Scope::Suite, End::Exited(101))));
+        assert!(!is_unbuildable(&run(SUITE, Scope::Suite, End::TimedOut)));
+        assert!(!is_unbuildable(&run("x TestA", Scope::Test, End::Exited(1))));
+    }
+
+    #[test]
+    fn where_red_tests_hang_green_ones_and_the_bare_program_show_how_long_a_run_takes() {
+        let names: Vec<String> = ["p t::loops", "p::it works", "p::doc src/lib.rs - a #1"].map(str::to_owned).into();
+        let all = Roster { names: names.clone(), red: vec![0], green: vec![1, 2] };
+        let chosen = |roster: &Roster, runner| match ending(roster, runner) {
+            Some(Selection::Only(ids)) => ids.into_iter().map(|id| id.0).collect(),
+            _ => Vec::new(),
+        };
+        let none = format!("p {NO_TEST}");
+        assert_eq!(chosen(&all, Runner::CargoTest), [none.as_str(), "p::it works"]);
+        assert_eq!(chosen(&Roster { green: Vec::new(), ..all.clone() }, Runner::CargoTest), [none]);
+        assert_eq!(chosen(&Roster { green: Vec::new(), ..all }, Runner::Mocha), [""; 0]);
     }
 }

@@ -31,8 +31,8 @@ struct Comparison<'a> {
 }
 
 impl ColdProbe {
-    /// What `greens` do with variants of the tests, as far as there is time.
-    pub(super) async fn compared(&self, project: &Project, greens: &[Vec<Change>]) -> Result<Compared> {
+    /// What `greens` do with variants of the tests, as far as there is time: at most until `until`.
+    pub(super) async fn compared(&self, project: &Project, greens: &[Vec<Change>], until: Instant) -> Result<Compared> {
         let arms: BTreeMap<usize, Arm> =
             greens.iter().enumerate().filter_map(|(at, c)| Some((at + 1, Arm::of(project, c)?))).collect();
         if self.batch() < 2 || arms.is_empty() {
@@ -46,7 +46,7 @@ impl ColdProbe {
             return Ok(Compared::default());
         }
         let workspace = self.slots[0].lock().await;
-        let until = Instant::now() + self.comparing;
+        let until = until.min(Instant::now() + self.comparing);
         let mut comparison = Comparison { probe: self, project, workspace: &workspace, until, variants };
         let answers = comparison.answers(greens, arms).await;
         workspace.reset()?;
@@ -67,8 +67,7 @@ type Answers = BTreeMap<usize, Vec<Option<Answer>>>;
 impl Comparison<'_> {
     async fn answers(&mut self, greens: &[Vec<Change>], mut arms: BTreeMap<usize, Arm>) -> Result<Answers> {
         let mut answers = Answers::new();
-        let Some(changes) = self.build(&mut arms).await? else { return Ok(answers) };
-        let written = SystemTime::now();
+        let Some((changes, written)) = self.build(&mut arms).await? else { return Ok(answers) };
         let mut again = None;
         for number in arms.keys() {
             let Some(run) = self.run(&changes, *number, written).await? else { break };
@@ -94,15 +93,19 @@ impl Comparison<'_> {
         Ok(answers)
     }
 
-    /// Builds arms and variants together, without those that the compiler does not take. `None`: it takes nothing.
-    async fn build(&mut self, arms: &mut BTreeMap<usize, Arm>) -> Result<Option<Vec<Change>>> {
+    /// Builds arms and variants together, without those that the compiler does not take. `None`: it takes nothing. With
+    /// the time that the files have.
+    async fn build(&mut self, arms: &mut BTreeMap<usize, Arm>) -> Result<Option<(Vec<Change>, SystemTime)>> {
         for _ in 0..MOST_ROUNDS {
             let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
             let armed = compose(self.project, &numbered);
             let changes = self.with_variants(&armed.changes);
-            let Some(run) = self.run(&changes, 0, SystemTime::now()).await? else { return Ok(None) };
+            let written = SystemTime::now();
+            // an arm that is green, since the code as it was may never end
+            let first = numbered[0].0;
+            let Some(run) = self.run(&changes, first, written).await? else { return Ok(None) };
             if !is_unbuildable(&run) {
-                return Ok((run.end != End::TimedOut).then_some(changes));
+                return Ok((run.end != End::TimedOut).then_some((changes, written)));
             }
             let log = output(&run.log)?;
             let texts = changes.iter().map(|change| (change.path.as_slice(), change.text.as_str())).collect();

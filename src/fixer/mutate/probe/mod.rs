@@ -14,9 +14,10 @@ pub mod v8;
 pub mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use tokio::time::timeout_at;
 
 use crate::error::Result;
 
@@ -51,6 +52,22 @@ pub struct Roster {
     pub red: Vec<usize>,
     /// Numbers of tests that pass without a patch.
     pub green: Vec<usize>,
+}
+
+/// Without what stands for a run or a file that did not end well, when the tests that are to blame are known.
+fn tests_only(roster: Roster, is_test: impl Fn(&str) -> bool) -> Roster {
+    let names = |numbers: &[usize]| numbers.iter().map(|n| roster.names[*n].clone()).collect::<Vec<_>>();
+    let (red, green) = (names(&roster.red), names(&roster.green));
+    let red: Vec<String> = red.into_iter().filter(|id| is_test(id)).collect();
+    if red.is_empty() {
+        return roster;
+    }
+    let (of_red, of_all) = (red.len(), red.len() + green.len());
+    Roster {
+        names: red.into_iter().chain(green).collect(),
+        red: (0..of_red).collect(),
+        green: (of_red..of_all).collect(),
+    }
 }
 
 /// How one candidate did.
@@ -193,16 +210,26 @@ pub trait Probe: Send + Sync {
         let _ = (slot, changes, inputs);
         Box::pin(async { Vec::new() })
     }
-    /// What green candidates answer to inputs that no test has, made of those that the first one is tested with.
-    fn compare<'a>(&'a self, project: &'a Project, greens: &'a [Vec<Change>], seed: u64) -> BoxFuture<'a, Compared> {
+    /// What green candidates answer to inputs that no test has, made of those that the first one is tested with. What is
+    /// not known at `until` is left out, that of the last ones first.
+    fn compare<'a>(
+        &'a self,
+        project: &'a Project,
+        greens: &'a [Vec<Change>],
+        seed: u64,
+        until: Instant,
+    ) -> BoxFuture<'a, Compared> {
         let _ = project;
         Box::pin(async move {
             let Some(first) = greens.first() else { return Compared::default() };
-            let inputs = self.inputs(first, seed).await;
+            let Ok(inputs) = timeout_at(until.into(), self.inputs(first, seed)).await else {
+                return Compared::default();
+            };
             let mut compared = Compared { own: inputs.own, ..Compared::default() };
             for chunk in greens.chunks(self.slots()) {
                 let asked = chunk.iter().enumerate().map(|(slot, changes)| self.behaviour(slot, changes, &inputs));
-                futures::future::join_all(asked).await.into_iter().for_each(|answers| compared.add(answers));
+                let Ok(answers) = timeout_at(until.into(), futures::future::join_all(asked)).await else { break };
+                answers.into_iter().for_each(|answers| compared.add(answers));
             }
             compared
         })
@@ -301,5 +328,54 @@ mod tests {
         assert_eq!(patience(Ask::Quick, 1.0, 50.0, 10, false).cpu, Duration::from_millis(2500));
         assert_eq!(patience(Ask::Patient, 400.0, 1.0, 3, false).cpu, Duration::from_secs(8));
         assert!(patience(Ask::Whole, 0.0, 0.0, 0, false).wall > Duration::from_secs(2));
+    }
+
+    /// Answers each call with the candidate's text, after as many milliseconds as that is long.
+    struct Slow(Roster);
+
+    impl Probe for Slow {
+        fn roster(&self) -> &Roster {
+            &self.0
+        }
+        fn slots(&self) -> usize {
+            2
+        }
+        fn about(&self) -> String {
+            "slow".into()
+        }
+        fn probe<'a>(&'a self, _: usize, _: &'a [Change], _: Ask) -> BoxFuture<'a, Result<Probed>> {
+            Box::pin(async { Ok(Probed::default()) })
+        }
+        fn inputs<'a>(&'a self, changes: &'a [Change], _: u64) -> BoxFuture<'a, Inputs> {
+            Box::pin(async move { Inputs { calls: vec![changes[0].text.clone(), "f(2)".into()], own: 1 } })
+        }
+        fn behaviour<'a>(
+            &'a self,
+            _: usize,
+            changes: &'a [Change],
+            inputs: &'a Inputs,
+        ) -> BoxFuture<'a, Vec<Option<(String, Answer)>>> {
+            Box::pin(async move {
+                let text = changes[0].text.clone();
+                tokio::time::sleep(Duration::from_millis(text.len() as u64)).await;
+                let answer = Answer { digest: text.clone(), raised: false, endless: false, text };
+                inputs.calls.iter().map(|call| Some((call.clone(), answer.clone()))).collect()
+            })
+        }
+        fn stop(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_compared_in_time_is_unknown_and_what_is_stays_known() {
+        let probe = Slow(Roster::default());
+        let green = |ms: usize| vec![Change { path: b"f.py".to_vec(), text: "x".repeat(ms) }];
+        let greens = [green(10), green(20), green(50_000), green(10), green(10)];
+        let project = Project::load(Vec::new(), |_| true);
+        let until = Instant::now() + Duration::from_millis(400);
+        let compared = probe.compare(&project, &greens, 1, until).await;
+        assert_eq!((compared.answers.len(), compared.asked.len(), compared.own), (2, 2, 1));
+        assert!(until.elapsed() < Duration::from_secs(20));
     }
 }

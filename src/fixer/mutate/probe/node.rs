@@ -10,13 +10,12 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::cold::ColdProbe;
-use super::server::Server;
+use super::server::{Server, Slot};
 use super::v8::{Functions, lines};
-use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience, sample};
+use super::{Answer, Ask, Change, Coverage, Inputs, Probe, Probed, Roster, patience, sample, tests_only};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
-use crate::repo::Workspace;
 use crate::suite::{Scope, TestId};
 
 /// A look at a few red tests first costs a process: worth it when all of them take longer than this.
@@ -34,12 +33,6 @@ const VARIANTS: usize = 150;
 
 /// One call on a further input may take this much of the processor.
 const CALL_SECONDS: f64 = 0.4;
-
-#[derive(Debug)]
-struct Slot {
-    server: Server,
-    workspace: Workspace,
-}
 
 /// Tries JavaScript candidates in worker threads of waiting processes.
 #[derive(Debug)]
@@ -153,10 +146,7 @@ impl NodeProbe {
             "stop": stop, "cover": cover});
         let mut slot = self.slots[slot % self.slots.len()].lock().await;
         let _permit = self.lab.slot().await?;
-        let answer = slot.server.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await?;
-        if answer["lost"] == true {
-            slot.workspace.reset()?;
-        }
+        let answer = slot.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await?;
         Ok(self.read(&answer))
     }
 
@@ -219,22 +209,6 @@ fn seen_alike(roster: &Roster, passed: &BTreeSet<usize>) -> Result<Roster> {
         return Err(Error::internal(format!("{missing} green tests are red in the warm runner")));
     }
     Ok(Roster { names: roster.names.clone(), red, green })
-}
-
-/// Without what stands for a run or a file that did not end well, when the tests that are to blame are known.
-fn tests_only(roster: Roster, is_test: impl Fn(&str) -> bool) -> Roster {
-    let names = |numbers: &[usize]| numbers.iter().map(|n| roster.names[*n].clone()).collect::<Vec<_>>();
-    let (red, green) = (names(&roster.red), names(&roster.green));
-    let red: Vec<String> = red.into_iter().filter(|id| is_test(id)).collect();
-    if red.is_empty() {
-        return roster;
-    }
-    let (of_red, of_all) = (red.len(), red.len() + green.len());
-    Roster {
-        names: red.into_iter().chain(green).collect(),
-        red: (0..of_red).collect(),
-        green: (of_red..of_all).collect(),
-    }
 }
 
 fn pairs(changes: &[Change]) -> Vec<(String, &str)> {
@@ -320,7 +294,7 @@ impl Probe for NodeProbe {
                 "wall": wall, "record": {"variants": VARIANTS, "seed": seed as u32}});
             let mut slot = self.slots[0].lock().await;
             let Ok(_permit) = self.lab.slot().await else { return Inputs::default() };
-            let Ok(answer) = slot.server.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await else {
+            let Ok(answer) = slot.ask(&request, Duration::from_secs_f64(wall) + OVERTIME).await else {
                 return Inputs::default();
             };
             Inputs::recorded(&answer["recorded"])
@@ -342,7 +316,7 @@ impl Probe for NodeProbe {
                 "cpu": CALL_SECONDS, "wall": CALL_SECONDS * 6.0});
             let mut slot = self.slots[slot % self.slots.len()].lock().await;
             let Ok(_permit) = self.lab.slot().await else { return answers };
-            let Ok(answer) = slot.server.ask(&request, OVERTIME * 2).await else { return answers };
+            let Ok(answer) = slot.ask(&request, OVERTIME * 2).await else { return answers };
             for row in answer["results"].as_array().map(Vec::as_slice).unwrap_or_default() {
                 let text = |at: usize| row[at].as_str().unwrap_or_default().to_owned();
                 let Some(place) = row[0].as_u64().and_then(|n| answers.get_mut(n as usize)) else { continue };

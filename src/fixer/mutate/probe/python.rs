@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::command::{Mode, PythonStart, python_start};
-use super::server::Server;
+use super::server::{Server, Slot};
 use super::{Answer, Ask, Change, Coverage, Inputs, Patience, Probe, Probed, Roster, function_of, patience, sample};
 use crate::error::{Context as _, Error, Result};
 use crate::fixer::Case;
 use crate::lab::Lab;
-use crate::repo::Workspace;
 use crate::suite::{Scope, TestId, TestResult};
 use crate::system;
 
@@ -42,13 +41,6 @@ const TRACE_MOST: Duration = Duration::from_secs(4);
 
 /// Green tests are recorded for further inputs as long as they took no longer than this.
 const RECORD_MOST: Duration = Duration::from_secs(3);
-
-/// One server and its workspace.
-#[derive(Debug)]
-struct Slot {
-    server: Server,
-    workspace: Workspace,
-}
 
 /// Tries Python candidates in forks of warm processes.
 #[derive(Debug)]
@@ -232,11 +224,7 @@ impl PythonProbe {
         }
         let mut slot = self.slots[slot % self.slots.len()].lock().await;
         let _permit = self.lab.slot().await?;
-        let answer = slot.server.ask(&request, limit).await?;
-        if answer["lost"] == true {
-            slot.workspace.reset()?;
-        }
-        Ok(answer)
+        slot.ask(&request, limit).await
     }
 
     fn patience(&self, ask: Ask, tests: &[usize]) -> Patience {
@@ -571,7 +559,7 @@ impl Probe for PythonProbe {
                 "cpu": 8.0, "wall": 12.0, "memory": MEMORY_BYTES});
             let mut slot = self.slots[slot % self.slots.len()].lock().await;
             let Ok(_permit) = self.lab.slot().await else { return answers };
-            let Ok(answer) = slot.server.ask(&request, Duration::from_secs(30)).await else { return answers };
+            let Ok(answer) = slot.ask(&request, Duration::from_secs(30)).await else { return answers };
             for row in answer["results"].as_array().map(Vec::as_slice).unwrap_or_default() {
                 let (Some(n), Some(kind)) = (row[0].as_u64(), row[1].as_str()) else { continue };
                 if kind == "?" {

@@ -2,8 +2,8 @@
 //
 // The main thread keeps time and the workspace; a worker thread loads the project's modules anew for every candidate
 // (with loaders of our own, so that nothing of the one before is left) and calls the test functions that a stand-in for
-// `node:test` collects. A worker that hangs, exits, or finds its globals changed is thrown away. What is green here is
-// run again by the suite's own command before it counts.
+// `node:test` collects. A worker that hangs, exits, or finds its globals or its packages changed is thrown
+// away. What is green here is run again by the suite's own command before it counts.
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { createRequire, builtinModules } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -200,8 +200,11 @@ class Loader {
 
   async make({ builtin, file }) {
     if (builtin === "node:test") return this.synthetic({ ...this.realTest, ...this.api, default: this.api.test });
-    if (builtin) return this.synthetic({ ...(await import(builtin)) });
-    if (!this.mine(file)) return this.synthetic({ ...(await import(pathToFileURL(file).href)) });
+    if (builtin || !this.mine(file)) {
+      const namespace = await import(builtin ?? pathToFileURL(file).href);
+      common(namespace.default);
+      return this.synthetic({ ...namespace });
+    }
     if (!this.isModule(file)) {
       const exports = this.require(file);
       const named = exports !== null && (typeof exports === "object" || typeof exports === "function") ? exports : {};
@@ -230,14 +233,14 @@ class Loader {
   require(file) {
     if (this.required.has(file)) return this.required.get(file).exports;
     const real = createRequire(file);
-    if (!this.mine(file) || file.endsWith(".node")) return real(file);
+    if (!this.mine(file) || file.endsWith(".node")) return common(real(file));
     if (file.endsWith(".json")) return JSON.parse(fs.readFileSync(file, "utf8"));
     const module = { exports: {}, id: file, filename: file, loaded: false, children: [], paths: [] };
     this.required.set(file, module);
     const require = (specifier) => {
       const found = this.resolve(specifier, file);
       if (found.builtin === "node:test") return Object.assign(this.api.test, this.realTest, this.api);
-      if (found.builtin) return real(found.builtin);
+      if (found.builtin) return common(real(found.builtin));
       const exports = this.require(found.file);
       return this.recorder?.listens(file, found.file) && this.mine(found.file) ? this.recorder.wrapped(found.file, exports) : exports;
     };
@@ -516,12 +519,51 @@ async function behave(request, realTest) {
     } catch { /* can't be shown */ }
     parentPort.postMessage({ answer: [number, kind, `${text}\0${after}`.slice(0, 20000), asked, text.slice(0, 120)] });
   }
-  parentPort.postMessage({ done: true, results: [] });
+  parentPort.postMessage({ done: true, results: [], stale: shared.changed() });
 }
 
-const shape = () => [globalThis, Object.prototype, Array.prototype, String.prototype, Number.prototype, Function.prototype,
-  Map.prototype, Set.prototype, Promise.prototype, Math, JSON, process.env]
-  .map((thing) => Reflect.ownKeys(thing).map(String).join()).join(";");
+/** What all candidates of a worker share, and how it was: a change of it would reach the next one. */
+class Shared {
+  constructor(things) {
+    this.known = new Map();
+    for (const thing of things) this.keep(thing);
+  }
+
+  keep(thing) {
+    const isOne = thing !== null && (typeof thing === "object" || typeof thing === "function");
+    if (!isOne || this.known.has(thing)) return;
+    const own = (key) => [key, Object.getOwnPropertyDescriptor(thing, key)];
+    this.known.set(thing, new Map(Reflect.ownKeys(thing).map(own)));
+  }
+
+  changed() {
+    for (const [thing, before] of this.known) {
+      if (Reflect.ownKeys(thing).length !== before.size) return true;
+      for (const [key, old] of before) if (!this.same(thing, old, Object.getOwnPropertyDescriptor(thing, key))) return true;
+    }
+    return false;
+  }
+
+  same(thing, old, now) {
+    if (!now) return false;
+    if ("value" in old) return "value" in now && Object.is(old.value, now.value);
+    if (!("value" in now)) return old.get === now.get && old.set === now.set;
+    // node puts what it loads late in place of the getter that loads it
+    try {
+      return thing === globalThis && old.get !== undefined && Object.is(old.get.call(thing), now.value);
+    } catch {
+      return false;
+    }
+  }
+}
+
+let shared = null;
+
+/** What a package or a builtin exports is one thing for all candidates. */
+function common(exports) {
+  shared?.keep(exports);
+  return exports;
+}
 
 async function workerMain() {
   const realTest = await import("node:test");
@@ -537,7 +579,9 @@ async function workerMain() {
     for (const key of Reflect.ownKeys(real)) if (!(key in kept)) Object.defineProperty(kept, key, Object.getOwnPropertyDescriptor(real, key));
     globalThis[name] = kept;
   }
-  const fresh = shape();
+  shared = new Shared([globalThis, Object, Object.prototype, Array, Array.prototype, String.prototype, Number, Number.prototype,
+    Function.prototype, Map.prototype, Set.prototype, Promise, Promise.prototype, Date, Date.prototype, RegExp.prototype,
+    Error, Error.prototype, Symbol, Math, JSON, console, process.env]);
   parentPort.on("message", async (request) => {
     if (request.calls) return void (await behave(request, realTest));
     const results = [];
@@ -590,7 +634,7 @@ async function workerMain() {
       const further = variants(recorder.calls, request.record.variants, request.record.seed);
       recorded = { base: recorder.calls.map((call) => call.packed), further };
     }
-    parentPort.postMessage({ done: true, results, coverage, recorded, stale: shape() !== fresh });
+    parentPort.postMessage({ done: true, results, coverage, recorded, stale: shared.changed() });
   });
   parentPort.postMessage({ ready: true });
 }
@@ -756,6 +800,7 @@ class Bench {
       const answer = await this.attend({ ...request, numbers, files: [] });
       answers.push(...answer.answers);
       const known = new Set(answers.map((row) => row[0]));
+      if (answer.stale) await this.drop();
       if (answer.end === "done") break;
       await this.drop();
       if (typeof answer.current === "number" && !known.has(answer.current)) {
