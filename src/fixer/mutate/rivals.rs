@@ -112,6 +112,8 @@ fn worth(rival: &Rival) -> f64 {
 /// Members of a group behave alike, so the smallest edit reads best: `low <= high` rather than `low - 1 < high`. Those
 /// of less than this share of the greatest weight are no match for it, however small. An estimate.
 const A_MATCH: f64 = 0.3;
+/// Edits that differ by less than a short token are equally small: `+=` is no more than `=`. An estimate.
+const A_TOKEN: usize = 3;
 
 /// The group's member to propose: not labelled, among those of comparable weight the smallest, then the most probable.
 fn best_of(rivals: &[Rival], members: &[usize]) -> usize {
@@ -122,7 +124,7 @@ fn best_of(rivals: &[Rival], members: &[usize]) -> usize {
         let far = |rival: &Rival| worth(rival) < greatest * A_MATCH;
         (x.labelled, far(x))
             .cmp(&(y.labelled, far(y)))
-            .then(x.size.cmp(&y.size))
+            .then(x.size.div_ceil(A_TOKEN).cmp(&y.size.div_ceil(A_TOKEN)))
             .then(y.weight.total_cmp(&x.weight))
             .then(a.cmp(b))
     });

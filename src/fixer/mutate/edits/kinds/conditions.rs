@@ -98,7 +98,63 @@ fn asked(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
     if role != Role::Bool {
         stronger_and_weaker(bench, condition, 1.0);
     }
+    of_the_other(bench, condition);
     questions(bench, condition);
+}
+
+/// A chain that asks one name and not its neighbour seldom means it: as good as this many other conditions. An estimate.
+const ASKED_OF_BOTH: f64 = 4.0;
+/// So many questions are asked of another name.
+const MOST_OTHERS: usize = 6;
+
+/// `r < 0 or r >= rows or c >= columns` becomes `r < 0 or c < 0 or …`: what is asked of one name is asked of the other, too.
+fn of_the_other(bench: &mut Bench<'_>, condition: Node<'_>) {
+    let is_logical = bench.view.operator(condition).is_some_and(|known| known.class == OperatorClass::Logical);
+    if !is_logical {
+        return;
+    }
+    let operator = bench.view.operator_text(condition).to_owned();
+    let words = &bench.view.words().words;
+    let kind = if operator == words.and { EditKind::StrengthenCondition } else { EditKind::WeakenCondition };
+    let mut parts = Vec::new();
+    operands(bench, condition, &operator, &mut parts);
+    let texts: Vec<String> = parts.iter().map(|part| bench.view.of(*part).to_owned()).collect();
+    let first = |text: &str| text.split_once(' ').filter(|(name, _)| is_name(name)).map(|(name, _)| name.to_owned());
+    let subjects: Vec<Option<String>> = texts.iter().map(|text| first(text)).collect();
+    let mut made = 0;
+    for (at, part) in parts.iter().enumerate() {
+        let Some(subject) = &subjects[at] else { continue };
+        let mut others: Vec<&String> = subjects.iter().flatten().filter(|other| *other != subject).collect();
+        others.dedup();
+        for other in others {
+            let text = texts[at].replacen(subject, other, 1);
+            if made == MOST_OTHERS || texts.contains(&text) {
+                continue;
+            }
+            made += 1;
+            let own = bench.piece(*part);
+            let asked = Piece { text, level: own.level };
+            let both = Piece::binary(bench.view.words(), &own, &operator, &asked);
+            bench.replace(kind, *part, &both, ASKED_OF_BOTH);
+        }
+    }
+}
+
+/// What a chain of one logical operator joins.
+fn operands<'t>(bench: &Bench<'_>, node: Node<'t>, operator: &str, found: &mut Vec<Node<'t>>) {
+    if bench.view.operator_text(node) != operator {
+        return found.push(node);
+    }
+    for binary in bench.view.binaries(node) {
+        if found.is_empty() || binary.left.end_byte() > found[found.len() - 1].end_byte() {
+            operands(bench, binary.left, operator, found);
+        }
+        operands(bench, binary.right, operator, found);
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// `while True` becomes `while queue`; a loop that asks for another name.

@@ -170,13 +170,17 @@ fn wrap(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
         let suits =
             if iterated && candidate.gives & shape::SEQ == 0 && candidate.gives != shape::ANY { 0.1 } else { 1.0 };
         let lone = if candidate.template == "[{}]" && is_lone(bench, node) { LONE } else { 1.0 };
+        // who sorts says there which way
+        let turns = if candidate.template == "{}[::-1]" && own.text.starts_with("sorted(") { SORTED } else { 1.0 };
         let new = bench.fill(candidate.template, &[&own, &own]);
-        bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place * lone);
+        bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place * lone * turns);
     }
 }
 
 /// A lone element beside a list most likely has to be one of a list itself.
 const LONE: f64 = 5.0;
+/// A sorted list is turned round by `reverse=True`, which keeps equal ones in order: so much is left of the other way.
+const SORTED: f64 = 0.3;
 
 /// Python: `found + value`, where nothing says that the sides are numbers or texts.
 fn is_lone(bench: &Bench<'_>, node: Node<'_>) -> bool {
