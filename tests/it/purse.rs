@@ -324,7 +324,7 @@ async fn in_free_mode_no_configuration_sends_a_request_that_names_a_model_with_a
         assert!(posted.len() <= if is_elsewhere { 1 } else { 2 }, "{n}: {case:?} at {server}: {posted:?}");
         if posted.is_empty() { held += 1 } else { sent += 1 }
     }
-    assert!(sent >= 50 && held >= 200, "{sent} asked, {held} not");
+    assert!(sent >= 15 && held >= 60, "{sent} asked, {held} not");
 }
 
 #[tokio::test(flavor = "multi_thread")]

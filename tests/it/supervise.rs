@@ -54,6 +54,14 @@ fn loops_of_local_models_that_were_recorded_can_be_read_and_only_the_stuck_one_i
     // it ended because its rounds were over, which is no limit that is too small
     let document = json(&diagnose(&["prd.jsonl", "--json"], &live).stdout);
     assert_eq!(document["diagnosis"]["cause"], "ambiguous_prompt", "{document:#}");
+    let objected = String::from_utf8(diagnose(&["council-objections.jsonl"], &live).stdout).unwrap();
+    assert!(
+        objected.starts_with("stalled: council-objections.jsonl") && objected.contains("hallucinated"),
+        "{objected}"
+    );
+    // a rewriting was taken, so it got somewhere before a person stopped it
+    let rewritten = String::from_utf8(diagnose(&["prd-rewritten.jsonl"], &live).stdout).unwrap();
+    assert!(rewritten.starts_with("no stall, and no success in prd-rewritten.jsonl"), "{rewritten}");
     let both = String::from_utf8(diagnose(&["."], &live).stdout).unwrap();
     assert!(both.contains("council.jsonl") && both.contains("prd.jsonl"), "{both}");
 }
