@@ -436,7 +436,8 @@ fn a_passing_rate_limit_loses_no_heal() {
     let mut steps = vec![limited; 4];
     steps.push(Step::Say(RIGHT.into()));
     let server = Server::of("scripted-70b", &steps);
-    let (code, document) = heal(&Project::fixture("tap-bounds"), &server, &["--fixers", "minimal", "--dry-run"]);
+    let (code, document) =
+        heal(&Project::without_history("tap-bounds-regressed"), &server, &["--fixers", "minimal", "--dry-run"]);
     assert_eq!((code, &document["heal"]["fixer"]), (10, &json!("minimal")), "{document:#}");
 }
 
@@ -865,7 +866,7 @@ fn an_answer_that_edits_a_test_or_breaks_the_syntax_is_refused_before_any_test_r
     let test = RIGHT.replace("search.py", "test_search.py");
     let broken = RIGHT.replace("while low <= high:", "while low <= high");
     let server = Server::of("scripted-70b", &[Step::Say(test), Step::Say(broken), Step::Say(RIGHT.into())]);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
     assert_eq!(code, 10, "{document:#}");
     let prompt = |n: usize| server.questions()[n].body["messages"][1]["content"].as_str().unwrap().to_owned();
@@ -888,7 +889,7 @@ fn a_server_that_only_misbehaves_loses_no_heal_that_another_fixer_reaches() {
 #[test]
 fn a_model_that_never_helps_ends_as_a_stall_after_as_many_attempts_as_its_strategy_may_make_in_a_round() {
     let server = Server::new(&[Step::Say(WRONG.into())]);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     project.write(".kaizen.yml", "strategies: {minimal: {attempts: 6, temperature: 0.4}}\n");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--max-tier", "1"]);
     // escalated, or broken on base: what is committed is as red
@@ -1018,7 +1019,7 @@ fn a_model_that_can_call_tools_looks_around_and_tries_its_edit_before_it_answers
 fn calls_beyond_what_an_attempt_may_make_are_told_so_and_the_model_answers_without_anybody_speaking_in_between() {
     let look = || Step::Call(vec![("search", json!({"text": "def find"}).to_string()); 5]);
     let server = Server::of("scripted-70b", &[look(), look(), Step::Say(RIGHT.into())]);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     project.write(".kaizen.yml", "tools: true\n");
     let (code, document) = heal(&project, &server, &["--fixers", "minimal", "--dry-run"]);
     assert_eq!(code, 10, "{document:#}");
@@ -1038,7 +1039,7 @@ fn calls_beyond_what_an_attempt_may_make_are_told_so_and_the_model_answers_witho
 #[test]
 fn explain_prints_who_was_asked_and_why() {
     let server = Server::new(&[Step::Say(RIGHT.into())]);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let out = project
         .command(env!("CARGO_BIN_EXE_kaizen-ci"))
         .env("KAIZEN_MODELS", "own")
@@ -1053,7 +1054,7 @@ fn explain_prints_who_was_asked_and_why() {
 
 #[test]
 fn a_coding_agent_of_ones_own_is_a_fixer_and_never_runs_in_free_mode() {
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let agent = "test -s \"$KAIZEN_PROMPT_FILE\" && test -z \"$PLANTED_TOKEN\" && sed -i 's/low < high/low <= high/' search.py && echo x >> test_search.py";
     project.write(".kaizen.yml", &format!("agents:\n  - name: mine\n    cmd: '{}'\n", agent.replace('\'', "\'\'")));
     let heal = |more: &[&str]| {
@@ -1078,7 +1079,7 @@ fn a_coding_agent_of_ones_own_is_a_fixer_and_never_runs_in_free_mode() {
 
 #[test]
 fn a_misspelt_strategy_or_agent_or_a_price_of_nothing_is_refused_with_what_to_write() {
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     for (file, words) in [
         ("strategies: {minimall: {attempts: 2}}", "did you mean `minimal`"),
         ("agents: [{name: cloude}]", "aider, claude, codex, gemini, goose, qwen"),
@@ -1169,7 +1170,7 @@ fn what_the_configuration_says_of_a_model_without_a_price_counts_on_this_machine
 
 #[test]
 fn without_a_model_the_fixers_say_so_at_once() {
-    let document = heal_locally(&Project::fixture("tap-bounds"), "none");
+    let document = heal_locally(&Project::without_history("tap-bounds-regressed"), "none");
     let fixers = document["fixers"].as_array().unwrap();
     assert_eq!(fixers.len(), 4);
     for fixer in fixers {
@@ -1182,7 +1183,7 @@ fn without_a_model_the_fixers_say_so_at_once() {
 fn a_server_of_this_machine_is_found_by_itself_where_it_listens() {
     let server = Server::new(&[Step::Say(RIGHT.into())]);
     let port = server.url.rsplit(':').next().unwrap().trim_end_matches("/v1").to_owned();
-    let document = heal_locally(&Project::fixture("tap-bounds"), &format!("llama.cpp={port}"));
+    let document = heal_locally(&Project::without_history("tap-bounds-regressed"), &format!("llama.cpp={port}"));
     assert_eq!(document["outcome"], "healed_not_applied", "{document:#}");
     assert_eq!(document["models"][0]["model"], "llama.cpp/scripted-7b");
 }

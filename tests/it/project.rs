@@ -40,14 +40,28 @@ fn copy_over(from: &Path, to: &Path) {
 impl Project {
     /// The fixture `name`: its `history/N-Subject` folders become commits, laid over one another; `work` is uncommitted.
     pub fn fixture(name: &str) -> Self {
+        Self::of_steps(name, |project, subject, _| project.commit(subject))
+    }
+
+    /// The fixture `name` as if all of its history had been one commit: nothing to undo.
+    pub fn without_history(name: &str) -> Self {
+        Self::of_steps(name, |project, subject, is_last| {
+            if is_last {
+                project.commit(subject);
+            }
+        })
+    }
+
+    /// The steps of a fixture laid over one another; `laid` is told the subject of each, and whether it is the last one.
+    fn of_steps(name: &str, laid: impl Fn(&Self, &str, bool)) -> Self {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/projects").join(name);
         let project = Self::empty();
         let mut steps: Vec<_> = fs::read_dir(source.join("history")).unwrap().map(|e| e.unwrap().path()).collect();
         steps.sort();
-        for step in steps {
-            copy_over(&step, &project.root());
+        for (at, step) in steps.iter().enumerate() {
+            copy_over(step, &project.root());
             let name = step.file_name().unwrap().to_string_lossy().into_owned();
-            project.commit(name.split_once('-').unwrap().1);
+            laid(&project, name.split_once('-').unwrap().1, at + 1 == steps.len());
         }
         if source.join("work").is_dir() {
             copy_over(&source.join("work"), &project.root());

@@ -135,7 +135,7 @@ fn in_free_mode_no_gateway_on_this_machine_gets_anything_to_answer() {
     let all = [("vllm", &by_name), ("ollama", &by_tag), ("lmstudio", &by_words), ("llama.cpp", &by_header)];
     let ports: Vec<String> = all.iter().map(|(name, web)| format!("{name}={}", web.port)).collect();
     let ports = ports.join(",");
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let variables = [("KAIZEN_MODELS", "local"), ("KAIZEN_LOCAL_PORTS", ports.as_str()), ("COST_FREE_ONLY", "1")];
     let list = document(&program(&project, &variables, &["models", "--free", "--json"]));
     assert_eq!(list["models"], json!([]), "{list:#}");
@@ -374,7 +374,7 @@ fn a_model_with_a_price_is_reached_although_one_without_is_listed_and_the_eviden
     ] {
         let small = Server::of("small-7b", &[small]);
         let big = Server::of("big-70b", &[Step::Say(RIGHT.into())]);
-        let project = Project::fixture("tap-bounds");
+        let project = Project::without_history("tap-bounds-regressed");
         let document = heal(&project, &[&small, &big], &format!("{PRICED}{roles}"));
         assert_eq!(document["outcome"], "healed_not_applied", "{roles}: {document:#}");
         assert!(!big.questions().is_empty(), "{roles}");
@@ -386,11 +386,11 @@ fn a_model_with_a_price_is_reached_although_one_without_is_listed_and_the_eviden
 #[test]
 fn a_search_that_the_budget_ends_says_so_and_one_without_a_model_too() {
     let talks = Server::of("scripted-70b", &[Step::Say("I would look at the loop.".into())]);
-    let found = heal(&Project::fixture("tap-bounds"), &[&talks], "budget: {requests: 1}\n");
+    let found = heal(&Project::without_history("tap-bounds-regressed"), &[&talks], "budget: {requests: 1}\n");
     assert_eq!(found["fixers"][0]["ended"], "out_of_budget", "{:#}", found["fixers"]);
     assert!(found["fixers"][0]["why"].as_str().unwrap().contains("1 requests are spent"), "{:#}", found["fixers"]);
     let broke = Server::of("scripted-70b", &[Step::Status(402, None)]);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let found = heal(&project, &[&broke], "");
     assert_eq!(found["fixers"][0]["ended"], "no_model_now", "{:#}", found["fixers"]);
     assert!(found["fixers"][0]["why"].as_str().unwrap().contains("out of credit"), "{:#}", found["fixers"]);
@@ -416,7 +416,7 @@ fn a_server_elsewhere_is_used_when_the_environment_says_that_it_costs_nothing_an
         _ => None,
     });
     let url = format!("http://{}:{}/v1", outside(), web.port);
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     let url = ("KAIZEN_MODEL_URL", url.as_str());
     let (free, models) = (("KAIZEN_MODEL_COST", "0"), ("KAIZEN_MODELS", "local"));
     let unsaid = text(&program(&project, &[url, models], &["models"]));
@@ -653,7 +653,7 @@ fn a_hundred_keys_that_a_failing_test_prints_stand_nowhere_afterwards() {
         ("hf_", 34),
     ];
     let shapes: Vec<String> = SHAPES.iter().map(|(begin, length)| format!("({begin:?}, {length})")).collect();
-    let project = Project::fixture("tap-bounds");
+    let project = Project::without_history("tap-bounds-regressed");
     // made when the test runs: nothing in the repository is a key
     let test = format!(
         "from search import find\n\nSHAPES = [{}]\n\n\ndef key(n):\n    begin, length = SHAPES[n % 10]\n    \

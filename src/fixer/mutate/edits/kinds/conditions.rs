@@ -118,17 +118,20 @@ fn of_the_other(bench: &mut Bench<'_>, condition: Node<'_>) {
     let kind = if operator == words.and { EditKind::StrengthenCondition } else { EditKind::WeakenCondition };
     let mut parts = Vec::new();
     operands(bench, condition, &operator, &mut parts);
-    let texts: Vec<String> = parts.iter().map(|part| bench.view.of(*part).to_owned()).collect();
-    let first = |text: &str| text.split_once(' ').filter(|(name, _)| is_name(name)).map(|(name, _)| name.to_owned());
-    let subjects: Vec<Option<String>> = texts.iter().map(|text| first(text)).collect();
+    let texts: Vec<&str> = parts.iter().map(|part| bench.view.of(*part)).collect();
+    let subject = |part: &Node<'_>| {
+        let left = bench.view.binaries(*part).first()?.left;
+        (bench.view.role(left) == Role::Ident).then(|| bench.view.of(left))
+    };
+    let subjects: Vec<Option<&str>> = parts.iter().map(subject).collect();
     let mut made = 0;
     for (at, part) in parts.iter().enumerate() {
-        let Some(subject) = &subjects[at] else { continue };
-        let mut others: Vec<&String> = subjects.iter().flatten().filter(|other| *other != subject).collect();
+        let Some(subject) = subjects[at] else { continue };
+        let mut others: Vec<&str> = subjects.iter().flatten().copied().filter(|other| *other != subject).collect();
         others.dedup();
         for other in others {
             let text = texts[at].replacen(subject, other, 1);
-            if made == MOST_OTHERS || texts.contains(&text) {
+            if made == MOST_OTHERS || texts.contains(&text.as_str()) {
                 continue;
             }
             made += 1;
@@ -146,15 +149,9 @@ fn operands<'t>(bench: &Bench<'_>, node: Node<'t>, operator: &str, found: &mut V
         return found.push(node);
     }
     for binary in bench.view.binaries(node) {
-        if found.is_empty() || binary.left.end_byte() > found[found.len() - 1].end_byte() {
-            operands(bench, binary.left, operator, found);
-        }
+        operands(bench, binary.left, operator, found);
         operands(bench, binary.right, operator, found);
     }
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// `while True` becomes `while queue`; a loop that asks for another name.
