@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::tokens;
+use crate::repo::carry::may_hold_secrets;
 
 /// One piece of context.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ const FILES_MOST: usize = 400;
 const CUT_LEAST_TOKENS: u64 = 120;
 
 /// Reads `paths` (below `root`): files as they are, folders as their text files (those whose names begin with a dot, too),
-/// without what git ignores. Nothing outside of `root` is read, and no symbolic link in a folder is followed. What is not read
+/// without what git ignores and without files whose names speak of secrets (those have to be named). Nothing outside of `root` is read, and no symbolic link in a folder is followed. What is not read
 /// is named with its reason.
 ///
 /// # Errors
@@ -99,6 +100,10 @@ fn folder(top: &Path, folder: &Path, pieces: &mut Vec<Piece>, left: &mut Vec<Str
         }
         if kind.is_symlink() {
             left.push(format!("{name}: a symbolic link, which is not followed"));
+            continue;
+        }
+        if name.to_lowercase().split('/').any(may_hold_secrets) {
+            left.push(format!("{name}: may hold secrets; name the file itself to hand it over"));
             continue;
         }
         match text_of(entry.path()) {
@@ -202,6 +207,8 @@ mod tests {
             ("notes.md", "hello\n"),
             ("src/.eslintrc", "{}\n"),
             ("src/.git/config", "[core]\n"),
+            ("src/.env", "KEY=1\n"),
+            ("src/tokens.rs", "fn tokens() {}\n"),
         ] {
             std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             std::fs::write(root.join(name), text).unwrap();
@@ -210,8 +217,10 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("secret"), root.join("src/link")).unwrap();
         let (pieces, left) = gather(&root, &["src".into(), "notes.md".into()]).unwrap();
         let names: Vec<&str> = pieces.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(names, ["src/.eslintrc", "src/a.rs", "notes.md"]);
-        assert_eq!(left, ["src/b.bin: no text", "src/link: a symbolic link, which is not followed"]);
+        assert_eq!(names, ["src/.eslintrc", "src/a.rs", "src/tokens.rs", "notes.md"]);
+        let secret = "src/.env: may hold secrets; name the file itself to hand it over";
+        assert_eq!(left, [secret, "src/b.bin: no text", "src/link: a symbolic link, which is not followed"]);
+        assert_eq!(gather(&root, &["src/.env".into()]).unwrap().0.len(), 1, "who names it wants it");
         for outside in ["../secret", "src/link", "nowhere"] {
             assert!(gather(&root, &[outside.into()]).is_err(), "{outside}");
         }

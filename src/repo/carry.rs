@@ -210,6 +210,12 @@ pub(crate) fn may_be_secret(name: &str) -> bool {
     dotenv || SECRET_NAMES.contains(&name) || SECRET.iter().any(|part| name.contains(part))
 }
 
+/// Does the lower-case name of a file that is no code speak of secrets? `tokens.rs` is code, `.env` and `token.txt` are not.
+pub(crate) fn may_hold_secrets(name: &str) -> bool {
+    let end = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    may_be_secret(name) && !USEFUL_ENDS.contains(&end)
+}
+
 /// Is `path` (relative to `top`) a folder that a build tool or package manager made?
 fn is_build_folder(top: &Path, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -330,7 +330,8 @@ impl Queue {
         let natural = pair.weight * self.scored(a) * self.scored(b);
         // single edits that are as likely as the less likely of the two come first: one mistake is likelier than two
         let alone = (self.scored(a) * a.weight).min(self.scored(b) * b.weight);
-        let priority = (natural * bonus).min(alone * AS_ALONE);
+        let most = alone * AS_ALONE;
+        let (priority, natural) = ((natural * bonus).min(most), natural.min(most));
         Some(Try { edits: pair.edits.to_vec(), priority, natural, patient: false })
     }
 

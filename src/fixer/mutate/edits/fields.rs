@@ -1,10 +1,12 @@
-//! What the fields of objects begin with: `self.items = []` in what makes one.
+//! Fields of objects: which of them stand together, and what they begin with: `self.items = []` in what makes one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
 use super::languages::Role;
+use super::scope::Names;
 use super::view::View;
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
@@ -64,6 +66,30 @@ fn is_plain(view: View<'_>, value: Node<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// So many records of a file are known.
+const MOST_RECORDS: usize = 40;
+
+/// Names of fields that stand together: in an object literal, in a class.
+pub(super) fn records(view: View<'_>, tree: &Tree, names: &Names) -> Vec<BTreeSet<String>> {
+    let plain = |(field, is_method): (&String, &bool)| (!is_method).then(|| field.clone());
+    let mut found: Vec<BTreeSet<String>> =
+        names.classes.iter().map(|(_, fields)| fields.iter().filter_map(plain).collect()).collect();
+    each_node(tree.root_node(), &mut |node| {
+        if node.kind() == "object" {
+            let keys = view.children(node).into_iter().filter_map(|child| match child.kind() {
+                "pair" => child.child_by_field_name("key").filter(|key| key.kind() == "property_identifier"),
+                "shorthand_property_identifier" => Some(child),
+                _ => None,
+            });
+            found.push(keys.map(|key| view.of(key).to_owned()).collect());
+        }
+    });
+    found.retain(|record| record.len() > 1);
+    found.dedup();
+    found.truncate(MOST_RECORDS);
+    found
 }
 
 #[cfg(test)]

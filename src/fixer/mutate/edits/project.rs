@@ -1,6 +1,6 @@
 //! The files that edits are made of and made in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use crate::syntax::language::Language;
 use crate::syntax::regions;
 
 use super::check::Shape;
-use super::fields::{Beginning, beginnings};
+use super::fields::{Beginning, beginnings, records};
 use super::languages::Role;
 use super::scope::Names;
 use super::signs::Signs;
@@ -39,6 +39,7 @@ pub struct Source {
     names: OnceLock<Names>,
     signs: OnceLock<Signs>,
     beginnings: OnceLock<Vec<Beginning>>,
+    records: OnceLock<Vec<BTreeSet<String>>>,
     numbers: OnceLock<Vec<String>>,
     step: OnceLock<&'static str>,
 }
@@ -65,6 +66,7 @@ impl Source {
             names: OnceLock::new(),
             signs: OnceLock::new(),
             beginnings: OnceLock::new(),
+            records: OnceLock::new(),
             numbers: OnceLock::new(),
             step: OnceLock::new(),
         })
@@ -84,6 +86,10 @@ impl Source {
     /// What fields begin with.
     pub(super) fn beginnings(&self) -> &[Beginning] {
         self.beginnings.get_or_init(|| beginnings(self.view(), &self.tree))
+    }
+    /// Names of fields that stand together.
+    pub(super) fn records(&self) -> &[BTreeSet<String>] {
+        self.records.get_or_init(|| records(self.view(), &self.tree, self.names()))
     }
     /// Numbers as they are written, each once, the commonest first.
     pub(super) fn numbers(&self) -> &[String] {

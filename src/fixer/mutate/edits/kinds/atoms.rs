@@ -21,6 +21,8 @@ pub(super) struct Atom {
 /// How many names atoms are made of, the most fitting ones.
 const NAMES: usize = 9;
 const PAIRS: usize = 5;
+/// So many fields of one record are compared.
+const FIELDS: usize = 3;
 
 impl Bench<'_> {
     /// Atoms at a node, the likeliest first, each text once.
@@ -53,6 +55,9 @@ impl Bench<'_> {
         }
         for (piece, fit, guards) in self.pair_atoms(&names, node) {
             offer(piece, fit, guards);
+        }
+        for (piece, fit) in self.field_atoms(&names, node) {
+            offer(piece, fit, false);
         }
         let mut atoms: Vec<Atom> = atoms.into_values().collect();
         atoms.sort_by(|a, b| b.fit.total_cmp(&a.fit).then_with(|| a.piece.text.cmp(&b.piece.text)));
@@ -242,6 +247,28 @@ impl Bench<'_> {
         found
     }
 
+    /// `entry.until <= now`: fields that what is asked here has elsewhere in the file, compared with names in scope.
+    fn field_atoms(&self, names: &[(String, f64)], node: Node<'_>) -> Vec<(Piece, f64)> {
+        let records = self.source.records();
+        let function = self.view.function(node).map_or("", |function| self.view.of(function));
+        let mut found = Vec::new();
+        for (holder, _) in names.iter().filter(|(name, _)| !name.contains('.')) {
+            let Some(read) = self.names.members_of.get(holder) else { continue };
+            let is_read = |field: &String| read.get(field) == Some(&false);
+            let is_like = records.iter().filter(|record| record.iter().any(is_read));
+            let unread = is_like.flatten().filter(|field| !function.contains(&format!("{holder}.{field}")));
+            for field in unread.take(FIELDS) {
+                let asked = name_piece(&format!("{holder}.{field}"));
+                for (other, fit) in names.iter().filter(|(name, _)| name != holder && !name.contains('.')).take(PAIRS) {
+                    for operator in ["<", "<=", ">", ">="] {
+                        found.push((Piece::binary(self.view.words(), &asked, operator, &name_piece(other)), 0.4 * fit));
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// Conditions of the same function, whole and in parts: the commonest source of a missing one.
     fn conditions_nearby(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
         let mut found: Vec<(Piece, f64)> = Vec::new();
@@ -252,6 +279,9 @@ impl Bench<'_> {
                 return;
             }
             found.push((self.piece(condition), 0.45));
+            for text in other_types(self.view.of(condition)) {
+                found.push((Piece { text, level: self.view.level(condition) }, 0.4));
+            }
             for binary in self.view.binaries(condition) {
                 if self.view.level(condition) <= 4 {
                     found.extend([(self.piece(binary.left), 0.4), (self.piece(binary.right), 0.4)]);
@@ -261,6 +291,26 @@ impl Bench<'_> {
         found.truncate(12);
         found
     }
+}
+
+/// `typeof x === "string"` asks for `typeof x === "object"`, `isinstance(x, str)` for `isinstance(x, int)`.
+fn other_types(condition: &str) -> Vec<String> {
+    let replaced = |names: &[&str], before: &str, after: &str| -> Vec<String> {
+        let around = |name: &str| format!("{before}{name}{after}");
+        let Some(own) = names.iter().find(|name| condition.matches(&around(name)).count() == 1) else {
+            return Vec::new();
+        };
+        let others = names.iter().filter(|name| *name != own);
+        others.map(|name| condition.replacen(&around(own), &around(name), 1)).collect()
+    };
+    if condition.starts_with("typeof ") && condition.matches("typeof").count() == 1 {
+        let names = ["object", "string", "number", "function", "boolean", "undefined"];
+        return [replaced(&names, "\"", "\""), replaced(&names, "'", "'")].concat();
+    }
+    if condition.starts_with("isinstance(") && condition.matches("isinstance").count() == 1 {
+        return replaced(&["str", "int", "list", "dict", "float", "tuple", "bool", "set"], ", ", ")");
+    }
+    Vec::new()
 }
 
 pub(super) fn name_piece(name: &str) -> Piece {

@@ -313,6 +313,7 @@ fn else_branch(bench: &mut Bench<'_>, node: Node<'_>) {
     };
     let statements = view.statements(block);
     let (Some(first), Some(last)) = (statements.first(), statements.last()) else { return };
+    asks_once_more(bench, node, *first);
     if view.language == Language::Python || bench.opens_line(*first) {
         let (inner_indent, outer) = (view.indent(first.start_byte()), view.indent(node.start_byte()));
         let body = reindent(&view.text[first.start_byte()..last.end_byte()], inner_indent, outer);
@@ -326,6 +327,22 @@ fn else_branch(bench: &mut Bench<'_>, node: Node<'_>) {
             line,
             None,
         );
+    }
+}
+
+/// So many conditions are tried for an `else`.
+const MOST_ASKED: usize = 14;
+
+/// `else` becomes `else if c`; `inside` is the first statement of what it holds.
+fn asks_once_more(bench: &mut Bench<'_>, node: Node<'_>, inside: Node<'_>) {
+    let start = node.start_byte();
+    let line = bench.line(start);
+    let asks = bench.view.words().words.if_open.trim_end_matches([' ', '{', ':']);
+    let word = if bench.view.language == Language::Python { "el" } else { "else " };
+    for atom in bench.atoms(inside).into_iter().take(MOST_ASKED) {
+        let text = format!("{word}{}", asks.replacen("{}", &atom.piece.text, 1));
+        let what = format!("`else` only if `{}`", atom.piece.text);
+        bench.put_at(EditKind::ElseBranch, start..start + "else".len(), text, 0.6 * atom.fit, what, line, None);
     }
 }
 

@@ -95,6 +95,19 @@ fn number(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
+/// Numbers that people know by heart: hours, minutes, days and seconds, letters and alphabets, angles, sizes of machines.
+const WELL_KNOWN: [i64; 36] = [
+    12, 16, 24, 26, 28, 30, 31, 32, 36, 48, 52, 60, 64, 65, 90, 97, 100, 127, 128, 180, 255, 256, 360, 365, 366, 400,
+    512, 1000, 1024, 1440, 3600, 4096, 32_767, 65_535, 65_536, 86_400,
+];
+
+/// Those that are one slip of a digit away, with how likely each is: the longer, the less by chance. Estimates.
+fn well_known(value: i64) -> Vec<(i64, f64)> {
+    let text = value.to_string();
+    let near = |known: &&i64| text.len() > 1 && strsim::damerau_levenshtein(&text, &known.to_string()) == 1;
+    WELL_KNOWN.iter().filter(near).map(|known| (*known, if *known < 100 { 0.1 } else { 0.6 })).collect()
+}
+
 fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
     let small = value.unsigned_abs() < 4;
     // one, nought and their neighbours are by far the commonest numbers in fixes (estimate)
@@ -124,6 +137,7 @@ fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
             (value.wrapping_sub(100), 0.05),
         ]);
     }
+    options.extend(well_known(value));
     for (other, fit) in options {
         if other != value {
             replace_by(bench, EditKind::Numeral, node, &format!("{other}{suffix}"), fit);

@@ -18,6 +18,7 @@ mod guards;
 mod inline;
 mod inserts;
 mod links;
+mod mirrored;
 mod moved;
 mod names;
 mod onward;
@@ -26,6 +27,7 @@ mod operators;
 mod patterns;
 mod radix;
 mod regexes;
+mod series;
 mod statements;
 mod stores;
 mod tokens;
@@ -113,6 +115,7 @@ type Generator = for<'a, 's> fn(&mut Bench<'a>, &'s [Spot<'a>]);
 const GENERATORS: &[Generator] = &[
     operators::generate,
     constants::generate,
+    series::generate,
     bounds::generate,
     conditions::generate,
     operands::generate,
@@ -128,6 +131,7 @@ const GENERATORS: &[Generator] = &[
     patterns::generate,
     chains::generate,
     links::generate,
+    mirrored::generate,
     moved::generate,
     twins::generate,
     yields::generate,

@@ -198,6 +198,30 @@ fn receiver_of_self(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
+/// Methods that take no argument: JavaScript runs them with one all the same.
+const ASKS_NOTHING: &[&str] = &[
+    "reverse",
+    "toReversed",
+    "shift",
+    "pop",
+    "trim",
+    "trimStart",
+    "trimEnd",
+    "toLowerCase",
+    "toUpperCase",
+    "clear",
+    "keys",
+    "values",
+    "entries",
+    "lower",
+    "upper",
+    "isEmpty",
+    "is_empty",
+    "len",
+];
+/// What is left of such a method for a call with arguments. An estimate.
+const TOO_MANY: f64 = 0.05;
+
 /// `a.left` becomes `a.right`.
 fn member(bench: &mut Bench<'_>, node: Node<'_>) {
     let Some((object, property)) = bench.view.member(node) else { return };
@@ -256,7 +280,9 @@ fn member(bench: &mut Bench<'_>, node: Node<'_>) {
             offer(other, 0.15);
         }
     }
+    let has_arguments = called && node.parent().is_some_and(|call| !bench.view.arguments(call).is_empty());
     for (other, fit) in options {
+        let fit = if has_arguments && ASKS_NOTHING.contains(&other.as_str()) { fit * TOO_MANY } else { fit };
         bench.put(kind, property.byte_range(), other.clone(), fit, format!("`.{name}` becomes `.{other}`"));
     }
     // `a.b` where `a` or another name was meant is the operands' business; `self.x` may be a local `x`

@@ -1,5 +1,7 @@
 //! Statements by which a loop goes on: `node = node.next`, `n //= 10`, `n >>= 1`, `i += 1`. Only for names that the loop asks
-//! for and never sets: such a loop does not end.
+//! for and never sets, since such a loop does not end, or into which it writes something new to go down into.
+
+use std::collections::BTreeSet;
 
 use tree_sitter::Node;
 
@@ -11,6 +13,8 @@ use crate::syntax::language::Language;
 
 /// So many names of a condition are tried.
 const MOST_NAMES: usize = 3;
+/// What was just made is gone down into. An estimate.
+const DOWN: f64 = 2.0;
 /// A loop goes on at its own level, and seldom in a branch.
 const IN_BRANCH: f64 = 0.4;
 /// Members that lead to the next thing of a chain.
@@ -19,6 +23,7 @@ const LINKS: &[&str] = &["next", "prev", "previous", "parent", "left", "right", 
 pub(super) fn statements(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
     let around = bench.view.ancestor(node, |role| role.is_loop() || role == Role::Function);
     let Some(around) = around.filter(|at| bench.view.role(*at).is_loop()) else { return };
+    descents(bench, around, node, options);
     let Some(condition) = bench.view.condition(around) else { return };
     let is_own = bench.view.ancestor(node, Role::is_compound).is_some_and(|at| at.id() == around.id());
     let scale = if is_own { 1.0 } else { IN_BRANCH };
@@ -42,6 +47,25 @@ pub(super) fn statements(bench: &Bench<'_>, node: Node<'_>, options: &mut Vec<(S
         }
         options.extend(made.into_iter().map(|(text, fit)| (text, scale * fit)));
     }
+}
+
+/// `node[part] ??= {}` in a loop that never sets `node` asks for `node = node[part]`: `node` is the statement that fills what
+/// is gone down into.
+fn descents(bench: &Bench<'_>, around: Node<'_>, node: Node<'_>, options: &mut Vec<(String, f64)>) {
+    let mut made: Vec<String> = Vec::new();
+    let mut set: BTreeSet<&str> = BTreeSet::new();
+    each_node(around, &mut |inner| set.extend(bench.view.assignment(inner).map(|(left, _)| bench.view.of(left))));
+    each_node(node, &mut |inner| {
+        let Some((left, right)) = bench.view.assignment(inner) else { return };
+        let Some((object, _)) = bench.view.index(left) else { return };
+        let name = bench.view.of(object);
+        let is_empty = matches!(bench.view.of(right), "{}" | "[]" | "dict()" | "new Map()");
+        if is_empty && bench.view.role(object) == Role::Ident && bench.is_assigned(name) && !set.contains(name) {
+            made.push(format!("{name} = {}", bench.view.of(left)));
+        }
+    });
+    made.dedup();
+    options.extend(made.into_iter().map(|text| (text, DOWN)));
 }
 
 /// Plain names of a condition.

@@ -3,6 +3,7 @@
 use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
+use super::super::scope::{Known, Origin};
 use super::atoms::name_piece;
 use super::{Bench, Place, Spot};
 use crate::syntax::functions::each_node;
@@ -19,6 +20,81 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         running(bench, spot.node);
         looked_up(bench, spot.node, fit);
         called_elsewhere(bench, spot.node, fit);
+        helped(bench, spot.node, fit);
+    }
+}
+
+/// So many functions of the file are put around a value.
+const MOST_HELPERS: usize = 6;
+/// A helper that nothing calls was most likely called at the place that is wrong. Estimates.
+const NEVER_CALLED: f64 = 2.0;
+const CALLED: f64 = 0.4;
+
+/// `value` becomes `plain(value)`, where the file has such a function of one argument, called here or not.
+fn helped(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
+    let visible: Vec<&str> =
+        bench.visible(node).iter().filter(|b| b.origin == Origin::Function).map(|b| b.name.as_str()).collect();
+    let at = node.start_byte();
+    let is_of_own_class = |range: &std::ops::Range<usize>| {
+        bench.names.classes.iter().any(|(class, _)| class.contains(&at) && class.contains(&range.start))
+    };
+    let this = bench.view.words().words.this.first().filter(|_| bench.view.language != Language::Java);
+    let mut helpers: Vec<(bool, usize, String)> = Vec::new();
+    for known in &bench.names.functions {
+        let owner = match (known.is_method, this) {
+            (true, Some(this)) if is_of_own_class(&known.range) => format!("{this}."),
+            (true, None) if is_of_own_class(&known.range) => String::new(),
+            (false, _) if visible.contains(&known.name.as_str()) => String::new(),
+            _ => continue,
+        };
+        let holds = match known.arity {
+            1 => "{}",
+            2.. if bench.view.language == Language::Python && is_taken_apart(bench, node) => "*{}",
+            _ => continue,
+        };
+        if known.range.contains(&at) || known.name.starts_with("__") {
+            continue;
+        }
+        let is_lonely = bench.names.words.get(&known.name) == Some(&1) && is_for_the_file(bench, known);
+        helpers.push((!is_lonely, known.range.start.abs_diff(at), format!("{owner}{}({holds})", known.name)));
+    }
+    helpers.sort();
+    let own = bench.piece(node);
+    for (is_called, _, template) in helpers.into_iter().take(MOST_HELPERS) {
+        let new = bench.fill(&template, &[&own]);
+        bench.replace(EditKind::Wrap, node, &new, place * if is_called { CALLED } else { NEVER_CALLED });
+    }
+}
+
+/// `a, b = value`
+fn is_taken_apart(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    let assigned = node.parent().and_then(|parent| bench.view.assignment(parent));
+    assigned.is_some_and(|(left, right)| {
+        right.id() == node.id() && matches!(bench.view.role(left), Role::Pattern | Role::Tuple)
+    })
+}
+
+/// Nobody outside can call it, or is meant to.
+fn is_for_the_file(bench: &Bench<'_>, known: &Known) -> bool {
+    let before = bench.view.text.get(..known.range.start).unwrap_or("");
+    let line = before.rsplit('\n').next().unwrap_or("");
+    let head = bench.view.text.get(known.range.clone()).unwrap_or("");
+    match bench.view.language {
+        Language::Python => {
+            known.name.starts_with('_')
+                || bench
+                    .names
+                    .functions
+                    .iter()
+                    .any(|other| other.range.start < known.range.start && known.range.end <= other.range.end)
+        }
+        Language::Rust => !head.starts_with("pub"),
+        Language::Go => known.name.starts_with(char::is_lowercase),
+        Language::Java => head.contains("private "),
+        _ => {
+            known.name.starts_with(['_', '#'])
+                || !known.is_method && !line.contains("export") && !head.starts_with("export")
+        }
     }
 }
 
