@@ -371,6 +371,9 @@ def main():
     cases = cases[: args.limit]
     rows = []
     for program, defect in cases:
+        if args.list and args.set == "crates":
+            print(program["name"], defect["path"], defect["kind"])
+            continue
         if args.list:
             good = "\n".join(program["code"])
             expected = language.values(good, program["visible"])

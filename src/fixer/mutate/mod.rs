@@ -9,6 +9,7 @@ pub mod probe;
 pub mod queue;
 pub mod rivals;
 pub mod search;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! The queue of what to try next: best first, filled line by line as far as needed, never the same program twice.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::edits::{self, Edit, Project};
@@ -9,6 +8,7 @@ use super::go_imports;
 use super::localise::Place;
 use super::messages::Wishes;
 use super::probe::Change;
+use super::waiting::{Queued, Waiting};
 use crate::syntax::language::Language;
 use crate::words::Label;
 
@@ -73,31 +73,6 @@ fn differing(old: &[u8], new: &[u8]) -> usize {
     let front = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let end = old[front..].iter().rev().zip(new[front..].iter().rev()).take_while(|(a, b)| a == b).count();
     old.len() + new.len() - 2 * (front + end)
-}
-
-#[derive(Debug)]
-struct Queued {
-    what: Try,
-    order: u64,
-    /// Nobody looked yet whether it parses, and whether it is a program that was tried before.
-    is_raw: bool,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for Queued {}
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.what.priority.total_cmp(&other.what.priority).then(other.order.cmp(&self.order))
-    }
 }
 
 /// More than so many waiting candidates are never kept: no search gets that far down.
@@ -167,7 +142,7 @@ pub struct Queue {
     places: std::vec::IntoIter<Place>,
     next_place: Option<Place>,
     score: HashMap<(Vec<u8>, usize), f64>,
-    heap: BinaryHeap<Queued>,
+    waiting: Waiting,
     seen: HashSet<u64>,
     order: u64,
     /// The largest weight of an edit so far: says how far unseen lines have to be looked at.
@@ -191,7 +166,7 @@ impl Queue {
             places,
             next_place,
             score,
-            heap: BinaryHeap::new(),
+            waiting: Waiting::default(),
             seen: HashSet::new(),
             order: 0,
             heaviest: 0.0,
@@ -237,7 +212,7 @@ impl Queue {
             if !self.fill(project, &mut lines) {
                 return Next::More;
             }
-            let Some(Queued { what, is_raw, .. }) = self.heap.pop() else {
+            let Some(Queued { what, is_raw, .. }) = self.waiting.pop() else {
                 if self.paired == Paired::All {
                     return Next::Nothing;
                 }
@@ -265,7 +240,7 @@ impl Queue {
     pub fn peek(&mut self, project: &Project) -> Option<f64> {
         let mut lines = LINES_AT_ONCE;
         self.fill(project, &mut lines);
-        self.heap.peek().map(|q| q.what.priority)
+        self.waiting.top()
     }
 
     /// Single edits are exhausted.
@@ -277,8 +252,8 @@ impl Queue {
     /// there are more.
     fn fill(&mut self, project: &Project, lines: &mut usize) -> bool {
         while let Some(place) = &self.next_place {
-            let top = self.heap.peek().map_or(0.0, |q| q.what.priority);
-            if top > 0.0 && place.score * self.heaviest <= top || self.heap.len() >= MOST_QUEUED {
+            let top = self.waiting.top().unwrap_or(0.0);
+            if top > 0.0 && place.score * self.heaviest <= top || self.waiting.len() >= MOST_QUEUED {
                 break;
             }
             if place.score < LOW_SCORE && self.paired == Paired::No && !self.singles.is_empty() {
@@ -308,7 +283,7 @@ impl Queue {
             if self.pairs.first.is_none() {
                 self.pairs.first = self.next_pair();
             }
-            let top = self.heap.peek().map_or(0.0, |q| q.what.priority);
+            let top = self.waiting.top().unwrap_or(0.0);
             let Some(pair) = self.pairs.first.take_if(|pair| pair.priority >= top) else { return };
             self.push(pair, true);
         }
@@ -351,7 +326,12 @@ impl Queue {
 
     fn push(&mut self, what: Try, is_raw: bool) {
         self.order += 1;
-        self.heap.push(Queued { what, order: self.order, is_raw });
+        self.waiting.push(Queued { what, order: self.order, is_raw });
+    }
+
+    /// A candidate was built, or was not: those of its kind come earlier or later.
+    pub fn built(&mut self, what: &Try, is_built: bool) {
+        self.waiting.learn(what, is_built);
     }
 
     /// Something was cut for its time: it comes again, much later, with more time.
@@ -377,13 +357,7 @@ impl Queue {
                 continue;
             }
             let near = |e: &Edit| e.path == edit.path && e.line == edit.line;
-            let mut all = std::mem::take(&mut self.heap).into_vec();
-            for queued in &mut all {
-                if queued.what.edits.iter().any(near) {
-                    queued.what.priority *= NEAR_PROGRESS;
-                }
-            }
-            self.heap = all.into();
+            self.waiting.raise(NEAR_PROGRESS, |what| what.edits.iter().any(near));
         }
     }
 
@@ -505,7 +479,7 @@ mod tests {
         let mut singles = 0;
         let mut pairs = 0;
         while let Some(what) = queue.next(&project) {
-            assert!(queue.heap.len() < 2_000, "{}", queue.heap.len());
+            assert!(queue.waiting.len() < 2_000, "{}", queue.waiting.len());
             if what.edits.len() == 1 && what.edits[0].line == 10 {
                 break;
             }

@@ -290,6 +290,7 @@ impl<'a> Search<'a> {
         let mut state = self.state();
         state.tried += u64::from(!what.patient);
         state.broken = 0;
+        state.queue.built(&what, !probed.unbuildable);
         if probed.is_green() {
             let elapsed = self.began.elapsed();
             let tried = state.tried;

@@ -538,6 +538,14 @@ impl Names {
                 }
                 Some((OperatorClass::Arithmetic | OperatorClass::Bitwise, _)) => shape::NUM,
                 Some((OperatorClass::Order | OperatorClass::Equality | OperatorClass::Membership, _)) => shape::BOOL,
+                Some((OperatorClass::Logical, _)) if view.words().has_types => shape::BOOL,
+                Some((OperatorClass::Logical, _)) => {
+                    let parts = view.binaries(node);
+                    let both = |binary: &super::view::Binary<'_>| {
+                        self.shape_of(view, binary.left) & self.shape_of(view, binary.right)
+                    };
+                    parts.first().map_or(0, both)
+                }
                 _ => 0,
             },
             Role::Call => shape_of_call(view.called(node)),

@@ -79,6 +79,8 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     let arguments = bench.view.children(list);
     let called = bench.view.called(node).to_owned();
     let arity = bench.names.functions.iter().find(|known| known.name == called).map(|known| known.arity);
+    // a compiler counts arguments, but for Java's and Go's functions that take several numbers of them
+    let is_counted = bench.view.language == Language::Rust && !bench.compiles;
     for (at, argument) in arguments.iter().enumerate() {
         let range = match (at.checked_sub(1).and_then(|before| arguments.get(before)), arguments.get(at + 1)) {
             (_, Some(next)) => argument.start_byte()..next.start_byte(),
@@ -87,6 +89,7 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
         };
         let fit = match arity {
             Some(arity) if arity < arguments.len() => 1.0,
+            _ if is_counted => COUNTED,
             Some(_) => 0.15,
             None => 0.4,
         };
@@ -100,6 +103,7 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     }
     let fit = match arity {
         Some(arity) if arity > arguments.len() => 1.0,
+        _ if is_counted => COUNTED,
         Some(_) => 0.1,
         None => 0.35,
     };
@@ -142,6 +146,8 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     named(bench, list, &arguments, &called);
 }
 
+/// An argument more or less, where the compiler counts them. An estimate.
+const COUNTED: f64 = 0.02;
 /// So many gaps between arguments are tried.
 const MOST_GAPS: usize = 4;
 /// What is missing is missing at the end or at the start more often than in the middle (estimate).

@@ -21,6 +21,8 @@ pub(super) struct Atom {
 /// How many names atoms are made of, the most fitting ones.
 const NAMES: usize = 9;
 const PAIRS: usize = 5;
+/// A name that is bound and never read was most likely meant to be asked. An estimate.
+const LONELY: f64 = 2.0;
 /// So many fields of one record are compared.
 const FIELDS: usize = 3;
 
@@ -38,12 +40,18 @@ impl Bench<'_> {
             offer(condition, fit, false);
         }
         let mut names = self.candidates(node, 0);
-        names.truncate(NAMES);
+        names.truncate(NAMES + 3);
+        let function = self.view.function(node).map_or(self.view.text, |function| self.view.of(function));
         for (name, fit) in &mut names {
             if statement_text.contains(name.as_str()) {
                 *fit *= 1.4;
             }
+            if is_there_once(function, name) {
+                *fit *= LONELY;
+            }
         }
+        names.sort_by(|a, b| b.1.total_cmp(&a.1));
+        names.truncate(NAMES);
         for (name, fit) in &names {
             for (template, part, guards) in self.templates(name, node) {
                 let template = self.strict(template);
@@ -291,6 +299,12 @@ impl Bench<'_> {
         found.truncate(12);
         found
     }
+}
+
+/// Does a function say a name only where it is bound?
+pub(super) fn is_there_once(function: &str, name: &str) -> bool {
+    let words = function.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    name != "_" && words.filter(|word| *word == name).take(2).count() == 1
 }
 
 /// `typeof x === "string"` asks for `typeof x === "object"`, `isinstance(x, str)` for `isinstance(x, int)`.

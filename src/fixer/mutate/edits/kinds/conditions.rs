@@ -3,6 +3,7 @@
 use super::super::EditKind;
 use super::super::languages::{OperatorClass, Role, level, shape};
 use super::super::piece::Piece;
+use super::atoms::is_there_once;
 use super::{Bench, Place, Spot};
 use crate::syntax::language::Language;
 use crate::words::Label;
@@ -99,6 +100,7 @@ fn asked(bench: &mut Bench<'_>, spot: &Spot<'_>, condition: Node<'_>) {
         stronger_and_weaker(bench, condition, 1.0);
     }
     of_the_other(bench, condition);
+    unread(bench, condition);
     questions(bench, condition);
 }
 
@@ -235,10 +237,61 @@ fn stronger_and_weaker(bench: &mut Bench<'_>, condition: Node<'_>, scale: f64) {
         for (kind, operator) in [(EditKind::StrengthenCondition, words.and), (EditKind::WeakenCondition, words.or)] {
             let new = Piece::binary(bench.view.words(), &own, operator, &atom.piece);
             put(bench, kind, condition, &new, fit * after);
-            let new = Piece::binary(bench.view.words(), &atom.piece, operator, &own);
+            let new = in_front(bench, condition, &atom.piece, operator, &own);
             put(bench, kind, condition, &new, fit * before);
         }
     }
+}
+
+/// `atom and own`, without parentheses around a chain of the same operator.
+fn in_front(bench: &Bench<'_>, node: Node<'_>, atom: &Piece, operator: &str, own: &Piece) -> Piece {
+    if bench.view.operator_text(node) != operator {
+        return Piece::binary(bench.view.words(), atom, operator, own);
+    }
+    Piece { text: format!("{} {operator} {}", atom.at(own.level), own.text), level: own.level }
+}
+
+/// So many names of a scope are compared with one that nobody reads.
+const MOST_COMPARED: usize = 6;
+/// A name that is bound and never read, beside a comparison of names. An estimate.
+const NEVER_READ: f64 = 2.0;
+
+/// `l <= west` becomes `l <= west and r >= east`, where nobody reads `r`.
+fn unread(bench: &mut Bench<'_>, condition: Node<'_>) {
+    let order = |known: &&super::super::languages::Operator| known.class == OperatorClass::Order;
+    if bench.view.operator(condition).filter(order).is_none() {
+        return;
+    }
+    let operator = bench.view.operator_text(condition).to_owned();
+    let Some(opposite) = [("<", ">"), ("<=", ">=")].into_iter().find_map(|(a, b)| match operator.as_str() {
+        text if text == a => Some(b),
+        text if text == b => Some(a),
+        _ => None,
+    }) else {
+        return;
+    };
+    let Some(function) = bench.view.function(condition).map(|function| bench.view.of(function)) else { return };
+    let text = bench.view.of(condition);
+    let names: Vec<String> = bench.candidates(condition, 0).into_iter().map(|(name, _)| name).collect();
+    let lonely: Vec<&String> = names.iter().filter(|name| is_there_once(function, name)).take(3).collect();
+    let others: Vec<&String> =
+        names.iter().filter(|name| !lonely.contains(name) && !words(text).any(|word| word == name.as_str())).collect();
+    let own = bench.piece(condition);
+    let and = bench.view.words().words.and;
+    for name in lonely {
+        for other in others.iter().take(MOST_COMPARED) {
+            for (sign, fit) in [(opposite, 1.0), (operator.as_str(), 0.7)] {
+                let asked =
+                    Piece::binary(bench.view.words(), &Piece::atom(name.as_str()), sign, &Piece::atom(other.as_str()));
+                let new = Piece::binary(bench.view.words(), &own, and, &asked);
+                put(bench, EditKind::StrengthenCondition, condition, &new, NEVER_READ * fit);
+            }
+        }
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 /// `x` becomes `x is not None`, `x > 0`, `len(x) > 0`; `x is None` becomes `not x`.

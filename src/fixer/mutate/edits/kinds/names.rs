@@ -198,6 +198,33 @@ fn receiver_of_self(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
+/// Another field of what has this one.
+const OF_RECORD: f64 = 0.6;
+/// `a.bottom.min(b.right)`, `a.x - b.y`: what is compared or counted together is most often the same field of two things. Estimates.
+const ACROSS: f64 = 1.5;
+
+/// The field of another object on the other side of an operator, or between the receiver and the argument of a call.
+fn member_across<'a>(bench: &Bench<'a>, node: Node<'_>, object: &str) -> Option<&'a str> {
+    let of_call = |call: Node<'_>| {
+        let known = bench.view.call(call)?;
+        let receiver = known.receiver?;
+        let arguments = bench.view.arguments(call);
+        let [argument] = arguments[..] else { return None };
+        if receiver.id() == node.id() { Some(argument.byte_range()) } else { Some(receiver.byte_range()) }
+    };
+    let parent = node.parent()?;
+    let near = match bench.view.role(parent) {
+        Role::Binary => bench.other_side(node).map(|(other, _)| other.byte_range()),
+        Role::Args => parent.parent().and_then(of_call),
+        Role::Member => parent.parent().filter(|call| bench.view.role(*call) == Role::Call).and_then(of_call),
+        _ => None,
+    }?;
+    let text = bench.view.text.get(near)?;
+    let (other_object, other) = text.rsplit_once('.')?;
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    (is_plain(text) && other_object != object && !other.is_empty()).then_some(other)
+}
+
 /// Methods that take no argument: JavaScript runs them with one all the same.
 const ASKS_NOTHING: &[&str] = &[
     "reverse",
@@ -278,6 +305,13 @@ fn member(bench: &mut Bench<'_>, node: Node<'_>) {
             offer(other, 0.2 + 0.3 * alike);
         } else if *is_method == called {
             offer(other, 0.15);
+        }
+    }
+    if !called {
+        let records = bench.source.records().iter().filter(|record| record.contains(&name));
+        records.flatten().for_each(|other| offer(other, OF_RECORD));
+        if let Some(other) = member_across(bench, node, object_text) {
+            offer(other, ACROSS);
         }
     }
     let has_arguments = called && node.parent().is_some_and(|call| !bench.view.arguments(call).is_empty());

@@ -16,6 +16,9 @@ use crate::syntax::functions::each_node;
 const MOST_TWINS: usize = 12;
 /// So many operands of other comparisons are added to one of a comparison.
 const MOST_PARTS: usize = 4;
+/// A statement once more with two other names, or with another field. Estimates.
+const OF_NAMES: f64 = 0.3;
+const OF_FIELDS: f64 = 1.0;
 /// A longer operand has no twin.
 const MOST_BYTES: usize = 60;
 
@@ -32,14 +35,45 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     }
 }
 
-/// `out.extend(a[i:])` asks for `out.extend(b[j:])`.
+/// `out.extend(a[i:])` asks for `out.extend(b[j:])`, `del self.entries[key]` for `del self.uses[key]`.
 pub(super) fn statement(bench: &mut Bench<'_>, statement: &str, gap: &super::inserts::Gap, node: Node<'_>) {
     let end = bench.view.words().words.end;
-    for text in twins(bench, statement, node) {
+    let of_names = twins(bench, statement, node).into_iter().map(|text| (text, OF_NAMES));
+    let of_fields = field_twins(bench, statement, node).into_iter().map(|text| (text, OF_FIELDS));
+    for (text, fit) in of_fields.chain(of_names).collect::<Vec<_>>() {
         let what = format!("`{}` comes", super::short(&text));
         let laid = gap.lay(&format!("{text}{end}"));
-        bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, laid, 0.3, what, gap.line, None);
+        bench.put_at(EditKind::BorrowStatement, gap.at..gap.at, laid, fit, what, gap.line, None);
     }
+}
+
+/// `statement` with another field of the same object, one that is used in the same way somewhere in the file.
+fn field_twins(bench: &Bench<'_>, statement: &str, node: Node<'_>) -> Vec<String> {
+    let at = node.start_byte();
+    let Some((_, fields)) = bench.names.classes.iter().find(|(class, _)| class.contains(&at)) else {
+        return Vec::new();
+    };
+    let around = node.parent().map_or("", |block| bench.view.of(block));
+    let mut made = Vec::new();
+    for this in bench.view.words().words.this {
+        for own in fields.keys() {
+            let field = format!("{this}.{own}");
+            let Some(rest) = statement.find(&field).map(|start| &statement[start + field.len()..]) else { continue };
+            let used = if rest.starts_with('[') { "[" } else { rest.split_inclusive('(').next().unwrap_or("") };
+            if !used.ends_with(['[', '(']) || !used.starts_with(['[', '.']) || statement.matches(&field).count() != 1 {
+                continue;
+            }
+            for other in fields.keys().filter(|other| *other != own) {
+                let twin = format!("{this}.{other}");
+                let text = statement.replacen(&field, &twin, 1);
+                if bench.view.text.contains(&format!("{twin}{used}")) && !around.contains(&text) {
+                    made.push(text);
+                }
+            }
+        }
+    }
+    made.truncate(MOST_TWINS);
+    made
 }
 
 /// `out + a[i:]` asks for `out + a[i:] + b[j:]`.
