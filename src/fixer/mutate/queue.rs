@@ -329,9 +329,12 @@ impl Queue {
         self.waiting.push(Queued { what, order: self.order, is_raw });
     }
 
-    /// A candidate was built, or was not: those of its kind come earlier or later.
+    /// A candidate was built, or was not: those of its kind come earlier or later. Where the build is what is red, that says
+    /// nothing about kinds.
     pub fn built(&mut self, what: &Try, is_built: bool) {
-        self.waiting.learn(what, is_built);
+        if !self.compiles {
+            self.waiting.learn(what, is_built);
+        }
     }
 
     /// Something was cut for its time: it comes again, much later, with more time.
@@ -425,6 +428,27 @@ mod tests {
             tries.iter().position(is_conversion).unwrap_or(usize::MAX)
         };
         assert!(first(true) < first(false), "{} {}", first(true), first(false));
+    }
+
+    #[test]
+    fn what_does_not_build_says_something_of_its_kind_but_not_where_the_build_is_red() {
+        let text = b"def f(low, high):\n    return low < high\n".to_vec();
+        let project = Project::load(vec![(b"f.py".to_vec(), text)], |_| true);
+        let next = |is_build: bool| {
+            let place = Place { path: "f.py".into(), line: 2, score: 1.0 };
+            let mut queue = Queue::new(vec![place]).of_a_build(is_build);
+            let first = queue.next(&project).unwrap();
+            (0..100).for_each(|_| queue.built(&first, false));
+            (first.edits[0].kind, queue.peek(&project).unwrap())
+        };
+        let after = |is_build: bool| {
+            let place = Place { path: "f.py".into(), line: 2, score: 1.0 };
+            let mut queue = Queue::new(vec![place]).of_a_build(is_build);
+            let _ = queue.next(&project);
+            queue.peek(&project).unwrap()
+        };
+        assert!(next(false).1 < after(false), "others of the kind come later");
+        assert_eq!(next(true).1, after(true));
     }
 
     #[test]

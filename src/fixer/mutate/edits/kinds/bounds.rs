@@ -97,12 +97,22 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
     })
 }
 
+/// `-days`, but no `-1`: a number's own edits say that.
+fn is_negative(bench: &Bench<'_>, spot: &Spot<'_>) -> bool {
+    spot.role == Role::Unary
+        && bench
+            .view
+            .unary(spot.node)
+            .is_some_and(|(operator, inner)| operator == "-" && bench.view.role(inner) != Role::Number)
+}
+
 fn off_by_one(bench: &mut Bench<'_>, spot: &Spot<'_>) {
     // a binary node's own operands are spots too: `a * b + 1` is reached from the whole or from `b`
     if !matches!(
         spot.role,
         Role::Ident | Role::Member | Role::Call | Role::Index | Role::Binary | Role::Cast | Role::Macro
-    ) {
+    ) && !is_negative(bench, spot)
+    {
         return;
     }
     let Some((kind, fit)) = place_of(bench, spot.node) else { return };

@@ -724,7 +724,13 @@ fn signatures(bench: &mut Bench<'_>) {
     }
 }
 
-/// Rust: `let x` becomes `let mut x`; `move` closures. JavaScript: `const` becomes `let`. Go: `:=` and `=`.
+/// Where `mut` comes into `&T`, behind a lifetime.
+fn borrowed(bench: &Bench<'_>, of: Node<'_>) -> Option<usize> {
+    let inner = of.child_by_field_name("type").filter(|_| of.kind() == "reference_type")?;
+    (!bench.view.text[of.start_byte()..inner.start_byte()].contains("mut")).then(|| inner.start_byte())
+}
+
+/// Rust: `let x` becomes `let mut x`, `x: &T` becomes `x: &mut T`; `move` closures. JavaScript: `const` becomes `let`. Go: `:=` and `=`.
 fn mutability(bench: &mut Bench<'_>, spots: &[Spot<'_>]) {
     let mut touched_names: Vec<String> = Vec::new();
     for spot in spots.iter().filter(|spot| spot.role == Role::Ident && spot.touched) {
@@ -739,6 +745,11 @@ fn mutability(bench: &mut Bench<'_>, spots: &[Spot<'_>]) {
                 || bench.view.of(node).starts_with("mut ");
             if (named || bench.touches(node)) && !has && bench.view.role(pattern) == Role::Ident {
                 found.push((pattern.start_byte(), "mut ", bench.view.of(pattern).to_owned()));
+            }
+            if (named || bench.touches(node))
+                && let Some(at) = node.child_by_field_name("type").and_then(|of| borrowed(bench, of))
+            {
+                found.push((at, "mut ", format!("what `{}` refers to", bench.view.of(pattern))));
             }
         }
         (Language::Rust, "self_parameter") if !bench.view.of(node).contains("mut") => {

@@ -108,6 +108,20 @@ fn well_known(value: i64) -> Vec<(i64, f64)> {
     WELL_KNOWN.iter().filter(near).map(|known| (*known, if *known < 100 { 0.1 } else { 0.6 })).collect()
 }
 
+/// A number with which its statement does nothing is a deletion in disguise. An estimate.
+const DOES_NOTHING: f64 = 0.05;
+
+/// Nought where something is added or taken away, one where it is multiplied or divided.
+fn idle(bench: &Bench<'_>, node: Node<'_>) -> Option<i64> {
+    let parent = node.parent().filter(|parent| bench.view.role(*parent) == Role::AugAssign)?;
+    let (left, right) = bench.view.assignment(parent)?;
+    match bench.view.text[left.end_byte()..right.start_byte()].trim() {
+        "+=" | "-=" | "<<=" | ">>=" | "|=" | "^=" => Some(0),
+        "*=" | "/=" | "//=" | "**=" => Some(1),
+        _ => None,
+    }
+}
+
 fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
     let small = value.unsigned_abs() < 4;
     // one, nought and their neighbours are by far the commonest numbers in fixes (estimate)
@@ -138,7 +152,9 @@ fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
         ]);
     }
     options.extend(well_known(value));
+    let idle = idle(bench, node);
     for (other, fit) in options {
+        let fit = if Some(other) == idle { fit * DOES_NOTHING } else { fit };
         if other != value {
             replace_by(bench, EditKind::Numeral, node, &format!("{other}{suffix}"), fit);
         }

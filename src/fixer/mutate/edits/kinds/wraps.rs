@@ -4,7 +4,7 @@ use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::{Known, Origin};
-use super::atoms::name_piece;
+use super::atoms::{is_there_once, name_piece};
 use super::{Bench, Place, Spot};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
@@ -291,6 +291,9 @@ fn wanted_shape(bench: &Bench<'_>, node: Node<'_>) -> u16 {
     }
 }
 
+/// A name that nobody reads most likely belongs into what is worked out after it. An estimate.
+const NEVER_READ: f64 = 3.0;
+
 /// `x` becomes `x + y`, `y + x`, `x - y`, `x * y` with names in scope.
 fn extend(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
     let known = bench.shape(node);
@@ -309,6 +312,7 @@ fn extend(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
         wanted = shape::NUM;
     }
     let words = bench.view.words();
+    let function = bench.view.function(node).map_or("", |function| bench.view.of(function));
     for (name, fit) in bench.candidates(node, wanted).into_iter().take(7) {
         if name == own.text {
             continue;
@@ -316,6 +320,9 @@ fn extend(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
         let other = name_piece(&name);
         let others_shape = bench.shape_of_name(&name, node);
         let mut fit = fit * place * if is_number || is_joined { 1.0 } else { 0.5 };
+        if is_there_once(function, &name) {
+            fit *= NEVER_READ;
+        }
         if own.text.contains(&name) {
             fit *= 0.6;
         }
