@@ -13,3 +13,5 @@ else
   fi
 fi
 echo "PATH=$bin:$PATH" >> "$NEXTEST_ENV"
+# a compiler around this crate is none around what the tests build
+[ -z "${RUSTC_WORKSPACE_WRAPPER-}" ] || echo "RUSTC_WORKSPACE_WRAPPER=" >> "$NEXTEST_ENV"
