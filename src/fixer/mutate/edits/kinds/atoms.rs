@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
-use super::Bench;
+use super::{Bench, words};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -303,8 +303,7 @@ impl Bench<'_> {
 
 /// Does a function say a name only where it is bound?
 pub(super) fn is_there_once(function: &str, name: &str) -> bool {
-    let words = function.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    name != "_" && words.filter(|word| *word == name).take(2).count() == 1
+    name != "_" && words(function).filter(|word| *word == name).take(2).count() == 1
 }
 
 /// `typeof x === "string"` asks for `typeof x === "object"`, `isinstance(x, str)` for `isinstance(x, int)`.

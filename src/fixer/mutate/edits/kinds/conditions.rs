@@ -4,7 +4,7 @@ use super::super::EditKind;
 use super::super::languages::{OperatorClass, Role, level, shape};
 use super::super::piece::Piece;
 use super::atoms::is_there_once;
-use super::{Bench, Place, Spot};
+use super::{Bench, Place, Spot, words};
 use crate::syntax::language::Language;
 use crate::words::Label;
 use tree_sitter::Node;
@@ -288,10 +288,6 @@ fn unread(bench: &mut Bench<'_>, condition: Node<'_>) {
             }
         }
     }
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 /// `x` becomes `x is not None`, `x > 0`, `len(x) > 0`; `x is None` becomes `not x`.

@@ -410,6 +410,11 @@ pub(super) fn short(text: &str) -> String {
     flat.chars().take(57).collect::<String>() + "…"
 }
 
+/// The names and numbers of a text, and what is empty between signs.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
 /// Do two shapes go together? 1.0 when nothing is known.
 pub(super) fn compatible(a: u16, b: u16) -> f64 {
     let (a, b) = (a & !shape::NULLABLE, b & !shape::NULLABLE);

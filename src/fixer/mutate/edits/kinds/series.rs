@@ -5,7 +5,7 @@ use tree_sitter::Node;
 use super::super::EditKind;
 use super::super::languages::{OperatorClass, Role};
 use super::super::piece::Piece;
-use super::{Bench, Place, Spot};
+use super::{Bench, Place, Spot, words};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 
@@ -121,10 +121,6 @@ fn way(bench: &Bench<'_>, function: Node<'_>, name: &str) -> Option<Way> {
         }
     });
     found
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 fn asked(bench: &Bench<'_>, condition: Node<'_>, name: &str) -> Option<Way> {
