@@ -41,8 +41,8 @@ const FILES_MOST: usize = 400;
 const CUT_LEAST_TOKENS: u64 = 120;
 
 /// Reads `paths` (below `root`): files as they are, folders as their text files (those whose names begin with a dot, too),
-/// without what git ignores and without files whose names speak of secrets (those have to be named). Nothing outside of `root` is read, and no symbolic link in a folder is followed. What is not read
-/// is named with its reason.
+/// without what git ignores and without files whose names speak of secrets (those have to be named). Nothing outside of `root`
+/// is read, and no symbolic link in a folder is followed. What is not read is named with its reason.
 ///
 /// # Errors
 /// When one of the paths is not there, or is outside.

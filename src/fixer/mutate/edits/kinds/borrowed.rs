@@ -208,7 +208,7 @@ fn names_in(view: super::super::view::View<'_>, node: Node<'_>) -> BTreeSet<Stri
 }
 
 pub(super) fn word_set(text: &str) -> BTreeSet<&str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+    super::words(text).filter(|word| !word.is_empty()).collect()
 }
 
 pub(super) fn overlap(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> f64 {

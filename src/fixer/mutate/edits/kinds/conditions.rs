@@ -193,9 +193,7 @@ fn questions_of_loop(bench: &mut Bench<'_>, body: Node<'_>) -> Vec<(Piece, f64)>
     let body_text = bench.view.of(body).to_owned();
     let fits = |text: &str| {
         // what the body takes from or changes is what the loop waits for
-        let mut names = text
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .filter(|word| word.len() > 1 || word.chars().all(char::is_alphabetic));
+        let mut names = super::words(text).filter(|word| word.len() > 1 || word.chars().all(char::is_alphabetic));
         let used = names.any(|name| {
             body_text.contains(&format!("{name}.pop"))
                 || body_text.contains(&format!("{name}.shift"))
@@ -226,11 +224,7 @@ fn stronger_and_weaker(bench: &mut Bench<'_>, condition: Node<'_>, scale: f64) {
         if own_text.contains(&atom.piece.text) && atom.piece.text.len() > 3 {
             continue;
         }
-        let shares = atom
-            .piece
-            .text
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word.len() > 1 && own_text.contains(word));
+        let shares = super::words(&atom.piece.text).any(|word| word.len() > 1 && own_text.contains(word));
         let fit = scale * atom.fit * if shares { 1.0 } else { 0.8 };
         // what the rest relies on comes first; what has nothing to do with it comes last
         let (before, after) = if atom.guards && shares { (1.0, 0.3) } else { (0.25, 1.0) };
@@ -258,10 +252,6 @@ const NEVER_READ: f64 = 2.0;
 
 /// `l <= west` becomes `l <= west and r >= east`, where nobody reads `r`.
 fn unread(bench: &mut Bench<'_>, condition: Node<'_>) {
-    let order = |known: &&super::super::languages::Operator| known.class == OperatorClass::Order;
-    if bench.view.operator(condition).filter(order).is_none() {
-        return;
-    }
     let operator = bench.view.operator_text(condition).to_owned();
     let Some(opposite) = [("<", ">"), ("<=", ">=")].into_iter().find_map(|(a, b)| match operator.as_str() {
         text if text == a => Some(b),

@@ -72,9 +72,7 @@ fn returns(bench: &mut Bench<'_>, node: Node<'_>, function: Node<'_>, scale: f64
     let mut atoms: Vec<Atom> = bench.atoms(node);
     // what a guard asks is nearly always a parameter
     for atom in &mut atoms {
-        let asks = parameters.iter().any(|(name, _)| {
-            atom.piece.text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
-        });
+        let asks = parameters.iter().any(|(name, _)| super::words(&atom.piece.text).any(|word| word == name));
         let literal = atom.piece.text.contains("= 0") || atom.piece.text.contains("<= 1") || atom.guards;
         let special = !recursive && atom.piece.text.ends_with("== 1");
         atom.fit *=

@@ -323,7 +323,7 @@ const STALE: f64 = 3.0;
 /// Does the loop around a node read a name that it never sets?
 pub(super) fn is_stale(bench: &Bench<'_>, node: Node<'_>, name: &str) -> bool {
     let Some(around) = bench.view.ancestor(node, Role::is_loop) else { return false };
-    let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+    let has_word = |text: &str| super::words(text).any(|word| word == name);
     let sets = |line: &str| {
         let line = line.trim_start();
         let is_head = ["if ", "elif ", "while ", "return "].iter().any(|head| line.starts_with(head));

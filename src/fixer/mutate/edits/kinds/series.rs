@@ -3,8 +3,9 @@
 use tree_sitter::Node;
 
 use super::super::EditKind;
-use super::super::languages::{OperatorClass, Role};
+use super::super::languages::Role;
 use super::super::piece::Piece;
+use super::twins::is_order;
 use super::{Bench, Place, Spot, words};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
@@ -104,9 +105,10 @@ fn extreme(bench: &mut Bench<'_>, node: Node<'_>) {
 fn way(bench: &Bench<'_>, function: Node<'_>, name: &str) -> Option<Way> {
     let mut found = None;
     each_node(function, &mut |inner| {
-        let Some(condition) = bench.view.condition(inner).filter(|_| bench.view.role(inner) == Role::If) else {
+        if found.is_some() || bench.view.role(inner) != Role::If {
             return;
-        };
+        }
+        let Some(condition) = bench.view.condition(inner) else { return };
         let Some(way) = asked(bench, condition, name) else { return };
         let sets = |body: Node<'_>| {
             let mut is_set = false;
@@ -116,19 +118,20 @@ fn way(bench: &Bench<'_>, function: Node<'_>, name: &str) -> Option<Way> {
             });
             is_set
         };
-        if found.is_none() && bench.view.body(inner).or(Some(inner)).is_some_and(sets) {
+        if bench.view.body(inner).or(Some(inner)).is_some_and(sets) {
             found = Some(way);
         }
     });
     found
 }
 
+/// Which way a name is moved where this condition holds, if it compares the name.
 fn asked(bench: &Bench<'_>, condition: Node<'_>, name: &str) -> Option<Way> {
     let mut found = None;
     each_node(condition, &mut |inner| {
         let [binary] = &bench.view.binaries(inner)[..] else { return };
         let operator = &bench.view.text[binary.at.clone()];
-        if bench.view.words().operator(operator).is_none_or(|known| known.class != OperatorClass::Order) {
+        if !is_order(bench, operator) {
             return;
         }
         let is_less = operator.starts_with('<');
@@ -146,7 +149,7 @@ fn ends(bench: &Bench<'_>, function: Node<'_>, way: Way) -> Vec<(String, f64)> {
     let down = way == Way::Down;
     let pick = |low: &str, high: &str| vec![(if down { low } else { high }.to_owned(), 1.0)];
     match bench.view.language {
-        Language::Python => pick("float(\"inf\")", "float(\"-inf\")"),
+        Language::Python => pick("float('inf')", "float('-inf')"),
         Language::JavaScript | Language::TypeScript | Language::Tsx => pick("Infinity", "-Infinity"),
         Language::Java => pick("Integer.MAX_VALUE", "Integer.MIN_VALUE"),
         Language::Go => pick("math.MaxInt", "math.MinInt"),

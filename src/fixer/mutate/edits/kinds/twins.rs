@@ -130,7 +130,8 @@ fn part_of_a_bound(bench: &mut Bench<'_>, node: Node<'_>) {
     }
 }
 
-fn is_order(bench: &Bench<'_>, operator: &str) -> bool {
+/// Does an operator ask what is less?
+pub(super) fn is_order(bench: &Bench<'_>, operator: &str) -> bool {
     bench.view.words().operator(operator).is_some_and(|known| known.class == OperatorClass::Order)
 }
 
