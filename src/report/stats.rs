@@ -2,7 +2,7 @@
 
 use super::escape::{html, one_line};
 use super::numbers::seconds;
-use crate::learn::stats::{Share, Stats, THEIRS};
+use crate::learn::stats::{Rounds, Share, Stats, THEIRS};
 use crate::model::Money;
 
 /// What is known beside trajectories.
@@ -15,8 +15,18 @@ pub struct Beside {
 /// Name, figure, and what the design's authors reported, where they did.
 pub type Row = (String, String, Option<&'static str>);
 
-fn percent(share: Share) -> String {
-    format!("{:.0} % ({})", 100.0 * share.share, share.n)
+/// A share of nothing is none: `0 %` would say that something was counted.
+fn percent(share: Share, of: u64) -> String {
+    if of == 0 { NONE.into() } else { format!("{:.0} % ({})", 100.0 * share.share, share.n) }
+}
+
+const NONE: &str = "none";
+
+fn rounds(rounds: &Rounds, good: &str) -> String {
+    if rounds.runs == 0 {
+        return NONE.into();
+    }
+    format!("{:.1} in {} runs; {} {good}", rounds.rounds, rounds.runs, percent(rounds.good, rounds.runs))
 }
 
 fn counted(map: &std::collections::BTreeMap<String, u64>) -> String {
@@ -24,7 +34,7 @@ fn counted(map: &std::collections::BTreeMap<String, u64>) -> String {
     all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let parts: Vec<String> =
         all.into_iter().map(|(name, n)| format!("{} {n}", one_line(name, 60).replace('_', " "))).collect();
-    if parts.is_empty() { "none".into() } else { parts.join(", ") }
+    if parts.is_empty() { NONE.into() } else { parts.join(", ") }
 }
 
 /// All rows, in order.
@@ -38,23 +48,19 @@ pub fn rows(stats: &Stats, beside: Beside) -> Vec<Row> {
         format!("{} since {}", stats.runs, stats.since.as_deref().map_or("ever", |s| s.get(..10).unwrap_or(s))),
     );
     row("failures", f.all.to_string());
-    row("ended by tier 1", percent(f.tier_1));
-    row("ended by tier 2", percent(f.tier_2));
-    row("ended by tier 3", percent(f.tier_3));
-    row("ended by triage", percent(f.triage));
+    row("ended by tier 1", percent(f.tier_1, f.all));
+    row("ended by tier 2", percent(f.tier_2, f.all));
+    row("ended by tier 3", percent(f.tier_3, f.all));
+    row("ended by triage", percent(f.triage, f.all));
     row("healed by", counted(&stats.by_fixer));
     row("with model", counted(&stats.by_model));
     let times = stats.time_to_green;
-    row("time to green", format!("{} (median), {} (9 of 10)", seconds(times.median_ms), seconds(times.p90_ms)));
-    row(
-        "rounds of a PRD",
-        format!("{:.1} in {} runs; {} passed", stats.prd.rounds, stats.prd.runs, percent(stats.prd.good)),
-    );
-    row(
-        "rounds of a council",
-        format!("{:.1} in {} runs; {} agreed", stats.council.rounds, stats.council.runs, percent(stats.council.good)),
-    );
-    row("served from the cache", format!("{} of {} turns", percent(t.cached), t.answered));
+    let to_green = format!("{} (median), {} (9 of 10)", seconds(times.median_ms), seconds(times.p90_ms));
+    row("time to green", if stats.by_fixer.is_empty() { NONE.into() } else { to_green });
+    row("rounds of a PRD", rounds(&stats.prd, "passed"));
+    row("rounds of a council", rounds(&stats.council, "agreed"));
+    let cached = format!("{} of {} turns", percent(t.cached, t.answered), t.answered);
+    row("served from the cache", if t.answered == 0 { NONE.into() } else { cached });
     row(
         "wrong, as calibrated",
         format!(
@@ -63,8 +69,10 @@ pub fn rows(stats: &Stats, beside: Beside) -> Vec<Row> {
         ),
     );
     row("turns that failed", counted(&t.failed));
-    row("stalls", format!("{}: {}", stats.stalls.all, counted(&stats.stalls.by_cause)));
-    row("stalls resolved", format!("{}; by {}", percent(stats.stalls.resolved), counted(&stats.stalls.resolved_by)));
+    let stalls = &stats.stalls;
+    let resolved = format!("{}; by {}", percent(stalls.resolved, stalls.all), counted(&stalls.resolved_by));
+    row("stalls", format!("{}: {}", stalls.all, counted(&stalls.by_cause)));
+    row("stalls resolved", if stalls.all == 0 { NONE.into() } else { resolved });
     row("tokens", t.tokens.to_string());
     row("money", Money(t.nano_dollars).to_string());
     let saved = t.saved_nano_dollars.saturating_add(t.cache_saved_nano_dollars);
@@ -117,6 +125,22 @@ pub fn page(stats: &Stats, beside: Beside) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_nothing_was_counted_no_share_of_it_is_named() {
+        let said = text(&Stats::default(), Beside { wrong_serve_bound: 0.019 });
+        assert!(!said.contains("0 % (0)") && !said.contains("0.0"), "{said}");
+        assert!(
+            said.contains("time to green          none\n") && said.contains("stalls resolved        none   [97 %]\n")
+        );
+        let mut one = Stats::default();
+        (one.failures.all, one.prd.runs, one.turns.answered, one.stalls.all) = (1, 1, 1, 1);
+        let said = text(&one, Beside { wrong_serve_bound: 0.019 });
+        for part in ["tier 3        0 % (0)", "0.0 in 1 runs; 0 % (0) passed", "0 % (0) of 1 turns", "0 % (0); by none"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
 
     #[test]
     fn figures_of_others_stand_beside_ours_and_are_marked_as_theirs() {
