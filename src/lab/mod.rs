@@ -19,7 +19,8 @@ use crate::process::sandbox::{self, Fence};
 use crate::process::{self, Finished, Silence, Spec};
 use crate::repo::carry::Carry;
 use crate::repo::{Snapshot, Store, Workspace, logins};
-use crate::suite::{LogFiles, Run, Runner, Selection, Suite, adapter};
+use crate::suite::adapter::{self, Built, Prepared};
+use crate::suite::{LogFiles, Run, Runner, Selection, Suite};
 use crate::trajectory::{Event, Purpose, Recorder};
 
 /// Limits for one run of the suite.
@@ -316,13 +317,44 @@ impl Lab {
         more: &BTreeMap<OsString, OsString>,
         cancel: &CancellationToken,
     ) -> Result<Run> {
+        let reports = self.scratch("run")?;
+        let prepared = adapter::prepare(suite, selection, &workspace.path, &reports);
+        self.run_prepared(workspace, suite, (prepared, reports), limits, more, cancel).await
+    }
+
+    /// Runs `selection` with what an earlier run in this workspace has `built`, and no build tool in between. `None`: not all
+    /// of it can be.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub async fn run_built(
+        &self,
+        workspace: &Workspace,
+        built: &Built,
+        selection: &Selection,
+        limits: Limits,
+        more: &BTreeMap<OsString, OsString>,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Run>> {
+        let reports = self.scratch("run")?;
+        let Some(prepared) = built.prepare(selection, &workspace.path, &reports, more) else { return Ok(None) };
+        self.run_prepared(workspace, &built.suite, (prepared, reports), limits, more, cancel).await.map(Some)
+    }
+
+    async fn run_prepared(
+        &self,
+        workspace: &Workspace,
+        suite: &Suite,
+        (prepared, reports): (Prepared, PathBuf),
+        limits: Limits,
+        more: &BTreeMap<OsString, OsString>,
+        cancel: &CancellationToken,
+    ) -> Result<Run> {
         let _slot = tokio::select! {
             slot = self.permit(limits.background) => slot?,
             () = cancel.cancelled() => return Err(Error::interrupted()),
         };
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let reports = self.scratch("run")?;
-        let prepared = adapter::prepare(suite, selection, &workspace.path, &reports);
         // PATH may lead into a virtual environment of the user's tree: the one carried here has to be used
         let mut env = workspace.environment(self.environment());
         env.extend(prepared.env.clone());

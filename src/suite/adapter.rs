@@ -3,6 +3,7 @@
 //! Results are read out of process: from a report file (JUnit XML, JSON) outside the workspace that the runner writes,
 //! or from its machine-readable output; from text only where a runner offers nothing else.
 
+mod built;
 mod cargo;
 mod conclude;
 mod go;
@@ -19,6 +20,8 @@ mod unittest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+pub use built::{Built, RECORD};
 
 use crate::process::Finished;
 use crate::suite::formats::{Parsed, REPORT_CAP_BYTES};

@@ -1,16 +1,18 @@
 //! The mutate fixer on small broken projects, directly: without the judge and the race.
 
-use std::time::Duration;
-
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use kaizen_ci::fixer::Ended;
 use kaizen_ci::fixer::mutate::Mutate;
 use kaizen_ci::fixer::mutate::edits::Project as Sources;
 use kaizen_ci::fixer::mutate::probe::node::NodeProbe;
 use kaizen_ci::fixer::mutate::probe::{Ask, Change, Probe as _, arms, hits};
-use kaizen_ci::suite::Runner;
+use kaizen_ci::suite::adapter::{Built, RECORD};
+use kaizen_ci::suite::{Run, Runner, Selection, Status, TestId};
+use tokio_util::sync::CancellationToken;
 
 use crate::case::{Bench, changes, pytest};
 use crate::project::{Project, has};
@@ -428,6 +430,74 @@ async fn what_cargo_built_in_the_first_workspace_is_in_those_that_come_after_it(
     let second = lab.workspace(&case.snapshot, "second").await.unwrap();
     assert_eq!(std::fs::read_to_string(second.path.join("target/CACHEDIR.TAG")).unwrap(), "built");
     assert_eq!(second.tree_now().unwrap(), case.snapshot.tree);
+}
+
+const TWICE: &str = "\
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn unit() {
+        assert_eq!(std::env::var(\"ARM\").as_deref(), Ok(\"2\"));
+        assert!(std::env::vars().all(|(name, _)| !name.starts_with(\"KAIZEN_CARGO\")));
+    }
+
+    #[test]
+    fn other() {
+        panic!(\"never\");
+    }
+}
+";
+const TWICE_OUTSIDE: &str = "\
+#[test]
+fn place() {
+    assert_eq!(std::env::current_dir().unwrap(), std::path::Path::new(env!(\"CARGO_MANIFEST_DIR\")));
+    assert_eq!(std::env::var(\"CARGO_PKG_NAME\").as_deref(), Ok(\"twice\"));
+    assert_eq!(std::env::var(\"ARM\").as_deref(), Ok(\"2\"));
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cargo_built_is_started_again_without_it_as_it_was_with_other_variables_and_fewer_tests() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[package]\nname = \"twice\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    project.write("src/lib.rs", TWICE);
+    project.write("tests/outside.rs", TWICE_OUTSIDE);
+    project.write(".gitignore", "target\n");
+    project.commit("Twice");
+    let bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
+    let (lab, case, cancel) = (bench.lab(), &bench.case, CancellationToken::new());
+    let only = |names: &[&str]| Selection::Only(names.iter().map(|name| TestId((*name).into())).collect());
+    let arm = |number: &str| BTreeMap::from([("ARM".into(), number.into()), (RECORD.into(), "1".into())]);
+    let both = only(&["twice tests::unit", "twice::outside place"]);
+    let workspace = lab.workspace(&case.snapshot, "twice").await.unwrap();
+    let first = lab.run_with(&workspace, &case.suite, &both, case.limits, &arm("1"), &cancel).await.unwrap();
+    let statuses = |run: &Run| run.tests.iter().map(|(id, r)| (id.0.clone(), r.status)).collect::<Vec<_>>();
+    let of_both = |status| vec![("twice tests::unit".to_owned(), status), ("twice::outside place".to_owned(), status)];
+    assert_eq!(statuses(&first), of_both(Status::Failed));
+    let built = Built::of(&case.suite, &both, &first.log).unwrap();
+    let plain = lab.run(&workspace, &case.suite, &both, case.limits, &cancel).await.unwrap();
+    // cargo would have nothing to go by
+    std::fs::remove_file(workspace.path.join("Cargo.toml")).unwrap();
+    let again = async |selection: &Selection, number: &str| {
+        lab.run_built(&workspace, &built, selection, case.limits, &arm(number), &cancel).await.unwrap()
+    };
+    for (number, status) in [("1", Status::Failed), ("2", Status::Passed)] {
+        let run = again(&both, number).await.unwrap();
+        assert_eq!(statuses(&run), of_both(status), "{}", crate::case::log(&run));
+        assert_eq!((run.is_green(), &run.contradictions), (status == Status::Passed, &Vec::new()));
+    }
+    let run = again(&only(&["twice::outside place"]), "2").await.unwrap();
+    assert_eq!(statuses(&run), [("twice::outside place".to_owned(), Status::Passed)]);
+    let run = again(&only(&["twice tests::other"]), "2").await.unwrap();
+    assert_eq!(statuses(&run), [("twice tests::other".to_owned(), Status::Failed)]);
+    for unknown in
+        [Selection::All, only(&["twice::elsewhere a", "twice tests::unit"]), only(&["twice::doc src/lib.rs #1"])]
+    {
+        assert!(again(&unknown, "2").await.is_none());
+    }
+    // a run that was not to write down what it started, and one whose names are the user's own
+    assert_eq!(Built::of(&case.suite, &both, &plain.log), None);
+    assert_eq!(Built::of(&case.suite, &only(&["twice tests::unit"]), &first.log), None);
 }
 
 const DEEP: &str = "\

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::built::Start;
 use super::{Draft, Evidence, read_capped};
+use crate::suite::LogFiles;
 use crate::suite::formats::{BUILD, CRASH, Parsed, libtest, result};
 use crate::suite::{Scope, Status, TestId, TestResult};
 
@@ -14,11 +16,17 @@ const RUNNER: &str = include_str!("../plugins/cargo_runner.sh");
 /// Cargo splits this at blanks, so a path (which may have some) can't be in it, nor a blank of the shell's.
 const START: &str = "sh -c exec${IFS}sh${IFS}\"$KAIZEN_CARGO_RUNNER\"${IFS}\"$0\"${IFS}\"$@\"";
 
+/// Our runner and where it writes: both are another run's each time.
+pub(super) const OURS: [&str; 2] = ["KAIZEN_CARGO_RUNNER", "KAIZEN_CARGO_REPORTS"];
+
+/// Where our runner writes, below the reports of a run.
+const FOLDER: &str = "cargo";
+
 pub(super) fn prepare(draft: &mut Draft<'_>) {
     let script = draft.helper("cargo_runner.sh", RUNNER);
-    let folder = draft.report_folder("cargo");
-    draft.set("KAIZEN_CARGO_RUNNER", script);
-    draft.set("KAIZEN_CARGO_REPORTS", folder);
+    let folder = draft.report_folder(FOLDER);
+    draft.set(OURS[0], script);
+    draft.set(OURS[1], folder);
     for target in hosts() {
         draft.set(&format!("CARGO_TARGET_{target}_RUNNER"), START);
     }
@@ -148,6 +156,35 @@ pub(super) fn collect(evidence: &Evidence<'_>) -> Parsed {
     let nothing = parsed.tests.is_empty() && !stderr.contains(" Running ") && !stderr.contains(" Doc-tests ");
     parsed.complete &= !nothing;
     parsed
+}
+
+/// The test programs that a run started which was to record them, and cargo's lines about them.
+pub(super) fn starts(log: &LogFiles) -> Option<(Vec<Start>, String)> {
+    let stderr = read_capped(&log.stderr)?;
+    let targets = targets(&stderr);
+    let mut starts = Vec::new();
+    for entry in std::fs::read_dir(log.stderr.parent()?.join(FOLDER)).ok()?.flatten() {
+        let meta = entry.path();
+        if meta.extension().is_none_or(|ending| ending != "meta") {
+            continue;
+        }
+        let words = |ending: &str| -> Option<Vec<String>> {
+            let text = read_capped(&meta.with_extension(ending))?;
+            Some(text.split_terminator('\0').map(str::to_owned).collect())
+        };
+        let mut argv = words("start")?;
+        if argv.len() < 2 {
+            return None;
+        }
+        let dir = argv.remove(0);
+        let exe = argv[0].rsplit('/').next().unwrap_or_default().to_owned();
+        let package = words("meta")?.into_iter().nth(1).unwrap_or_default();
+        let pair = |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let env = words("env")?.into_iter().filter_map(pair).collect();
+        starts.push(Start { binary: binary_id(&package, &exe, targets.get(&exe)), dir, argv, env });
+    }
+    let heard = RUNNING.find_iter(&stderr).map(|line| format!("{}\n", line.as_str())).collect();
+    Some((starts, heard))
 }
 
 /// One test binary: what it printed, and how it ended.

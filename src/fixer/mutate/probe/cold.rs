@@ -1,6 +1,7 @@
 //! The cold probe: the suite's own command in a few workspaces that are used again, so that builds stay incremental.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ const SHOWN: usize = 6;
 /// Go lets a recursion without end fill a gigabyte before it says so: that takes as long as a loop.
 const GO_OVERFLOW: &str = "goroutine stack exceeds ";
 /// No test has this name: who selects it has a build, and a start of the tests.
-const NO_TEST: &str = "kaizen_no_such_test";
+pub(super) const NO_TEST: &str = "kaizen_no_such_test";
 
 /// Coverage may take this part of the time that is left,
 const COVERAGE_PART: f64 = 0.15;
@@ -62,7 +63,7 @@ pub struct ColdProbe {
     /// Red tests that a candidate has to pass before the others are run: those that can be chosen alone and start quickly.
     screen: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
-    whole: bool,
+    pub(super) whole: bool,
     /// Some red test does not end, or not soon: to run it as it is shows nothing and costs much.
     hung: bool,
     /// Tests that end where red ones don't; `None` where all do, or where nothing can be selected.
@@ -169,10 +170,21 @@ impl ColdProbe {
     async fn run(&self, slot: usize, changes: &[Change], selection: &Selection, limits: Limits) -> Result<Run> {
         let workspace = self.slots[slot % self.slots.len()].lock().await;
         put(&workspace, changes)?;
-        let run = self.lab.run(&workspace, &self.suite, selection, limits, &self.cancel).await;
+        let run = self.run_with(&workspace, selection, limits, Variables::new()).await;
         // the candidate's files, and everything that its tests left behind
         workspace.reset()?;
         run
+    }
+
+    /// Runs the suite as probes want it.
+    pub(super) async fn run_with(
+        &self,
+        workspace: &Workspace,
+        selection: &Selection,
+        limits: Limits,
+        more: Variables,
+    ) -> Result<Run> {
+        self.lab.run_with(workspace, &self.suite, selection, limits, &quiet(more), &self.cancel).await
     }
 
     pub(super) fn selection(&self, only_red: bool) -> Selection {
@@ -234,6 +246,15 @@ impl ColdProbe {
         probed.message = first.map(|m| m.lines().next().unwrap_or_default().to_owned());
         probed
     }
+}
+
+/// Set for a run.
+pub(super) type Variables = BTreeMap<OsString, OsString>;
+
+/// Nobody reads the backtraces of candidates, and Rust takes longer to write one than a small crate's tests to run.
+pub(super) fn quiet(mut variables: Variables) -> Variables {
+    variables.insert("RUST_BACKTRACE".into(), "0".into());
+    variables
 }
 
 /// What is red outside has to be red here, or nothing that is tried here says anything; `is_red`: such tests ran.

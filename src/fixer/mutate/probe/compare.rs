@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::arms::{Arm, compose};
-use super::batch::{MOST_ROUNDS, output, put_at};
+use super::batch::{MOST_ROUNDS, arm, output, put_at, recorded};
 use super::cold::{ColdProbe, is_unbuildable};
 use super::variants::{Variant, answer, blamed, put, variants};
 use super::{Answer, Change, Compared, Probe as _};
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fixer::mutate::edits::Project;
 use crate::lab::Limits;
 use crate::repo::Workspace;
+use crate::suite::adapter::Built;
 use crate::suite::{Run, Selection};
 use crate::words::End;
 
@@ -28,6 +29,8 @@ struct Comparison<'a> {
     workspace: &'a Workspace,
     until: Instant,
     variants: Vec<Variant>,
+    /// The arms and variants, where they can be started without the build tool.
+    built: Option<Built>,
 }
 
 impl ColdProbe {
@@ -47,7 +50,7 @@ impl ColdProbe {
         }
         let workspace = self.slots[0].lock().await;
         let until = until.min(Instant::now() + self.comparing);
-        let mut comparison = Comparison { probe: self, project, workspace: &workspace, until, variants };
+        let mut comparison = Comparison { probe: self, project, workspace: &workspace, until, variants, built: None };
         let answers = comparison.answers(greens, arms).await;
         workspace.reset()?;
         let answers = answers?;
@@ -77,6 +80,8 @@ impl Comparison<'_> {
             }
             answers.insert(number - 1, self.read(&run));
         }
+        // what is no arm is built by itself
+        self.built = None;
         for (at, changes) in greens.iter().enumerate().filter(|(at, _)| !arms.contains_key(&(at + 1))) {
             let changes = self.with_variants(changes);
             let Some(run) = self.run(&changes, 0, SystemTime::now()).await? else { break };
@@ -105,6 +110,7 @@ impl Comparison<'_> {
             let first = numbered[0].0;
             let Some(run) = self.run(&changes, first, written).await? else { return Ok(None) };
             if !is_unbuildable(&run) {
+                self.built = self.probe.built(&self.chosen(), &run);
                 return Ok((run.end != End::TimedOut).then_some((changes, written)));
             }
             let log = output(&run.log)?;
@@ -147,9 +153,13 @@ impl Comparison<'_> {
         self.workspace.reset()?;
         put_at(self.workspace, changes, written)?;
         let limits = Limits { time: left, ..self.probe.limits };
-        let selection = Selection::Only(self.variants.iter().map(|variant| variant.id.clone()).collect());
-        let run = self.probe.run_selected(self.workspace, number, &selection, limits).await?;
+        let (chosen, more) = (self.chosen(), recorded(arm(number)));
+        let run = self.probe.again(self.workspace, self.built.as_ref(), &chosen, limits, more).await?;
         if run.end == End::Cancelled { Err(Error::interrupted()) } else { Ok(Some(run)) }
+    }
+
+    fn chosen(&self) -> Selection {
+        Selection::Only(self.variants.iter().map(|variant| variant.id.clone()).collect())
     }
 
     fn read(&self, run: &Run) -> Vec<Option<Answer>> {

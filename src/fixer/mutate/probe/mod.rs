@@ -10,6 +10,7 @@ mod ideas;
 pub mod node;
 pub mod python;
 pub mod server;
+mod traced;
 pub mod v8;
 pub mod variants;
 
