@@ -5,6 +5,7 @@ use super::super::piece::Piece;
 use super::super::scope::Origin;
 use super::super::view::View;
 use super::super::{EditKind, Source};
+use super::atoms::is_there_once;
 use super::{Bench, Place, Spot};
 use crate::syntax::language::Language;
 use tree_sitter::Node;
@@ -35,6 +36,11 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     }
 }
 
+/// Can it stand in front of a method as well as be its argument?
+fn changes_places(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    matches!(bench.view.role(node), Role::Ident | Role::Member | Role::Call | Role::Index)
+}
+
 fn swap(bench: &mut Bench<'_>, node: Node<'_>) {
     let arguments = bench.view.arguments(node);
     for (at, one) in arguments.iter().enumerate() {
@@ -58,8 +64,8 @@ fn swap(bench: &mut Bench<'_>, node: Node<'_>) {
     }
     // `a.f(b)` becomes `b.f(a)`
     if let ([only], Some(receiver)) = (&arguments[..], bench.view.call(node).and_then(|call| call.receiver))
-        && matches!(bench.view.role(*only), Role::Ident | Role::Member)
-        && matches!(bench.view.role(receiver), Role::Ident | Role::Member)
+        && changes_places(bench, *only)
+        && changes_places(bench, receiver)
     {
         let (a, b) = (bench.view.of(receiver), bench.view.of(*only));
         let middle = &bench.view.text[receiver.end_byte()..only.start_byte()];
@@ -109,6 +115,9 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     };
     let inside = list.start_byte() + 1;
     let mut options = bench.candidates(node, 0);
+    let function = bench.view.function(node).map_or(bench.view.text, |function| bench.view.of(function));
+    options.iter_mut().filter(|(name, _)| is_there_once(function, name)).for_each(|(_, fit)| *fit *= NEVER_READ);
+    options.sort_by(|a, b| b.1.total_cmp(&a.1));
     options.truncate(6);
     options.extend(handed_down(bench, node, &called));
     for word in bench
@@ -146,6 +155,8 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     named(bench, list, &arguments, &called);
 }
 
+/// A name that is bound and never read was most likely meant to be handed on. An estimate.
+const NEVER_READ: f64 = 2.0;
 /// An argument more or less, where the compiler counts them. An estimate.
 const COUNTED: f64 = 0.02;
 /// So many gaps between arguments are tried.
