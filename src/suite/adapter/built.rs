@@ -33,11 +33,16 @@ pub struct Built {
 }
 
 impl Built {
+    /// Can what this runner starts be told?
+    pub fn knows(runner: Runner) -> bool {
+        runner == Runner::CargoTest
+    }
+
     /// What a run of `selection` started that was made with [`RECORD`] and left `log`; `None` where programs or their tests
     /// can't be told.
     pub fn of(suite: &Suite, selection: &Selection, log: &LogFiles) -> Option<Self> {
         let Selection::Only(ids) = selection else { return None };
-        if suite.runner != Runner::CargoTest {
+        if !Self::knows(suite.runner) {
             return None;
         }
         let (mut starts, heard) = cargo::starts(log)?;
@@ -78,11 +83,11 @@ impl Built {
 }
 
 impl Start {
-    /// A line of shell: with what the tool had set for the program, less what is said anew.
+    /// A line of shell: with what the tool had set for the program, less what is said anew. Nothing is written down again.
     fn line(&self, names: &[&str], more: &BTreeMap<OsString, OsString>) -> String {
-        let anew: BTreeSet<&str> =
-            cargo::OURS.into_iter().chain(more.keys().filter_map(|name| name.to_str())).collect();
-        let kept = self.env.iter().filter(|(name, _)| !anew.contains(name.as_str()) && name != RECORD);
+        let said = more.keys().filter_map(|name| name.to_str()).filter(|name| *name != RECORD);
+        let anew: BTreeSet<&str> = cargo::OURS.into_iter().chain(said).collect();
+        let kept = self.env.iter().filter(|(name, _)| !anew.contains(name.as_str()));
         let kept = kept.map(|(name, value)| shell::quote(&format!("{name}={value}")));
         // what is set is a name of ours: nothing in it has to be quoted
         let anew = anew.iter().map(|name| format!("\"{name}=${name}\""));

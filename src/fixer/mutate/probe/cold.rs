@@ -36,7 +36,7 @@ const SHOWN: usize = 6;
 /// Go lets a recursion without end fill a gigabyte before it says so: that takes as long as a loop.
 const GO_OVERFLOW: &str = "goroutine stack exceeds ";
 /// No test has this name: who selects it has a build, and a start of the tests.
-pub(super) const NO_TEST: &str = "kaizen_no_such_test";
+const NO_TEST: &str = "kaizen_no_such_test";
 
 /// Coverage may take this part of the time that is left,
 const COVERAGE_PART: f64 = 0.15;
@@ -63,7 +63,7 @@ pub struct ColdProbe {
     /// Red tests that a candidate has to pass before the others are run: those that can be chosen alone and start quickly.
     screen: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
-    pub(super) whole: bool,
+    whole: bool,
     /// Some red test does not end, or not soon: to run it as it is shows nothing and costs much.
     hung: bool,
     /// Tests that end where red ones don't; `None` where all do, or where nothing can be selected.
@@ -289,10 +289,14 @@ fn ending(roster: &Roster, runner: Runner) -> Option<Selection> {
     let mut chosen: BTreeSet<TestId> =
         green.iter().step_by(green.len().div_ceil(SHOWN).max(1)).map(|id| TestId(id.clone())).collect();
     if is_compiled(runner) {
-        let of_none = |id: &String| Some(TestId(format!("{} {NO_TEST}", id.split_once(' ')?.0)));
-        chosen.extend(red.iter().filter_map(of_none));
+        chosen.extend(red.iter().filter_map(|id| none_of(id)));
     }
     (!chosen.is_empty()).then_some(Selection::Only(chosen))
+}
+
+/// None of the tests in the program that the test `id` is in.
+pub(super) fn none_of(id: &str) -> Option<TestId> {
+    Some(TestId(format!("{} {NO_TEST}", id.split_once(' ')?.0)))
 }
 
 /// A build costs more than the tests, and functions can be switched.

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::batch::{put_at, recorded};
-use super::cold::{ColdProbe, NO_TEST, Variables, is_doc, is_unbuildable};
+use super::cold::{ColdProbe, Variables, is_doc, is_unbuildable, none_of};
 use super::{Change, Coverage, Probe as _, hits, v8};
 use crate::error::Result;
 use crate::lab::Limits;
-use crate::suite::{Runner, Selection, TestId};
+use crate::suite::Selection;
+use crate::suite::adapter::Built;
 use crate::system;
 use crate::words::End;
 
@@ -80,11 +81,8 @@ impl ColdProbe {
         if self.ending.is_some() {
             return self.ending.clone();
         }
-        let is_known = self.can_batch && self.suite.runner == Runner::CargoTest && !self.whole;
-        let program = |n: &usize| Some(self.roster().names[*n].split_once(' ')?.0);
-        let programs: BTreeSet<&str> = reds.iter().chain(greens).filter_map(program).collect();
-        let nothing = programs.into_iter().map(|program| TestId(format!("{program} {NO_TEST}"))).collect();
-        is_known.then_some(Selection::Only(nothing))
+        let names = reds.iter().chain(greens).map(|n| self.roster().names[*n].as_str());
+        Built::knows(self.suite.runner).then(|| Selection::Only(names.filter_map(none_of).collect()))
     }
 }
 
