@@ -219,11 +219,15 @@ class Crates:
             git(folder, "add", "-A")
             git(folder, "commit", "-q", "-m", "A crate")
             row, healed = heal(args, self.command, folder, row)
+
+            def is_right():
+                open(os.path.join(folder, "tests/hidden.rs"), "w").write("\n".join(crate["hidden"]))
+                return subprocess.run(["cargo", "test", "-q", "--offline"], cwd=folder, capture_output=True).returncode == 0
+
+            row["taken"] = is_right_if_taken(folder, row, is_right)
             if healed:
                 row["diff"] = subprocess.run(["git", "diff", "-U0"], cwd=folder, capture_output=True, text=True).stdout
-                open(os.path.join(folder, "tests/hidden.rs"), "w").write("\n".join(crate["hidden"]))
-                judged = subprocess.run(["cargo", "test", "-q", "--offline"], cwd=folder, capture_output=True)
-                row["outcome"] = "correct" if judged.returncode == 0 else "wrong"
+                row["outcome"] = "correct" if is_right() else "wrong"
             return row
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -243,6 +247,8 @@ def heal(args, command, folder, row):
     row["exit"] = done.returncode
     notes = [note for fixer in document.get("fixers", []) for note in fixer.get("notes", [])]
     row["behaviours"] = [note[len("behaviour of weight ") :] for note in notes if note.startswith("behaviour of weight ")]
+    spoken = [float(note.rsplit(" ", 1)[1]) for note in notes if note.startswith("what speaks for the choice: ")]
+    row["mass"] = spoken[0] if spoken else None
     cold = [run["ms"] / 1000 for run in document.get("suite_runs", []) if run["purpose"] == "red"]
     search = next((m for m in map(re.compile(r"(\d+) candidates in ([\d.]+) s").match, notes) if m), None)
     if cold and search and int(search[1]):
@@ -251,7 +257,17 @@ def heal(args, command, folder, row):
     if document["outcome"] == "green":
         return {**row, "outcome": "not red"}, False
     row["outcome"] = {10: "not applied", 11: "ambiguous"}.get(done.returncode, "not healed")
+    if row["outcome"] == "ambiguous":
+        row["offered"] = document["heal"]["diff"]
     return row, done.returncode == 0
+
+
+def is_right_if_taken(folder, row, is_right):
+    """Would what was offered as doubtful have been right? Takes it; `None` where it can't be."""
+    if "offered" not in row:
+        return None
+    taken = subprocess.run(["git", "apply", "-"], cwd=folder, input=row["offered"], capture_output=True, text=True)
+    return is_right() if taken.returncode == 0 else None
 
 
 LANGUAGES = {"python": Python, "javascript": JavaScript, "rust": Rust}
@@ -281,10 +297,10 @@ def measure(args, language, program, defect):
         git(folder, "add", "-A")
         git(folder, "commit", "-q", "-m", "A program")
         row, is_healed = heal(args, language.command, folder, row)
+        is_right = lambda: language.values(open(os.path.join(folder, path)).read(), program["hidden"]) == truth
+        row["taken"] = is_right_if_taken(folder, row, is_right)
         if is_healed:
-            healed = open(os.path.join(folder, path)).read()
-            right = language.values(healed, program["hidden"]) == truth
-            row["outcome"] = "correct" if right else "wrong"
+            row["outcome"] = "correct" if is_right() else "wrong"
             row["diff"] = subprocess.run(["git", "diff", "-U0", path], cwd=folder, capture_output=True, text=True).stdout
         return row
     finally:
@@ -389,8 +405,9 @@ def main():
         else:
             row = measure(args, language, program, defect)
         rows.append(row)
+        taken = {None: "", True: ", right if taken", False: ", wrong if taken"}[row.get("taken")]
         print(f"{row['outcome']:<12} {row.get('seconds', 0):6.1f}s {row.get('candidates', 0):6} "
-              f"{row['name']} ({row['kind']})", flush=True)
+              f"{row['name']} ({row['kind']}){taken}", flush=True)
         if row["outcome"] in ("wrong", "failed", "fooled"):
             print(row.get("diff") or row.get("why"), flush=True)
     if not args.list:

@@ -27,7 +27,7 @@ pub enum Exit {
     PushStopped = 1,
     /// A verified heal exists and was not applied.
     NotApplied = 10,
-    /// Green candidates behave differently: a person has to choose, nothing was applied.
+    /// Green candidates behave differently, or the only one is doubtful: a person has to choose, nothing was applied.
     Ambiguous = 11,
     /// The red tests pass when run again: flaky.
     Flaky = 20,
@@ -158,7 +158,9 @@ impl Exit {
             }
             Exit::PushStopped => "hook: the tests of the pushed commit are red, so the push is stopped.",
             Exit::NotApplied => "A verified heal exists and was not applied.",
-            Exit::Ambiguous => "Green candidates behave differently: a person has to choose; nothing was applied.",
+            Exit::Ambiguous => {
+                "Green candidates behave differently, or the only one is doubtful: a person has to choose; nothing was applied."
+            }
             Exit::Flaky => "The red tests pass when run again: flaky. Nothing was changed.",
             Exit::BrokenOnBase => "Not healed, and the tests are red on the base branch too.",
             Exit::SuiteEnvironment => "The suite can't run here: a command, a dependency, disk or network is missing.",

@@ -123,12 +123,12 @@ pub enum Label {
     Remembered,
 }
 
-/// Other green candidates that behave differently from the one proposed.
+/// Why a green candidate is left to a person: others behave differently, or hardly anything but the tests speaks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Disagreement {
-    /// How the rivals differ, in plain words: an input and what each answers.
+    /// How the rivals differ, in plain words: an input and what each answers; or what is wrong with the only one.
     pub what: String,
-    /// The rivals' unified diffs.
+    /// The rivals' unified diffs; none where it is the only one.
     pub rivals: Vec<String>,
 }
 

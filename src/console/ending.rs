@@ -117,7 +117,7 @@ fn rivals(out: &mut String, heal: &HealInfo, style: Style) {
     let Some(disagreement) = &heal.disagreement else { return };
     out.push_str(&format!(
         "{} {}\n",
-        style.warn("green rivals behave differently:"),
+        style.warn(&format!("{}:", disagreement.heading().to_lowercase())),
         one_line(&disagreement.what, 200)
     ));
     for rival in disagreement.rivals.iter().take(3) {

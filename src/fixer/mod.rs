@@ -81,7 +81,7 @@ pub struct Candidate {
     pub idea: String,
     /// Remarks.
     pub labels: BTreeSet<Label>,
-    /// Set when the fixer saw rivals that behave differently.
+    /// Set when the fixer saw rivals that behave differently, or doubts its own patch.
     pub disagreement: Option<Disagreement>,
 }
 

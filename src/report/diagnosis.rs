@@ -257,6 +257,9 @@ fn next_steps(document: &Document, next: &mut Vec<String>) {
         }
         Outcome::LeftAlone => push_new(next, "`kaizen-ci heal --force` tries again now".into()),
         Outcome::Unfinished => push_new(next, "`kaizen-ci heal` starts again; what was left behind is removed".into()),
+        Outcome::Ambiguous if is_doubtful(document) => {
+            push_new(next, "read the patch and the tests that it is for: one of them may be wrong".into());
+        }
         Outcome::Ambiguous => push_new(next, "choose one of the patches, or write a test that tells them apart".into()),
         Outcome::AlreadyGreen
         | Outcome::Healed
@@ -322,11 +325,18 @@ pub fn headline(document: &Document) -> String {
     }
 }
 
+/// The only green patch is one that hardly anything but the tests speaks for.
+fn is_doubtful(document: &Document) -> bool {
+    let disagreement = document.heal.as_ref().and_then(|heal| heal.disagreement.as_ref());
+    disagreement.is_some_and(|disagreement| disagreement.rivals.is_empty())
+}
+
 fn healed(document: &Document) -> String {
     let Some(heal) = &document.heal else { return "healed".into() };
     let time = seconds(heal.after_ms);
     let by = format!("healed by {}, tier {}, in {time}", one_line(&heal.fixer, 40), heal.tier);
     match document.outcome {
+        Outcome::Ambiguous if is_doubtful(document) => format!("{by}, but doubtfully: a person has to look"),
         Outcome::Ambiguous => format!("{by}, but green rivals behave differently: a person has to choose"),
         Outcome::HealedNotApplied => format!("{by}; not applied"),
         _ => by,

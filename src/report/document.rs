@@ -18,7 +18,7 @@ pub enum Outcome {
     Healed,
     /// Healed; the patch is written and not applied.
     HealedNotApplied,
-    /// Green candidates behave differently: a person has to choose.
+    /// Green candidates behave differently, or the only one is doubtful: a person has to choose.
     Ambiguous,
     /// The red tests pass when run again.
     Flaky,
@@ -219,7 +219,7 @@ pub struct HealInfo {
     /// Tests that fail now and then without the patch, too: runs in which they did were done over.
     #[serde(default)]
     pub flaky: Vec<String>,
-    /// Green rivals that behave differently.
+    /// Green rivals that behave differently, or another reason to leave the patch to a person.
     pub disagreement: Option<DisagreementInfo>,
     /// Files written to the working tree; empty while it is not applied.
     pub applied: Vec<String>,
@@ -257,13 +257,20 @@ pub struct FileDelta {
     pub removed: usize,
 }
 
-/// Green rivals that behave differently.
+/// Why the patch is left to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DisagreementInfo {
-    /// How they differ.
+    /// How green rivals differ, or what is wrong with the only patch.
     pub what: String,
-    /// Their diffs.
+    /// The rivals' diffs.
     pub rivals: Vec<String>,
+}
+
+impl DisagreementInfo {
+    /// For people: what comes before it.
+    pub fn heading(&self) -> &'static str {
+        if self.rivals.is_empty() { "Doubtful" } else { "Green rivals behave differently" }
+    }
 }
 
 /// One candidate and what became of it.

@@ -92,7 +92,7 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
         "<div class=\"two\"><div>before<pre>{before}</pre></div><div>after<pre>{after}</pre></div></div>\n"
     ));
     if let Some(disagreement) = &heal.disagreement {
-        out.push_str(&format!("<p><b>Green rivals behave differently:</b> {}</p>\n", html(&disagreement.what)));
+        out.push_str(&format!("<p><b>{}:</b> {}</p>\n", disagreement.heading(), html(&disagreement.what)));
         for rival in &disagreement.rivals {
             out.push_str(&format!("<details><summary>Rival</summary>{}</details>\n", diff(rival)));
         }

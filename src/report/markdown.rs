@@ -124,7 +124,7 @@ fn heal_section(out: &mut String, heal: &HealInfo) {
         details(out, "The patch", &fence("diff", &escape::first_lines(&heal.diff, MOST_LINES)));
     }
     if let Some(disagreement) = &heal.disagreement {
-        out.push_str(&format!("**Green rivals behave differently:** {}\n\n", text(&disagreement.what)));
+        out.push_str(&format!("**{}:** {}\n\n", disagreement.heading(), text(&disagreement.what)));
         for (i, rival) in disagreement.rivals.iter().enumerate() {
             details(out, &format!("Rival {}", i + 1), &fence("diff", &escape::first_lines(rival, MOST_LINES)));
         }

@@ -233,7 +233,7 @@ pub enum Event {
         hash: String,
         /// Remarks.
         labels: Vec<Label>,
-        /// Set when the fixer saw green rivals that behave differently.
+        /// Set when the fixer saw green rivals that behave differently, or doubts its own patch.
         #[serde(default)]
         disagreement: Option<Disagreement>,
     },

@@ -274,6 +274,54 @@ async fn rust_candidates_share_builds_and_coverage_says_where_to_look() {
     assert!(bench.with(&candidates[0]).await.is_green());
 }
 
+const UNBUILT: &str = "\
+pub struct Shelf {
+    pub books: Vec<String>,
+}
+
+impl Shelf {
+    pub fn longest(&self) -> usize {
+        let mut most = 0;
+        for book in &self.boks {
+            most = most.max(book.len());
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shelf;
+
+    #[test]
+    fn the_longest_counts() {
+        assert_eq!(Shelf { books: vec![\"a\".into(), \"abc\".into()] }.longest(), 3);
+    }
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_for_a_red_build_share_builds_too() {
+    let project = Project::empty();
+    let builds = tempfile::NamedTempFile::new().unwrap();
+    let count =
+        format!("#!/bin/sh\ncase \"$*\" in *--test*) echo build >> {} ;; esac\nexec \"$@\"\n", builds.path().display());
+    project
+        .write("Cargo.toml", "[package]\nname = \"shelf\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n");
+    project.write("src/lib.rs", UNBUILT);
+    project.write("count.sh", &count);
+    project.write(".cargo/config.toml", "[build]\nrustc-wrapper = \"./count.sh\"\n");
+    std::fs::set_permissions(project.root().join("count.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    project.commit("Shelf");
+    let mut bench = Bench::new(&project, crate::case::suite("cargo test --offline", Runner::CargoTest), None).await;
+    bench.case.time_left = Duration::from_secs(90);
+    let (candidates, findings) = bench.propose(&Mutate).await;
+    assert!(changes(&candidates[0]).iter().any(|line| line.contains("self.books")), "{findings:#?}");
+    let built = std::fs::read_to_string(builds.path()).unwrap().lines().count();
+    assert!(built > 0 && findings.tried > 2 * built as u64, "{built} builds: {findings:#?}");
+}
+
 const RUST_KEEP: &str = "\
 pub fn keep(values: &[i32], least: i32) -> Vec<i32> {
     let mut found = Vec::new();
@@ -405,7 +453,7 @@ fn what_is_put_into_go_packages_builds_with_go_and_does_what_its_variable_says()
         arms::Arm::of(&sources, &[change]).unwrap()
     };
     let (bad, good) = (arm("at == size+1"), arm("at+1 == size"));
-    put(&arms::compose(&sources, &[(1, &bad), (2, &good)]).changes);
+    put(&arms::compose(&sources, &[(1, &bad), (2, &good)], arms::Otherwise::AsItWas).changes);
     let green: Vec<bool> = ["0", "1", "2"].iter().map(|n| passes(arms::VARIABLE, Path::new(n))).collect();
     assert_eq!(green, [false, false, true], "the code as it was, an arm that is wrong too, an arm that is right");
 

@@ -306,6 +306,8 @@ async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> 
         let rival = patch_of(case, project, &greens[other].changes);
         Disagreement { what, rivals: vec![String::from_utf8_lossy(&rival.unified()).into_owned()] }
     });
+    notes.push(format!("what speaks for the choice: {:.2}", choice.mass));
+    let disagreement = disagreement.or_else(|| choice.is_far_fetched.then(far_fetched));
     for (at, share) in choice.groups.iter().take(6) {
         notes.push(format!("behaviour of weight {share:.2}: {}", greens[*at].what.idea()));
     }
@@ -319,6 +321,14 @@ async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> 
     };
     let _ = desk.candidates.send(candidate).await;
     notes
+}
+
+/// Why what hardly anything but the tests speaks for is left to a person.
+fn far_fetched() -> Disagreement {
+    let what = "it turns the tests green, but slips are hardly ever mended like this: the tests may be wrong, or the \
+                right change larger"
+        .to_owned();
+    Disagreement { what, rivals: Vec::new() }
 }
 
 struct Rivals {

@@ -1,5 +1,8 @@
 //! Every small edit that could be the fix, at given lines: one engine for six languages, ranked by how common such fixes are.
 
+mod asked;
+mod axes;
+mod beside;
 mod check;
 mod fields;
 mod kinds;

@@ -9,6 +9,8 @@ use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use crate::syntax::regions;
 
+use super::asked::{Asked, asked};
+use super::axes::axes;
 use super::check::Shape;
 use super::fields::{Beginning, beginnings, records};
 use super::languages::Role;
@@ -40,6 +42,8 @@ pub struct Source {
     signs: OnceLock<Signs>,
     beginnings: OnceLock<Vec<Beginning>>,
     records: OnceLock<Vec<BTreeSet<String>>>,
+    asked: OnceLock<Vec<Asked>>,
+    axes: OnceLock<BTreeMap<String, String>>,
     numbers: OnceLock<Vec<String>>,
     step: OnceLock<&'static str>,
 }
@@ -67,6 +71,8 @@ impl Source {
             signs: OnceLock::new(),
             beginnings: OnceLock::new(),
             records: OnceLock::new(),
+            asked: OnceLock::new(),
+            axes: OnceLock::new(),
             numbers: OnceLock::new(),
             step: OnceLock::new(),
         })
@@ -91,6 +97,14 @@ impl Source {
     pub(super) fn records(&self) -> &[BTreeSet<String>] {
         self.records.get_or_init(|| records(self.view(), &self.tree, self.names()))
     }
+    /// What its conditions ask.
+    pub(super) fn asked(&self) -> &[Asked] {
+        self.asked.get_or_init(|| asked(self.view(), &self.tree))
+    }
+    /// Names with the name that stands beside them most often: a row's and a column's.
+    pub(super) fn axes(&self) -> &BTreeMap<String, String> {
+        self.axes.get_or_init(|| axes(self.view(), &self.tree))
+    }
     /// Numbers as they are written, each once, the commonest first.
     pub(super) fn numbers(&self) -> &[String] {
         self.numbers.get_or_init(|| {
@@ -113,7 +127,8 @@ impl Source {
     pub(super) fn line(&self, byte: usize) -> usize {
         self.lines.partition_point(|start| *start <= byte)
     }
-    pub(super) fn has_errors(&self) -> bool {
+    /// Does its text not parse as a whole?
+    pub fn has_errors(&self) -> bool {
         self.shape.has_errors()
     }
 }

@@ -295,7 +295,14 @@ impl Names {
         let (scope, around, origin) = Self::scope_of(view, node);
         let mut found = Vec::new();
         pattern_names(view, left, &mut found);
-        let from = if origin == Origin::Global && scope == *whole { 0 } else { node.end_byte() };
+        // a closure is known to itself
+        let value = view
+            .assignment(node)
+            .map(|(_, value)| value)
+            .filter(|value| matches!(view.role(*value), Role::Function | Role::Lambda));
+        let is_script = matches!(view.language, Language::JavaScript | Language::TypeScript | Language::Tsx);
+        let after = value.filter(|_| is_script).map_or(node.end_byte(), |value| value.start_byte());
+        let from = if origin == Origin::Global && scope == *whole { 0 } else { after };
         let is_const = node.parent().is_some_and(|parent| view.of(parent).starts_with("const "))
             || view.language == Language::Rust;
         let is_mut = |name: &Node<'_>| view.text[..name.start_byte()].trim_end().ends_with("mut");

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
+use super::beside::Beside;
 use super::languages::{OperatorClass, Role};
 use super::scope::pattern_names;
 use super::view::View;
@@ -21,10 +22,6 @@ const ODD_ONE_OUT: f64 = 0.4;
 const READ_NO_MORE: f64 = 0.4;
 /// An edit that calls a function on what that function has given.
 const TWICE: f64 = 0.2;
-/// An edit after which both branches of a condition do the same: then nobody would ask.
-const ALIKE: f64 = 0.1;
-/// Branches that are longer than this, in bytes, are not compared: no edit is that large.
-const LONGEST_BRANCH: usize = 300;
 /// An expression has to be there so often before one of it is not changed alone.
 const OFTEN: usize = 3;
 
@@ -33,34 +30,6 @@ const OFTEN: usize = 3;
 struct InFunction {
     bytes: Range<usize>,
     name: String,
-}
-
-/// One of two branches.
-#[derive(Debug, Clone)]
-struct Branch {
-    bytes: Range<usize>,
-    text: String,
-    /// What the other one does.
-    other: String,
-}
-
-impl Branch {
-    /// What a branch does, without blanks and the words around it.
-    fn essence(text: &str) -> String {
-        let bare: String = text.split_whitespace().collect();
-        let bare = bare.strip_prefix("else").unwrap_or(&bare);
-        bare.strip_prefix(':').unwrap_or(bare).to_owned()
-    }
-
-    /// Does it do the same as the other one with `new` in `range`?
-    fn is_alike(&self, range: &Range<usize>, new: &str) -> bool {
-        if range.start < self.bytes.start || self.bytes.end < range.end {
-            return false;
-        }
-        let (start, end) = (range.start - self.bytes.start, range.end - self.bytes.start);
-        let (Some(before), Some(after)) = (self.text.get(..start), self.text.get(end..)) else { return false };
-        Self::essence(&format!("{before}{new}{after}")) == self.other
-    }
 }
 
 /// What the text of a file says of edits in it.
@@ -76,8 +45,8 @@ pub(super) struct Signs {
     repeated: Vec<Range<usize>>,
     /// Names that are set once, to what a function gives, with that function's name.
     given_by: Vec<(InFunction, String)>,
-    /// Branches beside another one.
-    branches: Vec<Branch>,
+    /// What stands beside something else.
+    beside: Beside,
 }
 
 impl Signs {
@@ -87,8 +56,8 @@ impl Signs {
             if matches!(view.role(node), Role::Function | Role::Lambda) {
                 signs.function(view, node);
             }
-            signs.branches(view, node);
         });
+        signs.beside = Beside::of(view, tree);
         signs
     }
 
@@ -118,25 +87,7 @@ impl Signs {
         if self.given_by.iter().any(twice) {
             times *= TWICE;
         }
-        if self.branches.iter().any(|branch| branch.is_alike(range, new)) {
-            times *= ALIKE;
-        }
-        times
-    }
-
-    fn branches(&mut self, view: View<'_>, node: Node<'_>) {
-        let two = match view.role(node) {
-            Role::If => node.child_by_field_name("consequence").zip(node.child_by_field_name("alternative")),
-            Role::Ternary => view.ternary(node).map(|(yes, _, no)| (yes, no)),
-            _ => None,
-        };
-        let Some((yes, no)) = two else { return };
-        for (one, other) in [(yes, no), (no, yes)] {
-            if view.of(one).len().max(view.of(other).len()) <= LONGEST_BRANCH {
-                let (text, other) = (view.of(one).to_owned(), Branch::essence(view.of(other)));
-                self.branches.push(Branch { bytes: one.byte_range(), text, other });
-            }
-        }
+        times * self.beside.times(range, new)
     }
 
     fn function(&mut self, view: View<'_>, node: Node<'_>) {
@@ -243,24 +194,6 @@ mod tests {
     const HEAP: &str = "def push(items, at, unit):\n    seen = 0\n    while items[at] < items[(at - 1) // 2]:\n        \
                         seen += 1\n        swap(items, at, (at - 1) // 2)\n        at = (at - 1) // 2\n    \
                         code = look(at)\n    return code\n";
-
-    #[test]
-    fn an_edit_after_which_both_branches_do_the_same_is_hardly_one() {
-        let python =
-            "def f(a, b):\n    if a < b:\n        a += 1\n    else:\n        b += 1\n    return a if b else 0\n";
-        assert_eq!(times("a.py", python, ("a += 1", 0), "b += 1"), ALIKE);
-        assert_eq!(times("a.py", python, ("b += 1", 0), "a += 1"), ALIKE);
-        assert_eq!(times("a.py", python, ("b += 1", 0), "b += 2"), 1.0);
-        assert_eq!(times("a.py", python, ("0", 0), "a"), ALIKE);
-        let rust = "fn f(mut i: u32, mut j: u32) -> u32 {\n    if i < j {\n        i += 1;\n    } else { j += 1; }\n    i + j\n}\n";
-        assert_eq!(times("a.rs", rust, ("i += 1", 0), "j += 1"), ALIKE);
-        assert_eq!(times("a.rs", rust, ("j += 1", 0), "i += 1"), ALIKE);
-        let js = "function f(a, b) {\n  if (a > b) a--; else b--;\n  return a ? b : a;\n}\n";
-        assert_eq!(times("a.js", js, ("b--", 0), "a--"), ALIKE);
-        assert_eq!(times("a.js", js, ("? b", 0), "? a"), 1.0, "the edit is more than a branch");
-        assert_eq!(times("a.js", js, ("b : a", 0), "a : a"), 1.0);
-        assert_eq!(times("a.js", js, ("a--", 0), "b++"), 1.0);
-    }
 
     #[test]
     fn what_nobody_reads_asks_to_be_read() {

@@ -1,10 +1,12 @@
 //! Reading nodes: the same questions in every language (which is the condition, which are the arguments).
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tree_sitter::Node;
 
 use super::languages::{Description, Operator, Role, level, role};
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 
 /// A text with its language: what a node's range means.
@@ -111,6 +113,16 @@ impl<'s> View<'s> {
         let found = if self.role(found) == Role::ExprStmt { *self.children(found).first()? } else { found };
         let inner = self.unwrap_parens(found);
         self.role(inner).is_expression().then_some(inner)
+    }
+    /// The names that an expression relies on.
+    pub fn names_in(self, node: Node<'_>) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        each_node(node, &mut |inner| {
+            if self.role(inner) == Role::Ident && self.parent_role(inner) != Role::Path {
+                names.insert(self.of(inner).to_owned());
+            }
+        });
+        names
     }
     /// Value if so, condition, value if not.
     pub fn ternary<'t>(self, node: Node<'t>) -> Option<(Node<'t>, Node<'t>, Node<'t>)> {

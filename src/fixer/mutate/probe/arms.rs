@@ -126,8 +126,17 @@ pub(super) fn is_const(head: &str) -> bool {
 /// Arms with their numbers, by the body (start and end) that they stand beside.
 type Bodies<'a> = BTreeMap<(usize, usize), Vec<(usize, &'a Arm)>>;
 
+/// What runs where no arm is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The code as it was.
+    AsItWas,
+    /// Nothing: the code as it was does not build.
+    Nothing,
+}
+
 /// Composes `arms` with their numbers (from 1) into their files.
-pub fn compose(project: &Project, arms: &[(usize, &Arm)]) -> Armed {
+pub fn compose(project: &Project, arms: &[(usize, &Arm)], otherwise: Otherwise) -> Armed {
     let mut files: BTreeMap<&[u8], Bodies<'_>> = BTreeMap::new();
     for (number, arm) in arms {
         let bodies = files.entry(&arm.path).or_default();
@@ -146,7 +155,11 @@ pub fn compose(project: &Project, arms: &[(usize, &Arm)]) -> Armed {
         for ((start, end), arms) in bodies {
             let (start, end) = (start + shift, end + shift);
             out.push(&text[at..start]);
-            out.switch(source.language, &arms, &text[start..end]);
+            let original = match otherwise {
+                Otherwise::AsItWas => &text[start..end],
+                Otherwise::Nothing => nothing(source.language),
+            };
+            out.switch(source.language, &arms, original);
             at = end;
         }
         out.push(&text[at..]);
@@ -170,6 +183,14 @@ const RUST_HEAD: &str = "{ fn __kaizen_arm() -> u32 { \
     static ARM: ::std::sync::OnceLock<u32> = ::std::sync::OnceLock::new(); \
     *ARM.get_or_init(|| ::std::env::var(\"KAIZEN_ARM\").ok().and_then(|n| n.parse().ok()).unwrap_or(0)) }\n\
     match __kaizen_arm() {\n";
+
+/// A body for any function: it fails.
+fn nothing(language: Language) -> &'static str {
+    match language {
+        Language::Rust => "{ ::core::panic!() }",
+        _ => "{ panic(\"kaizen\") }",
+    }
+}
 
 impl Composer {
     fn push(&mut self, text: &str) {
@@ -318,7 +339,7 @@ mod tests {
         let arms: Vec<Arm> = ["a < b", "a <= c"]
             .map(|new| Arm::of(&project, &change("src/lib.rs", &RUST.replace("a > b", new))).unwrap())
             .into();
-        let armed = compose(&project, &[(1, &arms[0]), (2, &arms[1])]);
+        let armed = compose(&project, &[(1, &arms[0]), (2, &arms[1])], Otherwise::AsItWas);
         let text = &armed.changes[0].text;
         assert!(
             text.contains("1u32 => {\n    a < b\n}\n2u32 => {\n    a <= c\n}\n_ => {\n    a > b\n}\n} }"),
@@ -331,6 +352,24 @@ mod tests {
         );
         assert_eq!(armed.blamed(&log), BTreeSet::from([2]));
         assert_eq!(armed.blamed("error: linking failed\n"), BTreeSet::new());
+    }
+
+    #[test]
+    fn where_the_code_as_it_was_does_not_build_it_is_left_out() {
+        let broken = RUST.replace("a > b", "a > c");
+        let go = "package ring\n\nfunc Less(a, b int) bool {\n\treturn a > c\n}\n";
+        for (path, text) in [("src/lib.rs", broken.as_str()), ("ring.go", go)] {
+            let project = project(path, text);
+            let arm = Arm::of(&project, &change(path, &text.replace("a > c", "a < b"))).unwrap();
+            let armed = compose(&project, &[(1, &arm)], Otherwise::Nothing);
+            let composed = &armed.changes[0].text;
+            assert!(composed.contains("a < b") && !composed.contains("a > c"), "{composed}");
+            let language = Language::of(std::path::Path::new(path)).unwrap();
+            assert!(
+                language.parse(composed.as_bytes()).is_some_and(|tree| !tree.root_node().has_error()),
+                "{composed}"
+            );
+        }
     }
 
     #[test]
@@ -350,7 +389,7 @@ mod tests {
         let text = "package ring\n\nfunc Less(a, b int) bool {\n\treturn a > b\n}\n";
         let project = project("ring/ring.go", text);
         let arm = Arm::of(&project, &change("ring/ring.go", &text.replace('>', "<"))).unwrap();
-        let armed = compose(&project, &[(1, &arm), (2, &arm)]);
+        let armed = compose(&project, &[(1, &arm), (2, &arm)], Otherwise::AsItWas);
         let composed = &armed.changes[0].text;
         assert!(
             composed.contains("{\nif kaizenArm() == 1 {\n\n\treturn a < b\n} else if kaizenArm() == 2"),
@@ -376,7 +415,7 @@ mod tests {
             change("ring.go", &go_imports::settled(text, &new).unwrap())
         });
         let arms = candidates.map(|changes| Arm::of(&project, &changes).unwrap());
-        let armed = compose(&project, &[(1, &arms[0]), (2, &arms[1])]);
+        let armed = compose(&project, &[(1, &arms[0]), (2, &arms[1])], Otherwise::AsItWas);
         let composed = &armed.changes[0].text;
         assert!(composed.contains("import (\n\t\"strconv\"\n\t\"strings\"\n)"), "{composed}");
         let line = composed.lines().position(|l| l.contains("Quote")).unwrap() + 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::arms::{Arm, Armed, VARIABLE, compose};
+use super::arms::{Arm, Armed, Otherwise, VARIABLE, compose};
 use super::cold::{ColdProbe, Variables, is_unbuildable, quiet};
 use super::{Ask, Change, Probe as _, Probed};
 use crate::error::{Context as _, Error, Result};
@@ -34,8 +34,9 @@ impl ColdProbe {
         project: &Project,
         candidates: &[Vec<Change>],
     ) -> Vec<Result<Probed>> {
-        let arms: BTreeMap<usize, Arm> =
-            candidates.iter().enumerate().filter_map(|(at, c)| Some((at + 1, Arm::of(project, c)?))).collect();
+        let is_arm = |c: &&Vec<Change>| !self.whole || c.iter().all(|change| parses(project, &change.path));
+        let arm = |(at, c)| Some((at + 1, Arm::of(project, Some(c).filter(is_arm)?)?));
+        let arms: BTreeMap<usize, Arm> = candidates.iter().enumerate().filter_map(arm).collect();
         let mut answers = match self.run_arms(slot, project, arms).await {
             Ok(answers) => answers,
             Err(error) => {
@@ -84,10 +85,12 @@ impl ColdProbe {
         answers: &mut Answers,
     ) -> Result<Option<Batch>> {
         let quick = self.limits(Ask::Quick);
+        // a red build is mended by an arm alone, if by any: what it was would keep all of them from being built
+        let otherwise = if self.whole { Otherwise::Nothing } else { Otherwise::AsItWas };
         let limits = Limits { time: (quick.time * BUILD_TIMES).min(self.limits.time.max(quick.time)), ..quick };
         for _ in 0..MOST_ROUNDS {
             let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
-            let armed = compose(project, &numbered);
+            let armed = compose(project, &numbered, otherwise);
             workspace.reset()?;
             let written = SystemTime::now();
             put_at(workspace, &armed.changes, written)?;
@@ -98,7 +101,11 @@ impl ColdProbe {
             }
             if !is_unbuildable(&run) {
                 let batch = Batch { armed, written, built: None };
-                return if run.end == End::TimedOut { Ok(None) } else { self.as_red(workspace, batch, run).await };
+                return match otherwise {
+                    _ if run.end == End::TimedOut => Ok(None),
+                    Otherwise::Nothing => Ok(Some(batch)),
+                    Otherwise::AsItWas => self.as_red(workspace, batch, run).await,
+                };
             }
             let blamed = armed.blamed(&output(&run.log)?);
             if blamed.is_empty() {
@@ -164,6 +171,11 @@ impl ColdProbe {
         }
         self.run_with(workspace, selection, limits, more).await
     }
+}
+
+/// Where a text does not parse, nobody knows where its functions end.
+fn parses(project: &Project, path: &[u8]) -> bool {
+    project.source(path).is_some_and(|source| !source.has_errors())
 }
 
 /// What chooses an arm.

@@ -63,7 +63,7 @@ pub struct ColdProbe {
     /// Red tests that a candidate has to pass before the others are run: those that can be chosen alone and start quickly.
     screen: BTreeSet<TestId>,
     /// What is red is the build or a file, not a test: nothing can be selected.
-    whole: bool,
+    pub(super) whole: bool,
     /// Some red test does not end, or not soon: to run it as it is shows nothing and costs much.
     hung: bool,
     /// Tests that end where red ones don't; `None` where all do, or where nothing can be selected.
@@ -207,6 +207,10 @@ impl ColdProbe {
 
     /// For candidates that are built already.
     pub(super) fn built_limits(&self) -> Limits {
+        if self.whole {
+            // what the red build took says nothing of how long tests take
+            return self.limits(Ask::Quick);
+        }
         Limits { time: built_time(self.swift).min(self.limits(Ask::Quick).time), ..self.limits }
     }
 
@@ -400,8 +404,7 @@ impl Probe for ColdProbe {
     }
 
     fn batch(&self) -> usize {
-        // a red build has no tests that could be run: what mends it is found by building
-        if self.can_batch && !self.whole { MOST_ARMS } else { 1 }
+        if self.can_batch { MOST_ARMS } else { 1 }
     }
 
     fn probe_many<'a>(

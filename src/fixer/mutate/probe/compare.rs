@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::arms::{Arm, compose};
+use super::arms::{Arm, Otherwise, compose};
 use super::batch::{MOST_ROUNDS, arm, output, put_at, recorded};
 use super::cold::{ColdProbe, is_unbuildable};
 use super::variants::{Variant, answer, blamed, put, variants};
@@ -103,7 +103,7 @@ impl Comparison<'_> {
     async fn build(&mut self, arms: &mut BTreeMap<usize, Arm>) -> Result<Option<(Vec<Change>, SystemTime)>> {
         for _ in 0..MOST_ROUNDS {
             let numbered: Vec<(usize, &Arm)> = arms.iter().map(|(number, arm)| (*number, arm)).collect();
-            let armed = compose(self.project, &numbered);
+            let armed = compose(self.project, &numbered, Otherwise::AsItWas);
             let changes = self.with_variants(&armed.changes);
             let written = SystemTime::now();
             // an arm that is green, since the code as it was may never end

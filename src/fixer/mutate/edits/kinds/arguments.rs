@@ -120,6 +120,11 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
     options.sort_by(|a, b| b.1.total_cmp(&a.1));
     options.truncate(6);
     options.extend(handed_down(bench, node, &called));
+    let is_script = matches!(bench.view.language, Language::JavaScript | Language::TypeScript | Language::Tsx);
+    if is_script && called == "slice" && arguments.len() == 1 {
+        // without the last one
+        options.push(("-1".to_owned(), 0.6));
+    }
     for word in bench
         .view
         .words()
@@ -157,6 +162,9 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
 
 /// A name that is bound and never read was most likely meant to be handed on. An estimate.
 const NEVER_READ: f64 = 2.0;
+/// An argument has the name of its parameter, or that of another one. Estimates.
+const AS_NAMED: f64 = 2.0;
+const AS_ANOTHER: f64 = 0.4;
 /// An argument more or less, where the compiler counts them. An estimate.
 const COUNTED: f64 = 0.02;
 /// So many gaps between arguments are tried.
@@ -196,6 +204,24 @@ fn named(bench: &mut Bench<'_>, list: Node<'_>, arguments: &[Node<'_>], called: 
 }
 
 impl Bench<'_> {
+    /// How well `text` stands as the argument `node`, by the names of the parameters of what is called. 1.0: nothing says.
+    pub(super) fn as_argument(&self, node: Node<'_>, text: &str) -> f64 {
+        let Some(list) = node.parent().filter(|list| self.view.role(*list) == Role::Args) else { return 1.0 };
+        let Some(call) = list.parent().filter(|call| self.view.role(*call) == Role::Call) else { return 1.0 };
+        let called = self.view.call(call).and_then(|call| call.name).map_or("", |name| self.view.of(name));
+        let parameters = self.parameters_of(called);
+        let at = self.view.arguments(call).iter().position(|argument| argument.id() == node.id());
+        let Some(wanted) = at.and_then(|at| parameters.get(at)) else { return 1.0 };
+        let name = text.rsplit_once('.').map_or(text, |(_, last)| last);
+        if name == wanted {
+            AS_NAMED
+        } else if parameters.iter().any(|other| other == text) {
+            AS_ANOTHER
+        } else {
+            1.0
+        }
+    }
+
     /// The parameters of a function or of a class of this file, or of a file that it may be imported from, in their order.
     fn parameters_of(&self, called: &str) -> Vec<String> {
         let of = |source: &Source| {

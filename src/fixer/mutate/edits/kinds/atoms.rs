@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
+use super::super::scope::Origin;
 use super::{Bench, words};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
@@ -25,6 +26,14 @@ const PAIRS: usize = 5;
 const LONELY: f64 = 2.0;
 /// So many fields of one record are compared.
 const FIELDS: usize = 3;
+/// What another function of the file asks of names that are known here, too. An estimate.
+const ELSEWHERE: f64 = 0.25;
+/// The same in the same function.
+const IN_FUNCTION: f64 = 0.45;
+/// A parameter that nobody uses with a field that nobody reads: both are there for something.
+const NOBODY_READS: f64 = 1.0;
+/// So many of those are asked.
+const MOST_ELSEWHERE: usize = 8;
 
 impl Bench<'_> {
     /// Atoms at a node, the likeliest first, each text once.
@@ -37,6 +46,15 @@ impl Bench<'_> {
             entry.fit = entry.fit.max(fit);
         };
         for (condition, fit) in self.conditions_nearby(node) {
+            offer(condition, fit, false);
+        }
+        for (condition, fit) in self.asked_elsewhere(node) {
+            offer(condition, fit, false);
+        }
+        for (condition, fit) in self.adjacent_atoms(node) {
+            offer(condition, fit, false);
+        }
+        for (condition, fit) in self.elapsed_atoms(node) {
             offer(condition, fit, false);
         }
         let mut names = self.candidates(node, 0);
@@ -297,6 +315,53 @@ impl Bench<'_> {
             }
         });
         found.truncate(12);
+        found
+    }
+
+    /// What the file asks elsewhere of names that are known here.
+    fn asked_elsewhere(&mut self, node: Node<'_>) -> Vec<(Piece, f64)> {
+        let own = self.view.function(node).map_or(0..0, |function| function.byte_range());
+        let (source, view) = (self.source, self.view);
+        let others = source.asked().iter().filter(|asked| !node.byte_range().contains(&asked.at.start));
+        let known = others.filter(|asked| asked.is_of_class_at(view, node) && self.knows(&asked.names, node));
+        let weighed = known
+            .map(|asked| (asked.piece.clone(), if own.contains(&asked.at.start) { IN_FUNCTION } else { ELSEWHERE }));
+        let mut found: Vec<(Piece, f64)> = weighed.collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        found.truncate(MOST_ELSEWHERE);
+        found
+    }
+
+    /// `now - self.opened >= self.pause`, where nobody uses `now` or reads `pause`.
+    fn elapsed_atoms(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
+        let mut found = Vec::new();
+        let (Some(function), Some(class)) =
+            (self.view.function(node), self.view.ancestor(node, |role| role == Role::Class))
+        else {
+            return found;
+        };
+        let (text, all) = (self.view.of(function), self.view.of(class));
+        let parameters = self.names.bindings.iter().filter(|known| {
+            known.origin == Origin::Parameter
+                && known.scope == function.byte_range()
+                && is_there_once(text, &known.name)
+        });
+        let fields: Vec<String> =
+            self.fields(node).into_iter().filter(|(_, is_method)| !is_method).map(|f| f.0).collect();
+        let set_only = |field: &&String| all.matches(field.as_str()).count() == 1;
+        let asked = fields.iter().filter(|field| self.view.of(node).contains(field.as_str()));
+        for (parameter, limit) in parameters.flat_map(|p| fields.iter().filter(set_only).map(move |field| (p, field))) {
+            let (now, limit) = (name_piece(&parameter.name), name_piece(limit));
+            for operator in [">=", ">", "<", "<="] {
+                found.push((Piece::binary(self.view.words(), &now, operator, &limit), NOBODY_READS));
+            }
+            for begun in asked.clone().filter(|field| **field != limit.text) {
+                let elapsed = Piece::binary(self.view.words(), &now, "-", &name_piece(begun));
+                for operator in [">=", ">", "<", "<="] {
+                    found.push((Piece::binary(self.view.words(), &elapsed, operator, &limit), NOBODY_READS));
+                }
+            }
+        }
         found
     }
 }

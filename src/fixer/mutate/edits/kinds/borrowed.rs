@@ -126,7 +126,7 @@ impl<'a> Bench<'a> {
                     role,
                     place,
                     fit,
-                    names: names_in(view, node),
+                    names: view.names_in(node),
                 });
             }
             let simple = matches!(
@@ -188,23 +188,13 @@ impl<'a> Bench<'a> {
     }
 
     /// Are all names of borrowed code known here?
-    fn knows(&mut self, names: &BTreeSet<String>, node: Node<'_>) -> bool {
+    pub fn knows(&mut self, names: &BTreeSet<String>, node: Node<'_>) -> bool {
         let visible = self.visible(node);
         names.iter().all(|name| {
             visible.iter().any(|binding| binding.name == *name)
                 || self.view.words().words.builtins.contains(&name.as_str())
         })
     }
-}
-
-fn names_in(view: super::super::view::View<'_>, node: Node<'_>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    each_node(node, &mut |inner| {
-        if view.role(inner) == Role::Ident && view.parent_role(inner) != Role::Path {
-            names.insert(view.of(inner).to_owned());
-        }
-    });
-    names
 }
 
 pub(super) fn word_set(text: &str) -> BTreeSet<&str> {
@@ -240,6 +230,7 @@ fn expressions(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
         let same_place = if borrowed.place == place { 1.0 } else { 0.5 };
         let same_role = if borrowed.role == role { 1.0 } else { 0.6 };
         let fit = borrowed.fit * same_place * same_role * compatible(known, borrowed.shape) * (0.25 + 0.75 * alike);
+        let fit = fit * bench.as_argument(node, &borrowed.piece.text);
         if fit > 0.08 && bench.knows(&borrowed.names, node) {
             options.push((borrowed.piece.clone(), fit));
         }

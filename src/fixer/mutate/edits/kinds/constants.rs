@@ -108,16 +108,29 @@ fn well_known(value: i64) -> Vec<(i64, f64)> {
     WELL_KNOWN.iter().filter(near).map(|known| (*known, if *known < 100 { 0.1 } else { 0.6 })).collect()
 }
 
+/// `record["day"]` becomes `record["id"]`, which is a key elsewhere: another field. An estimate.
+const ANOTHER_KEY: f64 = 1.0;
+
 /// A number with which its statement does nothing is a deletion in disguise. An estimate.
 const DOES_NOTHING: f64 = 0.05;
 
 /// Nought where something is added or taken away, one where it is multiplied or divided.
 fn idle(bench: &Bench<'_>, node: Node<'_>) -> Option<i64> {
-    let parent = node.parent().filter(|parent| bench.view.role(*parent) == Role::AugAssign)?;
-    let (left, right) = bench.view.assignment(parent)?;
-    match bench.view.text[left.end_byte()..right.start_byte()].trim() {
-        "+=" | "-=" | "<<=" | ">>=" | "|=" | "^=" => Some(0),
-        "*=" | "/=" | "//=" | "**=" => Some(1),
+    let parent = node.parent()?;
+    let operator = match bench.view.role(parent) {
+        Role::AugAssign => {
+            let (left, right) = bench.view.assignment(parent)?;
+            bench.view.text[left.end_byte()..right.start_byte()].trim().strip_suffix('=')?
+        }
+        _ => {
+            let (other, operator) = bench.other_side(node)?;
+            let is_last = other.end_byte() <= node.start_byte();
+            if is_last || matches!(operator, "+" | "*") { operator } else { return None }
+        }
+    };
+    match operator {
+        "+" | "-" | "<<" | ">>" | "|" | "^" => Some(0),
+        "*" | "/" | "//" | "**" | "%" => Some(1),
         _ => None,
     }
 }
@@ -244,10 +257,13 @@ fn string(bench: &mut Bench<'_>, node: Node<'_>) {
             options.push((wrap(&inner.replacen(old, new, 1)), 0.15));
         }
     }
+    let is_key = bench.view.parent_role(node) == Role::Index;
     for (other, count) in &bench.names.strings {
         if other != text && other.starts_with(['"', '\'', '`']) {
             let near = strsim::normalized_damerau_levenshtein(other, text);
-            options.push((other.clone(), 0.15 + 0.5 * near + 0.02 * (*count).min(5) as f64));
+            let fit = 0.15 + 0.5 * near + 0.02 * (*count).min(5) as f64;
+            let of_key = if is_key && bench.view.text.contains(&format!("[{other}]")) { ANOTHER_KEY } else { 0.0 };
+            options.push((other.clone(), fit.max(of_key)));
         }
     }
     for (other, fit) in options {

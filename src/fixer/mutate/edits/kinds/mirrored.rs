@@ -13,6 +13,8 @@ use crate::syntax::functions::each_node;
 const BESIDE: f64 = 3.0;
 const IN_NEXT_STATEMENT: f64 = 2.0;
 const ACROSS: f64 = 1.0;
+/// A function that the same statement calls. An estimate.
+const IN_STATEMENT: f64 = 1.5;
 /// A longer neighbour is no pattern for anything.
 const LONGEST: usize = 50;
 /// In so many places of the neighbour the own name is set.
@@ -32,6 +34,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         neighbours.extend(in_next_statements(bench, spot.node).into_iter().map(|other| (other, IN_NEXT_STATEMENT)));
         for (neighbour, fit) in neighbours {
             as_neighbour(bench, spot, neighbour, fit);
+        }
+        if matches!(spot.role, Role::Ident | Role::Member) {
+            as_called(bench, spot.node);
         }
     }
 }
@@ -103,6 +108,35 @@ fn as_neighbour(bench: &mut Bench<'_>, spot: &Spot<'_>, neighbour: Node<'_>, fit
         let set = own.at(bench.view.wanted_level(place));
         let new = Piece { text: format!("{}{set}{}", &text[..from], &text[to..]), level: bench.view.level(neighbour) };
         bench.replace(kind, spot.node, &new, fit * sure * fits);
+    }
+}
+
+/// `parent[a] = find(b)` becomes `parent[find(a)] = find(b)`: a function of the file that the statement asks of one thing only.
+fn as_called(bench: &mut Bench<'_>, node: Node<'_>) {
+    if !matches!(bench.view.parent_role(node), Role::Index | Role::Binary | Role::Args) || is_called(node) {
+        return;
+    }
+    let Some(statement) = bench.view.statement(node) else { return };
+    let own = bench.view.of(node);
+    let mut found: Vec<String> = Vec::new();
+    each_node(statement, &mut |call| {
+        if bench.view.role(call) != Role::Call || call.byte_range().contains(&node.start_byte()) {
+            return;
+        }
+        let Some(name) = bench.view.call(call).filter(|call| call.receiver.is_none()).and_then(|call| call.name) else {
+            return;
+        };
+        let [argument] = bench.view.arguments(call)[..] else { return };
+        let name = bench.view.of(name);
+        let is_ours = bench.names.functions.iter().any(|known| known.name == name);
+        let fits = compatible(bench.shape(argument), bench.shape(node)) > 0.5 && bench.view.of(argument) != own;
+        if is_ours && fits && !found.iter().any(|other| other == name) {
+            found.push(name.to_owned());
+        }
+    });
+    for name in found {
+        let new = Piece::atom(format!("{name}({own})"));
+        bench.replace(EditKind::Wrap, node, &new, IN_STATEMENT);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The kinds of edits: one generator each, over the same spots of the tree.
 
+mod adjacent;
 mod arguments;
 mod atoms;
+mod axes;
 mod blocks;
 mod borrowed;
 mod bounds;
@@ -129,6 +131,7 @@ const GENERATORS: &[Generator] = &[
     borrowed::generate,
     tokens::generate,
     patterns::generate,
+    axes::generate,
     chains::generate,
     links::generate,
     mirrored::generate,

@@ -148,6 +148,7 @@ fn variable(bench: &mut Bench<'_>, node: Node<'_>) {
         }
         let alike = strsim::normalized_damerau_levenshtein(&other, name);
         let near = if opposites.contains(&other) { 0.5 } else { 0.3 * alike };
+        let fit = fit * bench.as_argument(node, &other);
         bench.replace(kind, node, &piece_of_name(&other), fit * (0.6 + near));
     }
     // a type or module as receiver

@@ -16,6 +16,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
                     flip(bench, spot.node, &binary);
                     base_case(bench, spot.node, &binary);
                     take_bits(bench, &binary);
+                    round(bench, spot.node, &binary);
                 }
             }
             Role::Unary => drop_unary(bench, spot.node),
@@ -26,6 +27,19 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         if spot.place == Place::Value {
             add_minus(bench, spot);
         }
+    }
+}
+
+/// `r // 3` becomes `r // 3 * 3`: the start of what it is in, and not which one that is.
+fn round(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
+    let is_division = match &bench.view.text[binary.at.clone()] {
+        "//" => true,
+        "/" => matches!(bench.view.language, Language::Rust | Language::Go | Language::Java),
+        _ => false,
+    };
+    if is_division && matches!(bench.view.role(binary.right), Role::Number | Role::Ident | Role::Member) {
+        let new = Piece::binary(bench.view.words(), &bench.piece(node), "*", &bench.piece(binary.right));
+        bench.replace(EditKind::Extend, node, &new, 0.8);
     }
 }
 

@@ -216,9 +216,9 @@ fn asked(bench: &Bench<'_>, node: Node<'_>) -> Option<Asked> {
         && text.len() <= MOST_BYTES
         && !text.contains('\n');
     let is_question = is_question(bench, node);
-    let mut names = names_in(bench, key);
+    let mut names = bench.view.names_in(key);
     let is_key = is_key && !names.is_empty();
-    names.extend(names_in(bench, holder));
+    names.extend(bench.view.names_in(holder));
     (is_key && is_plain(bench, holder)).then(|| Asked {
         holder: bench.view.of(holder).to_owned(),
         key: text.to_owned(),
@@ -290,16 +290,6 @@ fn is_pair(bench: &Bench<'_>, node: Node<'_>) -> bool {
     let above = node.parent().filter(|list| list.kind() == "expression_list").and_then(|list| list.parent());
     let left = above.and_then(|at| at.child_by_field_name("left"));
     left.is_some_and(|left| left.end_byte() <= node.start_byte() && bench.view.of(left).contains(','))
-}
-
-fn names_in(bench: &Bench<'_>, node: Node<'_>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    each_node(node, &mut |inner| {
-        if bench.view.role(inner) == Role::Ident {
-            names.insert(bench.view.of(inner).to_owned());
-        }
-    });
-    names
 }
 
 /// What may be stored or undone at a place, where `names` are known.

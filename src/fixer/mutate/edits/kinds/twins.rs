@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tree_sitter::Node;
 
 use super::super::EditKind;
-use super::super::languages::{OperatorClass, Role};
+use super::super::languages::{OperatorClass, Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
 use super::borrowed::word_set;
@@ -31,6 +31,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
             }
             Role::Call => link(bench, spot.node),
             _ => {}
+        }
+        if matches!(spot.role, Role::Call | Role::Index) {
+            other_field(bench, spot.node);
         }
     }
 }
@@ -88,6 +91,23 @@ fn operand(bench: &mut Bench<'_>, node: Node<'_>) {
     for text in twins(bench, &text, node) {
         let new = Piece::binary(bench.view.words(), &own, &operator, &Piece { text, level });
         bench.replace(EditKind::Extend, node, &new, 0.5);
+    }
+}
+
+/// `self.stock.get(item)` asks for `self.stock.get(item) - self.reserved.get(item)`.
+fn other_field(bench: &mut Bench<'_>, node: Node<'_>) {
+    let text = bench.view.of(node).to_owned();
+    let is_amount = bench.shape(node) & (shape::STR | shape::SEQ | shape::MAP | shape::BOOL) == 0;
+    if text.len() > MOST_BYTES || !is_amount || bench.view.parent_role(node) == Role::ExprStmt {
+        return;
+    }
+    let own = bench.piece(node);
+    for twin in field_twins(bench, &text, node) {
+        for (operator, fit) in [("-", 0.6), ("+", 0.4)] {
+            let twin = Piece { text: twin.clone(), level: own.level };
+            let new = Piece::binary(bench.view.words(), &own, operator, &twin);
+            bench.replace(EditKind::Extend, node, &new, fit);
+        }
     }
 }
 
