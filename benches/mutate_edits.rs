@@ -1,9 +1,11 @@
-//! How many edits a second are generated and checked: `cargo bench --bench mutate_edits`.
+//! How many edits a second are generated and checked, and what a long search holds: `cargo bench --bench mutate_edits`.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
 use kaizen_ci::fixer::mutate::edits::{Project, apply, check, edits};
+use kaizen_ci::fixer::mutate::localise::Place;
+use kaizen_ci::fixer::mutate::queue::Queue;
 
 /// A file of ordinary size: the same functions under different names.
 fn program(functions: usize) -> String {
@@ -32,5 +34,32 @@ fn main() {
             rate(found.len(), generated),
             rate(right, checked),
         );
+    }
+    long_search();
+}
+
+/// Megabytes that this process holds, where the system tells.
+fn resident_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
+
+/// Takes 100,000 candidates from the queue of a search, and says what that holds on the way.
+fn long_search() {
+    let files: Vec<(Vec<u8>, Vec<u8>)> =
+        (0..40).map(|n| (format!("program_{n}.py").into_bytes(), program(10).into_bytes())).collect();
+    let lines = program(10).lines().count();
+    let place = |n: usize, line| Place { path: format!("program_{n}.py"), line, score: 1.0 / (1.0 + n as f64) };
+    let places = (0..40).flat_map(|n| (1..=lines).map(move |line| place(n, line))).collect();
+    let project = Project::load(files, |_| true);
+    let mut queue = Queue::new(places);
+    let start = Instant::now();
+    let mut taken = 0_u32;
+    while taken < 100_000 && queue.next(&project).is_some() {
+        taken += 1;
+        if matches!(taken, 1_000 | 10_000 | 25_000 | 50_000 | 75_000 | 100_000) {
+            println!("{taken:>7} candidates taken: {:.1} MB, {:.1?}", resident_mb(), start.elapsed());
+        }
     }
 }

@@ -325,7 +325,7 @@ pub fn headline(document: &Document) -> String {
     }
 }
 
-/// The only green patch is one that hardly anything but the tests speaks for.
+/// Nothing shows that green patches differ; this one is doubtful all the same.
 fn is_doubtful(document: &Document) -> bool {
     let disagreement = document.heal.as_ref().and_then(|heal| heal.disagreement.as_ref());
     disagreement.is_some_and(|disagreement| disagreement.rivals.is_empty())

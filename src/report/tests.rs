@@ -53,6 +53,21 @@ fn every_ending_has_its_outcome_and_headline() {
 }
 
 #[test]
+fn a_patch_that_is_doubtful_without_rivals_is_not_called_one_of_several() {
+    let mut events = recorded("ambiguous");
+    for recorded in &mut events {
+        if let Event::CandidateProposed { disagreement: Some(disagreement), .. } = &mut recorded.event {
+            *disagreement = Disagreement { what: "the tests may be wrong".into(), rivals: Vec::new() };
+        }
+    }
+    let document = Document::of(&events);
+    assert!(document.headline.ends_with("but doubtfully: a person has to look"), "{}", document.headline);
+    let text = markdown::render(&document);
+    assert!(text.contains("**Doubtful:** the tests may be wrong") && !text.contains("rivals behave"), "{text}");
+    assert!(text.contains("read the patch and the tests that it is for"), "{text}");
+}
+
+#[test]
 fn every_ending_reads_as_expected_in_markdown() {
     for name in all_recorded() {
         insta::assert_snapshot!(format!("markdown-{name}"), markdown::render(&Document::of(&recorded(&name))));

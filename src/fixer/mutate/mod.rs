@@ -115,6 +115,7 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let kept = reserve(case.time_left, probe.choosing(), case.red.duration);
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let messages = case.failure.red.iter().filter_map(|id| case.red.tests.get(id)?.message.as_deref());
+    let suspicion = found_places.iter().map(|place| place.score).fold(f64::MIN_POSITIVE, f64::max);
     let queue = Queue::new(found_places).of_a_build(is_build(case)).with(Wishes::of(messages));
     let names = probe.roster().names.clone();
     let near = |misses: &[Miss]| desk.hints.leave(misses.iter().map(|m| close(case, &project, &names, m)).collect());
@@ -122,7 +123,7 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let found = search.run().await;
     let left = case.time_left.saturating_sub(began.elapsed());
     let until = Instant::now() + for_comparing(left, case.red.duration);
-    let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history, until };
+    let scene = Scene { case, project: &project, probe: probe.as_ref(), history: &history, suspicion, until };
     let findings = finish(&scene, desk, found, notes).await;
     probe.stop().await;
     findings
@@ -235,6 +236,8 @@ struct Scene<'a> {
     project: &'a Project,
     probe: &'a dyn Probe,
     history: &'a History,
+    /// Of the most suspicious place: where little is known of places, that says nothing against a candidate.
+    suspicion: f64,
     /// When green candidates have to be compared.
     until: Instant,
 }
@@ -291,7 +294,7 @@ async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> 
         () = desk.cancel.cancelled() => None,
     };
     // without a comparison what speaks for each candidate decides: better than to lose them all
-    let (rivals, asked) = known.unwrap_or_else(|| unknown(project, greens));
+    let (rivals, asked) = known.unwrap_or_else(|| unknown(scene, greens));
     let choice = choose(&rivals.list, rivals.own, rivals.before.as_deref());
     if asked.len() > rivals.own {
         let further = asked.len() - rivals.own;
@@ -300,6 +303,7 @@ async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> 
     }
     let green = &greens[choice.winner];
     let disagreement = choice.disagrees.map(|(other, input)| {
+        let Some(input) = input else { return unknown_rival(&greens[other]) };
         let answer = |at: usize| rivals.list[at].answers[input].as_ref().map_or("?", |a| a.text.as_str()).to_owned();
         let what =
             format!("{} gives {} with this patch, {} with a rival", asked[input], answer(choice.winner), answer(other));
@@ -323,6 +327,12 @@ async fn offer(scene: &Scene<'_>, desk: &Desk, greens: &[Green]) -> Vec<String> 
     notes
 }
 
+/// Why a patch is left to a person that is compared with nothing, beside another one that is nearly as likely.
+fn unknown_rival(other: &Green) -> Disagreement {
+    let what = format!("{} is nearly as likely, and what both do could not be compared", other.what.idea());
+    Disagreement { what, rivals: Vec::new() }
+}
+
 /// Why what hardly anything but the tests speaks for is left to a person.
 fn far_fetched() -> Disagreement {
     let what = "it turns the tests green, but slips are hardly ever mended like this: the tests may be wrong, or the \
@@ -341,18 +351,18 @@ struct Rivals {
 /// A comparison that should be over has this long to say what it found.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-fn rival(project: &Project, green: &Green, answers: Vec<Option<Answer>>) -> Rival {
+fn rival(scene: &Scene<'_>, green: &Green, answers: Vec<Option<Answer>>) -> Rival {
     Rival {
-        weight: green.what.natural,
+        weight: green.what.natural / scene.suspicion,
         labelled: green.what.label().is_some(),
-        size: green.what.size(project),
+        size: green.what.size(scene.project),
         answers,
     }
 }
 
 /// The green candidates when nothing is known of what they answer.
-fn unknown(project: &Project, greens: &[Green]) -> (Rivals, Vec<String>) {
-    let list = greens.iter().map(|green| rival(project, green, Vec::new())).collect();
+fn unknown(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>) {
+    let list = greens.iter().map(|green| rival(scene, green, Vec::new())).collect();
     (Rivals { list, own: 0, before: None }, Vec::new())
 }
 
@@ -365,9 +375,9 @@ fn heaviest_first(weights: &[f64]) -> Vec<usize> {
 
 /// What the green candidates answer to further inputs, and how each input reads.
 async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>) {
-    let Scene { case, project, probe, history, until } = *scene;
+    let Scene { case, project, probe, history, until, .. } = *scene;
     if greens.len() < 2 {
-        return unknown(project, greens);
+        return unknown(scene, greens);
     }
     let order = heaviest_first(&greens.iter().map(|green| green.what.natural).collect::<Vec<_>>());
     let mut asked: Vec<Vec<Change>> = order.iter().map(|at| greens[*at].changes.clone()).collect();
@@ -384,7 +394,7 @@ async fn behaviours(scene: &Scene<'_>, greens: &[Green]) -> (Rivals, Vec<String>
     for (at, known) in order.into_iter().zip(compared.answers) {
         answers[at] = known;
     }
-    let list = greens.iter().zip(answers).map(|(green, answers)| rival(project, green, answers)).collect();
+    let list = greens.iter().zip(answers).map(|(green, answers)| rival(scene, green, answers)).collect();
     (Rivals { list, own: compared.own, before }, compared.asked)
 }
 

@@ -475,8 +475,13 @@ impl Names {
             Role::Index => {
                 if let Some((object, index)) = view.index(node) {
                     let known = self.shape_of(view, index);
-                    self.note(view, object, if known == shape::STR { shape::MAP } else { shape::SEQ });
-                    if self.shape_of(view, object) & shape::MAP == 0 && view.role(index) == Role::Ident {
+                    let is_map = self.shape_of(view, object) & shape::MAP != 0;
+                    if known == shape::STR {
+                        self.note(view, object, shape::MAP);
+                    } else if !is_map {
+                        self.note(view, object, shape::SEQ);
+                    }
+                    if !is_map && known != shape::STR && view.role(index) == Role::Ident {
                         self.note(view, index, shape::NUM);
                     }
                 }

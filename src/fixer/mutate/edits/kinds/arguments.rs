@@ -1,5 +1,7 @@
 //! Arguments and calls: swapped, missing, superfluous; `await`.
 
+use std::collections::BTreeSet;
+
 use super::super::languages::{Role, level, shape};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
@@ -106,6 +108,9 @@ fn drop_or_add(bench: &mut Bench<'_>, node: Node<'_>) {
             fit,
             format!("argument `{}` goes", super::short(bench.view.of(*argument))),
         );
+    }
+    if arguments.is_empty() {
+        compared(bench, list, &called);
     }
     let fit = match arity {
         Some(arity) if arity > arguments.len() => 1.0,
@@ -266,6 +271,41 @@ fn place_of_parameter(view: &View<'_>, function: &std::ops::Range<usize>, name: 
     text.match_indices(name).map(|(at, _)| at).find(|at| {
         *at > open && !is_word(text[..*at].chars().next_back()) && !is_word(text[at + name.len()..].chars().next())
     })
+}
+
+/// What is sorted by a field, by one that the tests have and the file never reads, by another one. Estimates.
+const BY_UNREAD: f64 = 1.0;
+const BY_READ: f64 = 0.3;
+/// So many fields are compared by.
+const MOST_FIELDS: usize = 6;
+
+/// JavaScript sorts as text unless it is told how: `.sort()` becomes `.sort((a, b) => a.place - b.place)`.
+fn compared(bench: &mut Bench<'_>, list: Node<'_>, called: &str) {
+    let is_script = matches!(bench.view.language, Language::JavaScript | Language::TypeScript | Language::Tsx);
+    if !is_script || !matches!(called, "sort" | "toSorted") {
+        return;
+    }
+    let others = bench.project.sources().iter().chain(bench.project.material());
+    let records = others.filter(|source| source.language == bench.source.language).flat_map(|source| source.records());
+    let fields: BTreeSet<&String> = records.flatten().collect();
+    let mut weighed: Vec<(&String, f64)> = fields
+        .into_iter()
+        .map(|field| (field, if bench.view.text.contains(&format!(".{field}")) { BY_READ } else { BY_UNREAD }))
+        .collect();
+    weighed.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let by_field: Vec<(String, f64)> = weighed
+        .into_iter()
+        .take(MOST_FIELDS)
+        .flat_map(|(field, fit)| {
+            let ways = [(format!("a.{field} - b.{field}"), fit), (format!("b.{field} - a.{field}"), fit * 0.3)];
+            ways.map(|(way, fit)| (format!("(a, b) => {way}"), fit))
+        })
+        .collect();
+    let inside = list.start_byte() + 1;
+    for (way, fit) in by_field {
+        let what = format!("`{called}()` goes by `{way}`");
+        bench.put(EditKind::AddArgument, inside..inside, way, fit, what);
+    }
 }
 
 /// A function that calls itself hands down its own parameters, one less or one more: `walk(child, depth - 1)`.

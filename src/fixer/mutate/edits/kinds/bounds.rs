@@ -4,6 +4,7 @@ use super::super::EditKind;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::{Bench, Place, Spot};
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
 
@@ -97,6 +98,21 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
     })
 }
 
+/// Nobody counts from a key to the next one. An estimate.
+const OF_KEY: f64 = 0.04;
+
+/// Does the function look something up by it in what is no list?
+fn is_key(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    let Some(function) = bench.view.function(node) else { return false };
+    let own = bench.view.of(node);
+    let mut found = false;
+    each_node(function, &mut |inner| {
+        let looked_up = bench.view.index(inner).filter(|(_, index)| bench.view.of(*index) == own);
+        found |= looked_up.is_some_and(|(object, _)| bench.shape(object) & (shape::MAP | shape::SEQ) == shape::MAP);
+    });
+    found
+}
+
 /// `-days`, but no `-1`: a number's own edits say that.
 fn is_negative(bench: &Bench<'_>, spot: &Spot<'_>) -> bool {
     spot.role == Role::Unary
@@ -124,6 +140,8 @@ fn off_by_one(bench: &mut Bench<'_>, spot: &Spot<'_>) {
         0.05
     } else if counts {
         0.9
+    } else if is_key(bench, spot.node) {
+        OF_KEY
     } else {
         0.4
     };

@@ -215,6 +215,29 @@ fn the_answer_of_a_question_is_negated() {
 }
 
 #[test]
+fn what_is_sorted_goes_by_a_field_that_only_the_tests_have() {
+    let program = "export const menu = (entries) => entries.sort().map((entry) => entry.title);\n";
+    let test = "import { menu } from \"./menu.js\";\nmenu([{ title: \"B\", place: 2 }, { title: \"A\", place: 1 }]);\n";
+    let files = vec![(b"menu.js".to_vec(), program.into()), (b"menu.test.js".to_vec(), test.into())];
+    let project = Project::load(files, |path| path == b"menu.js");
+    let found = edits(&project, b"menu.js", None);
+    let place = |new: &str| found.iter().position(|edit| apply(program, edit).contains(new)).unwrap_or(usize::MAX);
+    assert!(place("sort((a, b) => a.place - b.place)") < place("sort((a, b) => a.title - b.title)"));
+    assert_ne!(place("sort((a, b) => a.place - b.place)"), usize::MAX);
+}
+
+#[test]
+fn nobody_counts_from_a_key_to_the_next_one_or_multiplies_by_one() {
+    let program = "class A {\n  constructor() {\n    this.known = {};\n  }\n\n  set(event, value) {\n    \
+                   this.known[event] = value * 60;\n    this.tell(event, value);\n  }\n}\n";
+    let project = Project::load(vec![(b"a.js".to_vec(), program.into())], |_| true);
+    let found = edits(&project, b"a.js", None);
+    let weight = |new: &str| found.iter().find(|edit| apply(program, edit).contains(new)).map_or(0.0, |e| e.weight);
+    assert!(weight("tell(event + 1, value)") < weight("tell(event, value + 1)") / 5.0);
+    assert!(weight("value * 1;") < weight("value * 61;") / 5.0);
+}
+
+#[test]
 fn edits_come_only_where_their_shape_fits() {
     for (file, program, never) in [
         // nothing without a name behind something with one
