@@ -319,7 +319,8 @@ async fn candidates_for_a_red_build_share_builds_too() {
     let (candidates, findings) = bench.propose(&Mutate).await;
     assert!(changes(&candidates[0]).iter().any(|line| line.contains("self.books")), "{findings:#?}");
     let built = std::fs::read_to_string(builds.path()).unwrap().lines().count();
-    assert!(built > 0 && findings.tried > 2 * built as u64, "{built} builds: {findings:#?}");
+    // one by one, each would be built
+    assert!(built > 0 && findings.tried > built as u64, "{built} builds: {findings:#?}");
 }
 
 const RUST_KEEP: &str = "\

@@ -19,6 +19,8 @@ enum Wish {
     Starts(&'static str),
     /// What is put in place has this in it.
     Holds(&'static str),
+    /// What is put in place ends with this.
+    Ends(String),
     /// What is put in place is this.
     Is(Cow<'static, str>),
 }
@@ -85,6 +87,11 @@ impl Wishes {
                     wishes.push(wish.clone());
                 }
             }
+            for wish in conversions(message) {
+                if !wishes.contains(&wish) {
+                    wishes.push(wish);
+                }
+            }
             for name in exceptions(message).take(MOST_EXCEPTIONS) {
                 let wish = Wish::Is(Cow::Owned(name.to_owned()));
                 if !wishes.contains(&wish) {
@@ -100,13 +107,31 @@ impl Wishes {
         let of = |wish: &Wish| match wish {
             Wish::Kinds(kinds) if kinds.contains(&edit.kind) => LIKELY,
             Wish::Starts(text) if edit.replacement.starts_with(text) => ASKED_FOR,
+            Wish::Ends(text) if edit.replacement.ends_with(text) => ASKED_FOR,
             Wish::Is(text) if edit.replacement == *text => ASKED_FOR,
             // one of several ways
             Wish::Holds(text) if edit.replacement.contains(text) => LIKELY,
-            Wish::Kinds(_) | Wish::Starts(_) | Wish::Holds(_) | Wish::Is(_) => 1.0,
+            Wish::Kinds(_) | Wish::Starts(_) | Wish::Holds(_) | Wish::Ends(_) | Wish::Is(_) => 1.0,
         };
         self.0.iter().map(of).fold(1.0, f64::max)
     }
+}
+
+/// A compiler is asked for no more conversions than this.
+const MOST_CONVERSIONS: usize = 3;
+/// Rust's numbers: one becomes another by `as`.
+const NUMBERS: &[&str] =
+    &["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64"];
+
+/// Rust: "expected `usize`, found `u16`" asks for `as usize`.
+fn conversions(message: &str) -> Vec<Wish> {
+    let types = message.split("expected `").skip(1).filter_map(|rest| {
+        let (wanted, rest) = rest.split_once('`')?;
+        let (found, _) = rest.strip_prefix(", found `")?.split_once('`')?;
+        Some((wanted, found))
+    });
+    let numbers = types.filter(|(wanted, found)| NUMBERS.contains(wanted) && NUMBERS.contains(found));
+    numbers.take(MOST_CONVERSIONS).map(|(wanted, _)| Wish::Ends(format!(" as {wanted}"))).collect()
 }
 
 /// A message names what was raised and what was expected; a long one names those on the way too.
@@ -133,6 +158,15 @@ mod tests {
             what: String::new(),
             label: None,
         }
+    }
+
+    #[test]
+    fn a_compiler_that_found_another_number_asks_for_its_conversion() {
+        let wishes = Wishes::of(["widest.min(limit)\n  ^^^^^ expected `usize`, found `u16`\n"].into_iter());
+        assert_eq!(wishes.times(&edit(EditKind::Conversion, "limit as usize")), ASKED_FOR);
+        assert_eq!(wishes.times(&edit(EditKind::Conversion, "limit as u16")), 1.0);
+        let other = Wishes::of(["expected `usize`, found `String`, expected `"].into_iter());
+        assert_eq!(other.times(&edit(EditKind::Conversion, "limit as usize")), 1.0);
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     }
     if bench.compiles {
         signatures(bench);
+        shorthands(bench, spots);
         mutability(bench, spots);
     }
 }
@@ -454,6 +455,19 @@ fn import_place(bench: &Bench<'_>) -> usize {
         .iter()
         .find(|child| !crate::syntax::regions::is_docstring(**child) && child.kind() != "inner_attribute_item")
         .map_or(0, |first| first.start_byte())
+}
+
+/// Rust: `Glob { source }` becomes `Glob { source: source.to_owned() }`.
+fn shorthands(bench: &mut Bench<'_>, spots: &[Spot<'_>]) {
+    let is_short = |spot: &&Spot<'_>| spot.touched && spot.node.kind() == "shorthand_field_initializer";
+    for spot in spots.iter().filter(is_short) {
+        let name = bench.view.of(spot.node).to_owned();
+        for (template, weight) in bench.view.words().conversions {
+            let value = bench.fill(template, &[&Piece::atom(name.clone())]).text;
+            let what = format!("`{name}` becomes `{value}`");
+            bench.put(EditKind::Conversion, spot.node.byte_range(), format!("{name}: {value}"), *weight, what);
+        }
+    }
 }
 
 /// `x` becomes `x as usize`, `&x`, `x.clone()`, `Some(x)`: generously only where a compiler complained.

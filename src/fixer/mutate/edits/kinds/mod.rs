@@ -268,7 +268,7 @@ impl<'a> Bench<'a> {
             edits.dedup_by(|a, b| a.range == b.range && a.replacement == b.replacement);
             let mut seen = BTreeSet::new();
             edits.retain(|edit| seen.insert((edit.range.start, edit.range.end, edit.replacement.clone())));
-            let cap = if self.compiles { priors::cap(kind) * 2 } else { priors::cap(kind) };
+            let cap = if self.compiles { priors::cap(kind) * 4 } else { priors::cap(kind) };
             edits.truncate(cap);
             let sum: f64 = edits.iter().map(|edit| edit.weight).sum();
             let raise = if self.compiles { compile::raise(kind) } else { 1.0 };
