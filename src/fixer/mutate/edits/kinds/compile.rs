@@ -66,7 +66,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     }
     if bench.compiles {
         signatures(bench);
-        shorthands(bench, spots);
+        shorthands(bench);
         mutability(bench, spots);
     }
 }
@@ -458,14 +458,18 @@ fn import_place(bench: &Bench<'_>) -> usize {
 }
 
 /// Rust: `Glob { source }` becomes `Glob { source: source.to_owned() }`.
-fn shorthands(bench: &mut Bench<'_>, spots: &[Spot<'_>]) {
-    let is_short = |spot: &&Spot<'_>| spot.touched && spot.node.kind() == "shorthand_field_initializer";
-    for spot in spots.iter().filter(is_short) {
-        let name = bench.view.of(spot.node).to_owned();
+fn shorthands(bench: &mut Bench<'_>) {
+    let mut found = Vec::new();
+    each_node(bench.source.tree.root_node(), &mut |node| {
+        if node.kind() == "shorthand_field_initializer" && bench.touches(node) {
+            found.push((node.byte_range(), bench.view.of(node).to_owned()));
+        }
+    });
+    for (range, name) in found {
         for (template, weight) in bench.view.words().conversions {
             let value = bench.fill(template, &[&Piece::atom(name.clone())]).text;
             let what = format!("`{name}` becomes `{value}`");
-            bench.put(EditKind::Conversion, spot.node.byte_range(), format!("{name}: {value}"), *weight, what);
+            bench.put(EditKind::Conversion, range.clone(), format!("{name}: {value}"), *weight, what);
         }
     }
 }
