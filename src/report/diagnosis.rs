@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::document::{Document, FailureInfo, Miss, Outcome};
+use super::document::{DisagreementInfo, Document, FailureInfo, Miss, Outcome};
 use super::escape::{one_line, shell};
 use super::numbers::{count, seconds};
 
@@ -325,10 +325,10 @@ pub fn headline(document: &Document) -> String {
     }
 }
 
-/// Nothing shows that green patches differ; this one is doubtful all the same.
+/// The patch is doubtful without rivals.
 fn is_doubtful(document: &Document) -> bool {
     let disagreement = document.heal.as_ref().and_then(|heal| heal.disagreement.as_ref());
-    disagreement.is_some_and(|disagreement| disagreement.rivals.is_empty())
+    disagreement.is_some_and(DisagreementInfo::is_doubt)
 }
 
 fn healed(document: &Document) -> String {

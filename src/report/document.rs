@@ -267,9 +267,13 @@ pub struct DisagreementInfo {
 }
 
 impl DisagreementInfo {
+    /// Nothing shows that green patches differ; this one is doubtful all the same.
+    pub fn is_doubt(&self) -> bool {
+        self.rivals.is_empty()
+    }
     /// For people: what comes before it.
     pub fn heading(&self) -> &'static str {
-        if self.rivals.is_empty() { "Doubtful" } else { "Green rivals behave differently" }
+        if self.is_doubt() { "Doubtful" } else { "Green rivals behave differently" }
     }
 }
 

@@ -116,9 +116,10 @@ async fn propose(case: &Case, desk: &Desk) -> Result<Findings> {
     let limit = case.time_left.saturating_sub(kept + began.elapsed());
     let messages = case.failure.red.iter().filter_map(|id| case.red.tests.get(id)?.message.as_deref());
     // a compiler says what it wants beside the place
-    let messages = messages.chain(is_build(case).then_some(case.failure.excerpt.as_str()));
+    let is_build = is_build(case);
+    let messages = messages.chain(is_build.then_some(case.failure.excerpt.as_str()));
     let suspicion = found_places.iter().map(|place| place.score).fold(f64::MIN_POSITIVE, f64::max);
-    let queue = Queue::new(found_places).of_a_build(is_build(case)).with(Wishes::of(messages));
+    let queue = Queue::new(found_places).of_a_build(is_build).with(Wishes::of(messages));
     let names = probe.roster().names.clone();
     let near = |misses: &[Miss]| desk.hints.leave(misses.iter().map(|m| close(case, &project, &names, m)).collect());
     let search = Search::new(desk, &project, probe.as_ref(), queue, limit, &near);

@@ -44,9 +44,9 @@ pub(super) fn asked(view: View<'_>, tree: &Tree) -> Vec<Asked> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     each_node(tree.root_node(), &mut |node| {
-        let joined = || is_logical(view, node).then_some(node);
-        if let Some(condition) = view.condition(node).or_else(joined) {
-            parts(view, condition, &mut |part| {
+        let own = || is_logical(view, node).then_some(node);
+        if let Some(condition) = view.condition(node).or_else(own) {
+            joined(view, condition, &mut |part| {
                 let names = view.names_in(part);
                 let is_short = part.byte_range().len() <= MOST_BYTES && !view.of(part).contains('\n');
                 // whether a name is true is asked of every name anyhow
@@ -68,14 +68,14 @@ fn is_logical(view: View<'_>, node: Node<'_>) -> bool {
 }
 
 /// What a condition's `and`s and `or`s join, or the condition itself.
-fn parts<'t>(view: View<'_>, node: Node<'t>, each: &mut impl FnMut(Node<'t>)) {
+pub(super) fn joined<'t>(view: View<'_>, node: Node<'t>, each: &mut impl FnMut(Node<'t>)) {
     let node = view.unwrap_parens(node);
     if !is_logical(view, node) {
         return each(node);
     }
     for binary in view.binaries(node) {
-        parts(view, binary.left, each);
-        parts(view, binary.right, each);
+        joined(view, binary.left, each);
+        joined(view, binary.right, each);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use tree_sitter::Node;
 
-use super::super::languages::{OperatorClass, Role};
+use super::super::asked::joined;
+use super::super::languages::Role;
 use super::super::piece::Piece;
-use super::super::view::View;
 use super::Bench;
 use super::twins::with_names;
 use crate::syntax::language::Language;
@@ -21,7 +21,7 @@ impl Bench<'_> {
     pub(super) fn adjacent_atoms(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
         let mut found = Vec::new();
         let mut parts = Vec::new();
-        joined(self.view, node, &mut parts);
+        joined(self.view, node, &mut |part| parts.push(part));
         let around = self.enumerated(node);
         for part in parts.into_iter().filter(|part| part.byte_range().len() <= MOST_BYTES) {
             let (text, level) = (self.view.of(part), self.view.level(part));
@@ -45,17 +45,6 @@ impl Bench<'_> {
         let element = element.trim();
         (is_plain(sequence) && is_plain(at) && is_plain(element))
             .then(|| (at.to_owned(), element.to_owned(), sequence.to_owned()))
-    }
-}
-
-fn joined<'t>(view: View<'_>, node: Node<'t>, parts: &mut Vec<Node<'t>>) {
-    let node = view.unwrap_parens(node);
-    if !view.operator(node).is_some_and(|operator| operator.class == OperatorClass::Logical) {
-        return parts.push(node);
-    }
-    for binary in view.binaries(node) {
-        joined(view, binary.left, parts);
-        joined(view, binary.right, parts);
     }
 }
 

@@ -208,23 +208,35 @@ fn named(bench: &mut Bench<'_>, list: Node<'_>, arguments: &[Node<'_>], called: 
     }
 }
 
-impl Bench<'_> {
-    /// How well `text` stands as the argument `node`, by the names of the parameters of what is called. 1.0: nothing says.
-    pub(super) fn as_argument(&self, node: Node<'_>, text: &str) -> f64 {
-        let Some(list) = node.parent().filter(|list| self.view.role(*list) == Role::Args) else { return 1.0 };
-        let Some(call) = list.parent().filter(|call| self.view.role(*call) == Role::Call) else { return 1.0 };
-        let called = self.view.call(call).and_then(|call| call.name).map_or("", |name| self.view.of(name));
-        let parameters = self.parameters_of(called);
-        let at = self.view.arguments(call).iter().position(|argument| argument.id() == node.id());
-        let Some(wanted) = at.and_then(|at| parameters.get(at)) else { return 1.0 };
+/// A parameter among those of its function.
+pub(super) struct Parameter {
+    all: Vec<String>,
+    at: usize,
+}
+
+impl Parameter {
+    /// How well `text` stands for it, by its name. 1.0: nothing says.
+    pub(super) fn fit(&self, text: &str) -> f64 {
         let name = text.rsplit_once('.').map_or(text, |(_, last)| last);
-        if name == wanted {
+        if name == self.all[self.at] {
             AS_NAMED
-        } else if parameters.iter().any(|other| other == text) {
+        } else if self.all.iter().any(|other| other == text) {
             AS_ANOTHER
         } else {
             1.0
         }
+    }
+}
+
+impl Bench<'_> {
+    /// The parameter that the argument `node` is for; `None`: it is none, or nothing is known of what is called.
+    pub(super) fn parameter(&self, node: Node<'_>) -> Option<Parameter> {
+        let list = node.parent().filter(|list| self.view.role(*list) == Role::Args)?;
+        let call = list.parent().filter(|call| self.view.role(*call) == Role::Call)?;
+        let called = self.view.call(call).and_then(|call| call.name).map_or("", |name| self.view.of(name));
+        let all = self.parameters_of(called);
+        let at = self.view.arguments(call).iter().position(|argument| argument.id() == node.id())?;
+        (at < all.len()).then_some(Parameter { all, at })
     }
 
     /// The parameters of a function or of a class of this file, or of a file that it may be imported from, in their order.

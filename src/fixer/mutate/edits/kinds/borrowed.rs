@@ -221,6 +221,7 @@ fn expressions(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
     }
     let known = bench.shape(node);
     let own_words = word_set(text);
+    let parameter = bench.parameter(node);
     let mut options: Vec<(Piece, f64)> = Vec::new();
     for borrowed in &material.expressions {
         if borrowed.piece.text == text || borrowed.piece.text.contains(text) && text.len() > 8 {
@@ -230,7 +231,7 @@ fn expressions(bench: &mut Bench<'_>, node: Node<'_>, material: &Material) {
         let same_place = if borrowed.place == place { 1.0 } else { 0.5 };
         let same_role = if borrowed.role == role { 1.0 } else { 0.6 };
         let fit = borrowed.fit * same_place * same_role * compatible(known, borrowed.shape) * (0.25 + 0.75 * alike);
-        let fit = fit * bench.as_argument(node, &borrowed.piece.text);
+        let fit = fit * parameter.as_ref().map_or(1.0, |parameter| parameter.fit(&borrowed.piece.text));
         if fit > 0.08 && bench.knows(&borrowed.names, node) {
             options.push((borrowed.piece.clone(), fit));
         }

@@ -142,13 +142,14 @@ fn variable(bench: &mut Bench<'_>, node: Node<'_>) {
     let is_receiver = parent == Role::Member || (parent == Role::Call && bench.view.language == Language::Java);
     let kind = if is_receiver { EditKind::Receiver } else { EditKind::Variable };
     let opposites = bench.opposites(name);
+    let parameter = bench.parameter(node);
     for (other, fit) in bench.candidates(node, own) {
         if other == name {
             continue;
         }
         let alike = strsim::normalized_damerau_levenshtein(&other, name);
         let near = if opposites.contains(&other) { 0.5 } else { 0.3 * alike };
-        let fit = fit * bench.as_argument(node, &other);
+        let fit = fit * parameter.as_ref().map_or(1.0, |parameter| parameter.fit(&other));
         bench.replace(kind, node, &piece_of_name(&other), fit * (0.6 + near));
     }
     // a type or module as receiver
