@@ -359,6 +359,7 @@ fn rival(scene: &Scene<'_>, green: &Green, answers: Vec<Option<Answer>>) -> Riva
         weight: green.what.natural / scene.suspicion,
         labelled: green.what.label().is_some(),
         size: green.what.size(scene.project),
+        converts: green.what.converts(scene.project),
         answers,
     }
 }

@@ -35,6 +35,14 @@ impl Try {
         labels.iter().all(Option::is_some).then(|| labels.first().copied().flatten()).flatten()
     }
 
+    /// The line of a single edit that only makes another type of a value, where the build asks for one.
+    pub fn converts(&self, project: &Project) -> Option<(Vec<u8>, usize)> {
+        let [edit] = self.edits.as_slice() else { return None };
+        let old = project.source(&edit.path)?.text.get(edit.range.clone())?;
+        let converts = edit.kind == edits::EditKind::Conversion && is_same_value(old, &edit.replacement);
+        converts.then(|| (edit.path.clone(), edit.line))
+    }
+
     /// The files that it changes.
     pub fn changes(&self, project: &Project) -> Vec<Change> {
         let texts = match self.edits.as_slice() {
@@ -68,11 +76,34 @@ impl Try {
     }
 }
 
+/// Ways to the same value as another type: which one is taken shows nowhere.
+const SAME_VALUE: [&str; 9] = [
+    ".into()",
+    ".as_ref()",
+    ".to_owned()",
+    ".to_string()",
+    ".clone()",
+    ".as_str()",
+    ".to_vec()",
+    ".as_slice()",
+    ".borrow()",
+];
+
+/// Does `new` say the same value as `old`, as another type?
+fn is_same_value(old: &str, new: &str) -> bool {
+    let bare = |text: &str| {
+        let plain = SAME_VALUE.iter().fold(text.to_owned(), |text, way| text.replace(way, ""));
+        plain.replace(['&', '*'], "")
+    };
+    old != new && bare(old) == bare(new)
+}
+
 /// Bytes of both texts between what they share at the front and at the end.
 fn differing(old: &[u8], new: &[u8]) -> usize {
     let front = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let end = old[front..].iter().rev().zip(new[front..].iter().rev()).take_while(|(a, b)| a == b).count();
-    old.len() + new.len() - 2 * (front + end)
+    // what takes the place of something is no larger than what comes
+    old.len().max(new.len()) - (front + end)
 }
 
 /// More than so many waiting candidates are never kept: no search gets that far down.
@@ -414,6 +445,16 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn only_the_type_is_another_one() {
+        for new in ["key[1..].into()", "&key[1..]", "key[1..].as_ref()", "(&key[1..]).to_vec()"] {
+            assert_eq!(super::is_same_value("key[1..]", new), !new.starts_with('('), "{new}");
+        }
+        for new in ["key[1..]", "key[1..] as usize", "key[1..].unwrap()", "key[2..].into()"] {
+            assert!(!super::is_same_value("key[1..]", new), "{new}");
+        }
+    }
+
     use super::*;
 
     #[test]

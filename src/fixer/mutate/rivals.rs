@@ -12,6 +12,8 @@ pub struct Rival {
     pub labelled: bool,
     /// Bytes that differ: the smaller, the better.
     pub size: usize,
+    /// File and line of a value that it only makes another type of: those of one line behave alike.
+    pub converts: Option<(Vec<u8>, usize)>,
     /// What it answers to each input; `None`: unknown.
     pub answers: Vec<Option<Answer>>,
 }
@@ -92,7 +94,10 @@ fn alike(rivals: &[Rival], tested: usize) -> Vec<Vec<usize>> {
     for at in order {
         let own = &known[at];
         let weight = |members: &[usize]| members.iter().map(|m| worth(&rivals[*m])).fold(0.0, f64::max);
-        let fitting = groups.iter_mut().filter(|(group, _)| agree(group, own, tested));
+        let converts = &rivals[at].converts;
+        let is_alike =
+            |members: &[usize]| converts.is_some() && members.iter().any(|m| rivals[*m].converts == *converts);
+        let fitting = groups.iter_mut().filter(|(group, members)| agree(group, own, tested) || is_alike(members));
         match fitting.max_by(|a, b| weight(&a.1).total_cmp(&weight(&b.1))) {
             Some((group, members)) => {
                 group.resize(group.len().max(own.len()), None);
@@ -124,8 +129,9 @@ fn worth(rival: &Rival) -> f64 {
 }
 
 /// Members of a group behave alike, so the smallest edit reads best: `low <= high` rather than `low - 1 < high`. Those
-/// of less than this share of the greatest weight are no match for it, however small. An estimate.
-const A_MATCH: f64 = 0.3;
+/// of less than this share of the greatest weight are no match for it, however small: further inputs do not tell everything
+/// apart, `at // 3` from `(at - 1) // 2` in a heap that is only ever sorted. An estimate.
+const A_MATCH: f64 = 0.6;
 /// Edits that differ by less than a short token are equally small: `+=` is no more than `=`. An estimate.
 const A_TOKEN: usize = 3;
 
@@ -211,7 +217,7 @@ mod tests {
     }
 
     fn rival(weight: f64, answers: &[&str]) -> Rival {
-        Rival { weight, labelled: false, size: 1, answers: answers.iter().map(|a| answer(a)).collect() }
+        Rival { weight, labelled: false, size: 1, converts: None, answers: answers.iter().map(|a| answer(a)).collect() }
     }
 
     #[test]
@@ -273,6 +279,14 @@ mod tests {
     fn a_rival_of_nearly_the_same_weight_of_whose_behaviour_nothing_is_known_is_a_reason_to_doubt() {
         assert_eq!(choose(&[rival(0.6, &[]), rival(0.5, &[])], 0, None).disagrees, Some((1, None)));
         assert_eq!(choose(&[rival(0.6, &[]), rival(0.4, &[])], 0, None).disagrees, None);
+    }
+
+    #[test]
+    fn two_ways_to_another_type_of_the_same_value_are_no_rivals() {
+        let of = |line: usize| Rival { converts: Some((b"a.rs".to_vec(), line)), ..rival(0.6, &[]) };
+        let choice = choose(&[of(7), of(7)], 0, None);
+        assert_eq!((choice.groups.len(), choice.disagrees), (1, None));
+        assert_eq!(choose(&[of(7), of(8)], 0, None).disagrees, Some((1, None)));
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn is_plain(view: View<'_>, value: Node<'_>) -> bool {
 /// So many records of a file are known.
 const MOST_RECORDS: usize = 40;
 
-/// Names of fields that stand together: in an object literal, in a class.
+/// Names of fields that stand together: in an object literal, in a dictionary, in a class.
 pub(super) fn records(view: View<'_>, tree: &Tree, names: &Names) -> Vec<BTreeSet<String>> {
     let plain = |(field, is_method): (&String, &bool)| (!is_method).then(|| field.clone());
     let mut found: Vec<BTreeSet<String>> =
@@ -85,10 +85,31 @@ pub(super) fn records(view: View<'_>, tree: &Tree, names: &Names) -> Vec<BTreeSe
             });
             found.push(keys.map(|key| view.of(key).to_owned()).collect());
         }
+        if node.kind() == "dictionary" {
+            let keys = view.children(node).into_iter().filter_map(|pair| pair.child_by_field_name("key"));
+            let texts =
+                keys.filter(|key| view.role(*key) == Role::Str).map(|key| view.of(key).trim_matches(['"', '\'']));
+            found.push(texts.map(str::to_owned).collect());
+        }
     });
     found.retain(|record| record.len() > 1);
     found.dedup();
     found.truncate(MOST_RECORDS);
+    found
+}
+
+/// Names of fields and keys that a file says: `page.title`, `page["title"]`, `{ title }`.
+pub(super) fn said(view: View<'_>, tree: &Tree) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    each_node(tree.root_node(), &mut |node| {
+        if view.role(node) == Role::Str {
+            found.insert(view.of(node).trim_matches(['"', '\'']).to_owned());
+        } else if node.kind().contains("property_identifier") {
+            found.insert(view.of(node).to_owned());
+        } else if let Some((_, field)) = view.member(node) {
+            found.insert(view.of(field).to_owned());
+        }
+    });
     found
 }
 

@@ -12,7 +12,7 @@ use crate::syntax::regions;
 use super::asked::{Asked, asked};
 use super::axes::axes;
 use super::check::Shape;
-use super::fields::{Beginning, beginnings, records};
+use super::fields::{Beginning, beginnings, records, said};
 use super::languages::Role;
 use super::scope::Names;
 use super::signs::Signs;
@@ -42,6 +42,7 @@ pub struct Source {
     signs: OnceLock<Signs>,
     beginnings: OnceLock<Vec<Beginning>>,
     records: OnceLock<Vec<BTreeSet<String>>>,
+    said: OnceLock<BTreeSet<String>>,
     asked: OnceLock<Vec<Asked>>,
     axes: OnceLock<BTreeMap<String, String>>,
     numbers: OnceLock<Vec<String>>,
@@ -71,6 +72,7 @@ impl Source {
             signs: OnceLock::new(),
             beginnings: OnceLock::new(),
             records: OnceLock::new(),
+            said: OnceLock::new(),
             asked: OnceLock::new(),
             axes: OnceLock::new(),
             numbers: OnceLock::new(),
@@ -96,6 +98,10 @@ impl Source {
     /// Names of fields that stand together.
     pub(super) fn records(&self) -> &[BTreeSet<String>] {
         self.records.get_or_init(|| records(self.view(), &self.tree, self.names()))
+    }
+    /// Names of fields and keys that stand in it.
+    pub(super) fn said(&self) -> &BTreeSet<String> {
+        self.said.get_or_init(|| said(self.view(), &self.tree))
     }
     /// What its conditions ask.
     pub(super) fn asked(&self) -> &[Asked] {

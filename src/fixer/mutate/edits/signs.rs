@@ -22,6 +22,8 @@ const ODD_ONE_OUT: f64 = 0.4;
 const READ_NO_MORE: f64 = 0.4;
 /// An edit that calls a function on what that function has given.
 const TWICE: f64 = 0.2;
+/// What a loop counts becomes what it counts up to, inside of the loop: `table[row][0] = rows`.
+const BOUND_OF_LOOP: f64 = 0.35;
 /// An expression has to be there so often before one of it is not changed alone.
 const OFTEN: usize = 3;
 
@@ -45,6 +47,8 @@ pub(super) struct Signs {
     repeated: Vec<Range<usize>>,
     /// Names that are set once, to what a function gives, with that function's name.
     given_by: Vec<(InFunction, String)>,
+    /// What loops count, in what they repeat, with the words of what they go through.
+    counted: Vec<(InFunction, Vec<String>)>,
     /// What stands beside something else.
     beside: Beside,
 }
@@ -56,6 +60,7 @@ impl Signs {
             if matches!(view.role(node), Role::Function | Role::Lambda) {
                 signs.function(view, node);
             }
+            signs.counted.extend(counted(view, node));
         });
         signs.beside = Beside::of(view, tree);
         signs
@@ -86,6 +91,12 @@ impl Signs {
         };
         if self.given_by.iter().any(twice) {
             times *= TWICE;
+        }
+        let is_bound = |(at, bounds): &(InFunction, Vec<String>)| {
+            at.bytes.contains(&range.start) && at.name == old && bounds.iter().any(|bound| bound == new)
+        };
+        if self.counted.iter().any(is_bound) {
+            times *= BOUND_OF_LOOP;
         }
         times * self.beside.times(range, new)
     }
@@ -137,6 +148,17 @@ impl Signs {
         let once = given.into_iter().filter(|(name, _)| set.get(name) == Some(&1));
         self.given_by.extend(once.map(|(name, by)| (own(name), by)));
     }
+}
+
+/// `for row in range(rows)`: `row`, with `range` and `rows`.
+fn counted(view: View<'_>, node: Node<'_>) -> Vec<(InFunction, Vec<String>)> {
+    let (Role::ForEach, Some(body)) = (view.role(node), view.body(node)) else { return Vec::new() };
+    let target = view.field(node, &["left", "pattern", "name"]);
+    let through = view.field(node, &["right", "value"]);
+    let Some((target, through)) = target.zip(through) else { return Vec::new() };
+    let bounds: Vec<String> = words(view.of(through)).map(str::to_owned).collect();
+    let of_name = |name: &str| (InFunction { bytes: body.byte_range(), name: name.to_owned() }, bounds.clone());
+    targets(view, target).into_iter().map(of_name).collect()
 }
 
 /// The plain names that are bound in a target or a list of parameters.
@@ -220,6 +242,15 @@ mod tests {
                     return 0;\n    }\n}\n";
         assert_eq!(times("A.java", java, ("return 0", 0), "return last"), READ_AT_LAST);
         assert_eq!(times("A.java", java, ("return 0", 0), "return depth"), USED_AT_LAST);
+    }
+
+    #[test]
+    fn what_a_loop_counts_is_not_what_it_counts_up_to() {
+        let python = "def f(rows, other):\n    for row in range(rows):\n        table[row] = row\n    return rows\n";
+        assert_eq!(times("a.py", python, ("row", 4), "rows"), BOUND_OF_LOOP);
+        assert_eq!(times("a.py", python, ("row", 4), "other"), USED_AT_LAST);
+        let rust = "fn f(rows: usize, last: usize) -> usize {\n    for row in 0..rows {\n        set(row, last);\n    }\n    rows\n}\n";
+        assert_eq!(times("a.rs", rust, ("row", 3), "rows"), BOUND_OF_LOOP);
     }
 
     #[test]

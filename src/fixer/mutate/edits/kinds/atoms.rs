@@ -32,6 +32,8 @@ const ELSEWHERE: f64 = 0.25;
 const IN_FUNCTION: f64 = 0.45;
 /// A parameter that nobody uses with a field that nobody reads: both are there for something.
 const NOBODY_READS: f64 = 1.0;
+/// A field that nobody reads, of something else than is asked here. An estimate.
+const NOBODY_READS_ELSEWHERE: f64 = 0.8;
 /// So many of those are asked.
 const MOST_ELSEWHERE: usize = 8;
 
@@ -56,6 +58,9 @@ impl Bench<'_> {
         }
         for (condition, fit) in self.elapsed_atoms(node) {
             offer(condition, fit, false);
+        }
+        for (condition, fit) in self.flag_atoms(node) {
+            offer(condition, fit, true);
         }
         let mut names = self.candidates(node, 0);
         names.truncate(NAMES + 3);
@@ -293,6 +298,21 @@ impl Bench<'_> {
             }
         }
         found
+    }
+
+    /// `coupon.firstOrderOnly`: fields that the tests give to what the function reads, and that no code reads.
+    fn flag_atoms(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
+        let asked: Vec<&str> = words(self.view.of(node)).collect();
+        let fit = |piece: &Piece| {
+            let is_asked = words(&piece.text).next().is_some_and(|holder| asked.contains(&holder));
+            if is_asked { NOBODY_READS } else { NOBODY_READS_ELSEWHERE }
+        };
+        let not = if self.view.language == Language::Python { "not {}" } else { "!{}" };
+        let both = |piece: Piece| {
+            let fit = fit(&piece);
+            [(self.fill(not, &[&piece]), fit), (piece, fit)]
+        };
+        self.untold(node).into_iter().flat_map(both).collect()
     }
 
     /// Conditions of the same function, whole and in parts: the commonest source of a missing one.

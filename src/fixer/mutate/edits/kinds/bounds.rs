@@ -82,6 +82,10 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
             match operator.class {
                 super::super::languages::OperatorClass::Order => (EditKind::OffByOne, 0.8),
                 super::super::languages::OperatorClass::Equality => (EditKind::OffByOne, 0.5),
+                // `(index - 1) // 2`, `(n + 1) / 2`
+                super::super::languages::OperatorClass::Arithmetic if is_halved(bench, node) => {
+                    (EditKind::OffByOne, HALVED)
+                }
                 super::super::languages::OperatorClass::Arithmetic => (EditKind::OffByOne, 0.25),
                 _ => return None,
             }
@@ -95,6 +99,15 @@ fn place_of(bench: &Bench<'_>, node: Node<'_>) -> Option<(EditKind, f64)> {
         Role::Spread | Role::Literal | Role::ForC => (EditKind::OffByOne, 0.2),
         Role::Function | Role::Lambda | Role::Comprehension | Role::Yield => (EditKind::OffByOne, 0.3),
         _ => return None,
+    })
+}
+
+/// What is halved is most often the one that is off by one. An estimate.
+const HALVED: f64 = 0.7;
+
+fn is_halved(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    bench.other_side(node).is_some_and(|(other, operator)| {
+        matches!(operator, "/" | "//") && other.start_byte() >= node.end_byte() && bench.view.of(other) == "2"
     })
 }
 

@@ -5,6 +5,7 @@ use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::is_character;
 use super::{Bench, Place, Spot, characters, radix, regexes};
+use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
 use tree_sitter::Node;
 
@@ -101,11 +102,41 @@ const WELL_KNOWN: [i64; 36] = [
     512, 1000, 1024, 1440, 3600, 4096, 32_767, 65_535, 65_536, 86_400,
 ];
 
+/// Which of two is meant is a slip of the head and not of a digit: thousands and units of machines. An estimate.
+const MISTAKEN: [(i64, i64); 3] = [(1000, 1024), (1_000_000, 1_048_576), (60, 100)];
+const TAKEN_FOR: f64 = 0.8;
+
 /// Those that are one slip of a digit away, with how likely each is: the longer, the less by chance. Estimates.
 fn well_known(value: i64) -> Vec<(i64, f64)> {
+    let other = MISTAKEN.iter().find_map(|(a, b)| match value {
+        _ if value == *a => Some((*b, TAKEN_FOR)),
+        _ if value == *b => Some((*a, TAKEN_FOR)),
+        _ => None,
+    });
     let text = value.to_string();
     let near = |known: &&i64| text.len() > 1 && strsim::damerau_levenshtein(&text, &known.to_string()) == 1;
-    WELL_KNOWN.iter().filter(near).map(|known| (*known, if *known < 100 { 0.1 } else { 0.6 })).collect()
+    let slips = WELL_KNOWN.iter().filter(near).map(|known| (*known, if *known < 100 { 0.1 } else { 0.6 }));
+    slips.chain(other).collect()
+}
+
+/// What letters and digits are read and written to. Estimates.
+const BASES: [(i64, f64); 4] = [(10, 0.8), (16, 0.6), (36, 0.6), (2, 0.5)];
+
+/// Is a number the base of a call such as `parseInt(text, 10)`?
+fn is_base(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    let call = node.parent().filter(|list| bench.view.role(*list) == Role::Args).and_then(|list| list.parent());
+    let names = [
+        "parseInt",
+        "toString",
+        "int",
+        "from_str_radix",
+        "to_digit",
+        "from_digit",
+        "ParseInt",
+        "FormatInt",
+        "is_digit",
+    ];
+    call.is_some_and(|call| names.contains(&bench.view.called(call)))
 }
 
 /// `record["day"]` becomes `record["id"]`, which is a key elsewhere: another field. An estimate.
@@ -113,6 +144,35 @@ const ANOTHER_KEY: f64 = 1.0;
 
 /// A number with which its statement does nothing is a deletion in disguise. An estimate.
 const DOES_NOTHING: f64 = 0.05;
+
+/// Who halves, or asks for even and odd, meant it. An estimate.
+const NO_HALF: f64 = 0.2;
+
+/// One becomes two less often than nought, and from the end hardly ever. Estimates.
+const TWO: f64 = 0.7;
+const TWO_FROM_END: f64 = 0.3;
+/// What begins with nought is set back to nought. An estimate.
+const SET_BACK: f64 = 0.3;
+
+/// A number that a number seldom becomes where it stands, with what is left of its fit.
+fn unlikely(bench: &Bench<'_>, node: Node<'_>, value: i64) -> Option<(i64, f64)> {
+    if value == 1 {
+        let is_negative = bench.view.parent_role(node) == Role::Unary;
+        return Some((2, if is_negative { TWO_FROM_END } else { TWO }));
+    }
+    let assignment = node.parent().filter(|_| value == 0)?;
+    let (target, own) = bench.view.assignment(assignment).filter(|(_, right)| right.id() == node.id())?;
+    let (target, own) = (bench.view.of(target), bench.view.of(own));
+    let mut begins = false;
+    each_node(bench.view.function(node)?, &mut |inner| {
+        let set = bench
+            .view
+            .assignment(inner)
+            .filter(|(left, _)| inner.end_byte() <= assignment.start_byte() && bench.view.of(*left) == target);
+        begins |= set.is_some_and(|(_, right)| bench.view.of(right) == own);
+    });
+    begins.then_some((1, SET_BACK))
+}
 
 /// Nought where something is added or taken away, one where it is multiplied or divided.
 fn idle(bench: &Bench<'_>, node: Node<'_>) -> Option<i64> {
@@ -165,9 +225,19 @@ fn integer(bench: &mut Bench<'_>, node: Node<'_>, value: i64, suffix: &str) {
         ]);
     }
     options.extend(well_known(value));
+    if is_base(bench, node) {
+        options.extend(BASES);
+    }
     let idle = idle(bench, node);
+    let unlikely = unlikely(bench, node, value);
+    let is_half = value == 2
+        && bench.other_side(node).is_some_and(|(other, operator)| {
+            matches!(operator, "/" | "//" | "%" | ">>") && other.end_byte() <= node.start_byte()
+        });
     for (other, fit) in options {
         let fit = if Some(other) == idle { fit * DOES_NOTHING } else { fit };
+        let fit = if is_half { fit * NO_HALF } else { fit };
+        let fit = unlikely.filter(|(number, _)| *number == other).map_or(fit, |(_, part)| fit * part);
         if other != value {
             replace_by(bench, EditKind::Numeral, node, &format!("{other}{suffix}"), fit);
         }

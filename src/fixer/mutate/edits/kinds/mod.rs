@@ -19,6 +19,7 @@ mod exceptions;
 mod guards;
 mod inline;
 mod inserts;
+mod likewise;
 mod links;
 mod mirrored;
 mod moved;
@@ -34,6 +35,7 @@ mod statements;
 mod stores;
 mod tokens;
 mod twins;
+mod untold;
 mod wraps;
 mod yields;
 
@@ -137,12 +139,14 @@ const GENERATORS: &[Generator] = &[
     mirrored::generate,
     moved::generate,
     twins::generate,
+    untold::generate,
     yields::generate,
     endings::generate,
     directions::generate,
     declared::generate,
     exceptions::generate,
     inline::generate,
+    likewise::generate,
     compile::generate,
 ];
 

@@ -16,6 +16,7 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
                     flip(bench, spot.node, &binary);
                     base_case(bench, spot.node, &binary);
                     take_bits(bench, &binary);
+                    set_bit(bench, &binary);
                     round(bench, spot.node, &binary);
                 }
             }
@@ -105,7 +106,8 @@ fn flip(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
         operator.text == "+" && (bench.shape(binary.left) | bench.shape(binary.right)) & (shape::STR | shape::SEQ) != 0;
     for (at, other) in operator.others.iter().enumerate() {
         // text and lists are joined, not subtracted
-        let fit = if is_text { 0.1 } else { of_sets(bench, binary, other) } / (1.0 + 0.6 * at as f64);
+        let suits = if is_text { 0.1 } else { of_sets(bench, binary, other) * of_bits(bench, binary, other) };
+        let fit = suits / (1.0 + 0.6 * at as f64);
         let mut replacement = (*other).to_owned();
         if other.starts_with(char::is_alphabetic) {
             if binary.at.start == binary.left.end_byte() {
@@ -129,6 +131,27 @@ fn flip(bench: &mut Bench<'_>, node: Node<'_>, binary: &Binary<'_>) {
             bench.put(kind, node.byte_range(), text, fit * 0.7, what);
         }
     }
+}
+
+/// `bits = 1 << at` becomes `bits |= 1 << at` and not `bits += 1 << at`, which is wrong for a bit that is set. Estimates.
+const OF_BITS: f64 = 1.3;
+const NOT_OF_BITS: f64 = 0.3;
+
+fn set_bit(bench: &mut Bench<'_>, binary: &Binary<'_>) {
+    let operator = &bench.view.text[binary.at.clone()];
+    if matches!(operator, "=" | "+=") && is_bit(bench, binary.right) {
+        let what = format!("`{operator}` becomes `|=`");
+        bench.put(EditKind::AssignmentOperator, binary.at.clone(), "|=".into(), OF_BITS, what);
+    }
+}
+
+fn is_bit(bench: &Bench<'_>, node: Node<'_>) -> bool {
+    bench.view.of(node).trim_start_matches('(').starts_with("1 << ")
+}
+
+fn of_bits(bench: &Bench<'_>, binary: &Binary<'_>, other: &str) -> f64 {
+    let counts = matches!(other, "+=" | "-=" | "*=" | "/=");
+    if counts && is_bit(bench, binary.right) { NOT_OF_BITS } else { 1.0 }
 }
 
 /// Python's sets know four operators, of which numbers know one as arithmetic: a difference is no union of numbers.

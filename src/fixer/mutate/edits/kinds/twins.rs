@@ -35,6 +35,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
         if matches!(spot.role, Role::Call | Role::Index) {
             other_field(bench, spot.node);
         }
+        if matches!(spot.role, Role::Call | Role::Member) {
+            other_length(bench, spot.node);
+        }
     }
 }
 
@@ -42,7 +45,9 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 pub(super) fn statement(bench: &mut Bench<'_>, statement: &str, gap: &super::inserts::Gap, node: Node<'_>) {
     let end = bench.view.words().words.end;
     let of_names = twins(bench, statement, node).into_iter().map(|text| (text, OF_NAMES));
-    let of_fields = field_twins(bench, statement, node).into_iter().map(|text| (text, OF_FIELDS));
+    let mut of_fields = field_twins(bench, statement, node);
+    of_fields.extend(key_twins(bench, statement, node));
+    let of_fields = of_fields.into_iter().map(|text| (text, OF_FIELDS));
     for (text, fit) in of_fields.chain(of_names).collect::<Vec<_>>() {
         let what = format!("`{}` comes", super::short(&text));
         let laid = gap.lay(&format!("{text}{end}"));
@@ -77,6 +82,61 @@ fn field_twins(bench: &Bench<'_>, statement: &str, node: Node<'_>) -> Vec<String
     }
     made.truncate(MOST_TWINS);
     made
+}
+
+/// `node["count"] -= 1` with another key that the file uses of the same name.
+fn key_twins(bench: &Bench<'_>, statement: &str, node: Node<'_>) -> Vec<String> {
+    let around = node.parent().map_or("", |block| bench.view.of(block));
+    let Some((holder, rest)) = statement.split_once('[').filter(|(holder, _)| holder.chars().all(is_of_name)) else {
+        return Vec::new();
+    };
+    let Some((key, rest)) = rest.split_once(']').filter(|(key, _)| key.starts_with(['"', '\''])) else {
+        return Vec::new();
+    };
+    // set in one step: `] -= 1`
+    if !rest.trim_start().starts_with(['=', '+', '-']) {
+        return Vec::new();
+    }
+    let others = bench.names.strings.keys().filter(|other| *other != key);
+    let used = others.filter(|other| {
+        let set = |sign: &str| format!("{holder}[{other}] {sign}");
+        [set("+="), set("-="), set("=")].iter().any(|set| bench.view.text.contains(set))
+    });
+    let twins = used.map(|other| format!("{holder}[{other}]{rest}")).filter(|text| !around.contains(text));
+    twins.take(MOST_TWINS).collect()
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '.')
+}
+
+/// `rank - len(below)` asks for `- len(equal)` as well. Estimates: where nothing says so, and where the function adds both.
+const ANOTHER_LENGTH: f64 = 0.3;
+const ADDED_ELSEWHERE: f64 = 5.0;
+
+fn other_length(bench: &mut Bench<'_>, node: Node<'_>) {
+    let template = bench.view.words().words.length;
+    let own = bench.view.of(node).to_owned();
+    let names: Vec<String> =
+        bench.candidates(node, shape::SEQ | shape::STR).into_iter().map(|(name, _)| name).collect();
+    let length = |name: &String| bench.fill(template, &[&Piece::atom(name.as_str())]);
+    if !names.iter().any(|name| length(name).text == own) {
+        return;
+    }
+    let is_taken_away =
+        |(other, operator): &(Node<'_>, &str)| *operator == "-" && other.end_byte() <= node.start_byte();
+    let taken = bench.other_side(node).filter(is_taken_away).and_then(|_| node.parent());
+    let whole = taken.unwrap_or(node);
+    let function = bench.view.function(node).map_or("", |function| bench.view.of(function));
+    let less = |name: &String| {
+        let other = length(name);
+        let added = [format!("{own} + {}", other.text), format!("{} + {own}", other.text)];
+        let fit = if added.iter().any(|sum| function.contains(sum)) { ADDED_ELSEWHERE } else { ANOTHER_LENGTH };
+        (other.text != own).then(|| (Piece::binary(bench.view.words(), &bench.piece(whole), "-", &other), fit))
+    };
+    for (piece, fit) in names.iter().filter_map(less).take(MOST_PARTS).collect::<Vec<_>>() {
+        bench.replace(EditKind::Extend, whole, &piece, fit);
+    }
 }
 
 /// `out + a[i:]` asks for `out + a[i:] + b[j:]`.

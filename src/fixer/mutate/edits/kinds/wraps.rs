@@ -1,7 +1,7 @@
 //! An expression around an expression: calls, indices, sums with a name in scope, defaults.
 
 use super::super::EditKind;
-use super::super::languages::{Role, shape};
+use super::super::languages::{OperatorClass, Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::{Known, Origin};
 use super::atoms::{is_there_once, name_piece};
@@ -247,7 +247,12 @@ fn wrap(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
             if iterated && candidate.gives & shape::SEQ == 0 && candidate.gives != shape::ANY { 0.1 } else { 1.0 };
         let lone = if candidate.template == "[{}]" && is_lone(bench, node) { LONE } else { 1.0 };
         // who sorts says there which way
-        let turns = if candidate.template == "{}[::-1]" && own.text.starts_with("sorted(") { SORTED } else { 1.0 };
+        let turns = match candidate.template {
+            "{}[::-1]" if own.text.starts_with("sorted(") => SORTED,
+            "{}[::-1]" if iterated && bench.view.role(node) == Role::Ident => BACKWARDS,
+            "{}.sort()" | "{}.reverse()" if iterated && bench.view.role(node) == Role::Ident => IN_PLACE,
+            _ => 1.0,
+        };
         let new = bench.fill(candidate.template, &[&own, &own]);
         bench.replace(EditKind::Wrap, node, &new, candidate.weight * fits * gives * suits * place * lone * turns);
     }
@@ -257,6 +262,12 @@ fn wrap(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
 const LONE: f64 = 5.0;
 /// A sorted list is turned round by `reverse=True`, which keeps equal ones in order: so much is left of the other way.
 const SORTED: f64 = 0.3;
+
+/// Who goes through a whole list backwards mostly says so at once. An estimate.
+const BACKWARDS: f64 = 0.5;
+
+/// The list of somebody else is seldom sorted in place on the way into a loop. An estimate.
+const IN_PLACE: f64 = 0.2;
 
 /// Python: `found + value`, where nothing says that the sides are numbers or texts.
 fn is_lone(bench: &Bench<'_>, node: Node<'_>) -> bool {
@@ -475,7 +486,27 @@ fn bounded(bench: &mut Bench<'_>, node: Node<'_>, place: f64) {
     }
 }
 
-/// `best = x` becomes `best = max(best, x)`.
+/// `best = x` becomes `best = max(best, x)`. Estimates: an element of a table, which is compared elsewhere, most of all.
+const RUNNING: f64 = 0.6;
+const RUNNING_ELEMENT: f64 = 1.5;
+
+/// Is what is set here compared by `<` or `>` in the function?
+fn is_compared(bench: &Bench<'_>, target: Node<'_>) -> bool {
+    let Some(function) = bench.view.function(target) else { return false };
+    let own = bench.view.of(target);
+    let mut found = false;
+    each_node(function, &mut |inner| {
+        let compares = bench.view.operator(inner).is_some_and(|known| known.class == OperatorClass::Order);
+        found |= compares
+            && bench
+                .view
+                .binaries(inner)
+                .iter()
+                .any(|b| [b.left, b.right].iter().any(|side| bench.view.of(*side) == own));
+    });
+    found
+}
+
 fn running(bench: &mut Bench<'_>, node: Node<'_>) {
     let Some(parent) = node.parent() else { return };
     if bench.view.role(parent) != Role::Assign
@@ -490,9 +521,11 @@ fn running(bench: &mut Bench<'_>, node: Node<'_>) {
     }
     let (target, own) = (bench.piece(left), bench.piece(node));
     let (low, high) = minimum_and_maximum(bench.view.language);
+    let is_element = bench.view.role(left) == Role::Index && is_compared(bench, left);
+    let fit = if is_element { RUNNING_ELEMENT } else { RUNNING };
     for template in [high, low] {
         let new = bench.fill(template, &[&target, &own]);
-        bench.replace(EditKind::Wrap, node, &new, 0.6);
+        bench.replace(EditKind::Wrap, node, &new, fit);
         let new = bench.fill(template, &[&own, &target]);
         bench.replace(EditKind::Wrap, node, &new, 0.1);
     }

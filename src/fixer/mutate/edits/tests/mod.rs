@@ -227,6 +227,41 @@ fn what_is_sorted_goes_by_a_field_that_only_the_tests_have() {
 }
 
 #[test]
+fn a_condition_asks_for_what_the_tests_set_and_no_code_reads() {
+    let program = "export function mayEnter(guest, party) {\n  if (party.full || guest.age < party.least) {\n    \
+                   return false;\n  }\n  return guest.friends > 0;\n}\n";
+    let test = "import { mayEnter } from \"./party.js\";\n\
+                mayEnter({ age: 20, friends: 0, invited: true }, { full: false, least: 18 });\n";
+    let files = vec![(b"party.js".to_vec(), program.into()), (b"party.test.js".to_vec(), test.into())];
+    let project = Project::load(files, |path| path == b"party.js");
+    let found = edits(&project, b"party.js", None);
+    let has = |new: &str| found.iter().any(|edit| apply(program, edit).contains(new));
+    assert!(has("guest.invited || guest.friends > 0") || has("guest.friends > 0 || guest.invited"));
+    assert!(!has("party.invited"), "what shares no field with a party has nothing to do with it");
+}
+
+#[test]
+fn a_field_that_only_the_tests_give_was_meant_where_another_one_is_read() {
+    let program = "def card(person):\n    lines = [person[\"name\"]]\n    phone = person.get(\"mobile\") or \
+                   person.get(\"telephone\")\n    lines.append(phone)\n    return lines\n";
+    let test = "from card import card\n\n\ndef test_card():\n    \
+                assert card({\"name\": \"A\", \"mobile\": \"1\", \"phone\": \"2\"}) == [\"A\", \"1\"]\n";
+    let files = vec![(b"card.py".to_vec(), program.into()), (b"test_card.py".to_vec(), test.into())];
+    let project = Project::load(files, |path| path == b"card.py");
+    let found = edits(&project, b"card.py", None);
+    let has = |new: &str| found.iter().any(|edit| apply(program, edit).contains(new));
+    assert!(has("or person.get(\"phone\")\n"));
+    assert!(!has("person.get(\"phone\") or"), "a test gives `mobile`");
+    let program = "export function trail(pages) {\n  const names = [];\n  for (const page of pages) if (!page.hidden) \
+                   names.push(page);\n  return names;\n}\n";
+    let test = "import { trail } from \"./trail.js\";\ntrail([{ title: \"A\", hidden: false }]);\n";
+    let files = vec![(b"trail.js".to_vec(), program.into()), (b"trail.test.js".to_vec(), test.into())];
+    let project = Project::load(files, |path| path == b"trail.js");
+    let found = edits(&project, b"trail.js", None);
+    assert!(found.iter().any(|edit| apply(program, edit).contains("names.push(page.title)")));
+}
+
+#[test]
 fn nobody_counts_from_a_key_to_the_next_one_or_multiplies_by_one() {
     let program = "class A {\n  constructor() {\n    this.known = {};\n  }\n\n  set(event, value) {\n    \
                    this.known[event] = value * 60;\n    this.tell(event, value);\n  }\n}\n";
