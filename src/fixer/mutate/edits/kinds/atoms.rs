@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::languages::{Role, shape};
 use super::super::piece::Piece;
 use super::super::scope::Origin;
+use super::untold::Untold;
 use super::{Bench, words};
 use crate::syntax::functions::each_node;
 use crate::syntax::language::Language;
@@ -303,13 +304,11 @@ impl Bench<'_> {
     /// `coupon.firstOrderOnly`: fields that the tests give to what the function reads, and that no code reads.
     fn flag_atoms(&self, node: Node<'_>) -> Vec<(Piece, f64)> {
         let asked: Vec<&str> = words(self.view.of(node)).collect();
-        let fit = |piece: &Piece| {
-            let is_asked = words(&piece.text).next().is_some_and(|holder| asked.contains(&holder));
-            if is_asked { NOBODY_READS } else { NOBODY_READS_ELSEWHERE }
-        };
         let not = if self.view.language == Language::Python { "not {}" } else { "!{}" };
-        let both = |piece: Piece| {
-            let fit = fit(&piece);
+        let both = |untold: Untold| {
+            let is_asked = asked.contains(&untold.holder.as_str());
+            let fit = if is_asked { NOBODY_READS } else { NOBODY_READS_ELSEWHERE };
+            let piece = untold.piece();
             [(self.fill(not, &[&piece]), fit), (piece, fit)]
         };
         self.untold(node).into_iter().flat_map(both).collect()

@@ -18,7 +18,7 @@ const FIELD_OF: f64 = 0.8;
 const MOST: usize = 4;
 
 /// How a field is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
     /// `holder.field`
     Dot,
@@ -38,13 +38,29 @@ impl Way {
     }
 }
 
+/// A field of something that a function reads other fields of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Untold {
+    /// What has it.
+    pub holder: String,
+    field: String,
+    way: Way,
+}
+
+impl Untold {
+    /// As the function reads other ones.
+    pub fn piece(&self) -> Piece {
+        Piece { text: self.way.write(&self.holder, &self.field), level: level::POSTFIX }
+    }
+}
+
 pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
     for spot in spots.iter().filter(|spot| spot.touched && spot.place == Place::Value) {
         match spot.role {
-            Role::Str | Role::Call | Role::Index | Role::Member => another_key(bench, spot.node),
+            Role::Call | Role::Index | Role::Member => another_key(bench, spot.node),
             Role::Ident if matches!(bench.view.parent_role(spot.node), Role::Args | Role::Return | Role::Assign) => {
                 for field in bench.untold(spot.node) {
-                    bench.replace(EditKind::Member, spot.node, &field, FIELD_OF);
+                    bench.replace(EditKind::Member, spot.node, &field.piece(), FIELD_OF);
                 }
             }
             _ => {}
@@ -54,22 +70,16 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 
 /// `person.get("telephone")` becomes `person.get("phone")`, which the tests give; no test says `telephone`.
 fn another_key(bench: &mut Bench<'_>, node: Node<'_>) {
-    let Some((holder, field, way)) = read(bench, node) else { return };
+    let Some((holder, field, _)) = read(bench, node) else { return };
     let is_given = bench.project.material().iter().any(|other| words(&other.text).any(|word| word == field));
     if is_given || bench.project.material().is_empty() {
         return;
     }
-    let own = way.write(&holder, &field);
-    for other in bench.untold(node).into_iter().filter(|piece| piece.text.starts_with(holder.as_str())) {
-        let new = words(&other.text).filter(|word| !word.is_empty()).last().unwrap_or_default().to_owned();
-        if own != bench.view.of(node) {
-            // with a default, or in other quotes
-            let text = bench.view.of(node).replacen(&field, &new, 1);
-            bench.replace(EditKind::Member, node, &Piece { text, level: level::POSTFIX }, ANOTHER_KEY);
-        } else {
-            let text = way.write(&holder, &new);
-            bench.replace(EditKind::Member, node, &Piece { text, level: level::POSTFIX }, ANOTHER_KEY);
-        }
+    // with a default, or in other quotes: all but the field stays
+    let (head, rest) = bench.view.of(node).split_at(holder.len());
+    for other in bench.untold(node).into_iter().filter(|other| other.holder == holder) {
+        let text = format!("{head}{}", rest.replacen(&field, &other.field, 1));
+        bench.replace(EditKind::Member, node, &Piece { text, level: level::POSTFIX }, ANOTHER_KEY);
     }
 }
 
@@ -96,8 +106,8 @@ fn read(bench: &Bench<'_>, node: Node<'_>) -> Option<(String, String, Way)> {
 }
 
 impl Bench<'_> {
-    /// Fields that nobody reads, of what the function of a node reads other fields of, as they would be read there.
-    pub(super) fn untold(&self, node: Node<'_>) -> Vec<Piece> {
+    /// Fields that nobody reads, of what the function of a node reads other fields of, in the order of their names.
+    pub(super) fn untold(&self, node: Node<'_>) -> Vec<Untold> {
         let others = self.project.material().iter().filter(|other| other.language == self.source.language);
         let records: Vec<&BTreeSet<String>> = others.flat_map(|other| other.records()).collect();
         let Some(function) = self.view.function(node).filter(|_| !records.is_empty()) else { return Vec::new() };
@@ -108,7 +118,7 @@ impl Bench<'_> {
             }
         });
         let known = self.source.said();
-        let mut found = BTreeSet::new();
+        let mut found: BTreeSet<Untold> = BTreeSet::new();
         for (holder, (fields, way)) in &holders {
             // a field that no test gives may be the wrong one
             let is_of = |record: &&&BTreeSet<String>| {
@@ -117,8 +127,9 @@ impl Bench<'_> {
             };
             let unread = records.iter().filter(is_of).flat_map(|record| record.iter());
             let unread: BTreeSet<&String> = unread.filter(|field| !known.contains(*field)).collect();
-            found.extend(unread.into_iter().take(MOST).map(|field| way.write(holder, field)));
+            let of = |field: &String| Untold { holder: holder.clone(), field: field.clone(), way: *way };
+            found.extend(unread.into_iter().take(MOST).map(of));
         }
-        found.into_iter().map(|text| Piece { text, level: level::POSTFIX }).collect()
+        found.into_iter().collect()
     }
 }
