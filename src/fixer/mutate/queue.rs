@@ -445,17 +445,17 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn only_the_type_is_another_one() {
         for new in ["key[1..].into()", "&key[1..]", "key[1..].as_ref()", "(&key[1..]).to_vec()"] {
-            assert_eq!(super::is_same_value("key[1..]", new), !new.starts_with('('), "{new}");
+            assert_eq!(is_same_value("key[1..]", new), !new.starts_with('('), "{new}");
         }
         for new in ["key[1..]", "key[1..] as usize", "key[1..].unwrap()", "key[2..].into()"] {
-            assert!(!super::is_same_value("key[1..]", new), "{new}");
+            assert!(!is_same_value("key[1..]", new), "{new}");
         }
     }
-
-    use super::*;
 
     #[test]
     fn a_red_build_asks_for_names_and_types_first() {

@@ -87,9 +87,7 @@ pub(super) fn records(view: View<'_>, tree: &Tree, names: &Names) -> Vec<BTreeSe
         }
         if node.kind() == "dictionary" {
             let keys = view.children(node).into_iter().filter_map(|pair| pair.child_by_field_name("key"));
-            let texts =
-                keys.filter(|key| view.role(*key) == Role::Str).map(|key| view.of(key).trim_matches(['"', '\'']));
-            found.push(texts.map(str::to_owned).collect());
+            found.push(keys.filter_map(|key| view.unquoted(key)).map(str::to_owned).collect());
         }
     });
     found.retain(|record| record.len() > 1);
@@ -102,8 +100,8 @@ pub(super) fn records(view: View<'_>, tree: &Tree, names: &Names) -> Vec<BTreeSe
 pub(super) fn said(view: View<'_>, tree: &Tree) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     each_node(tree.root_node(), &mut |node| {
-        if view.role(node) == Role::Str {
-            found.insert(view.of(node).trim_matches(['"', '\'']).to_owned());
+        if let Some(key) = view.unquoted(node) {
+            found.insert(key.to_owned());
         } else if node.kind().contains("property_identifier") {
             found.insert(view.of(node).to_owned());
         } else if let Some((_, field)) = view.member(node) {

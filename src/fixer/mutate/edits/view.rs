@@ -203,6 +203,10 @@ impl<'s> View<'s> {
     pub fn body<'t>(self, node: Node<'t>) -> Option<Node<'t>> {
         self.field(node, &["body", "consequence"])
     }
+    /// What a string says without its quotes; `None`: it is none.
+    pub fn unquoted(self, node: Node<'_>) -> Option<&'s str> {
+        (self.role(node) == Role::Str).then(|| self.of(node).trim_matches(['"', '\'']))
+    }
     /// The statements of a block (Go's list inside it included).
     pub fn statements<'t>(self, block: Node<'t>) -> Vec<Node<'t>> {
         let children = self.children(block);

@@ -71,13 +71,15 @@ pub(super) fn generate<'a>(bench: &mut Bench<'a>, spots: &[Spot<'a>]) {
 /// `person.get("telephone")` becomes `person.get("phone")`, which the tests give; no test says `telephone`.
 fn another_key(bench: &mut Bench<'_>, node: Node<'_>) {
     let Some((holder, field, _)) = read(bench, node) else { return };
-    let is_given = bench.project.material().iter().any(|other| words(&other.text).any(|word| word == field));
-    if is_given || bench.project.material().is_empty() {
+    let untold: Vec<Untold> = bench.untold(node).into_iter().filter(|other| other.holder == holder).collect();
+    // the tests are read word by word only where there is another field
+    let is_given = || bench.project.material().iter().any(|other| words(&other.text).any(|word| word == field));
+    if untold.is_empty() || is_given() {
         return;
     }
     // with a default, or in other quotes: all but the field stays
     let (head, rest) = bench.view.of(node).split_at(holder.len());
-    for other in bench.untold(node).into_iter().filter(|other| other.holder == holder) {
+    for other in untold {
         let text = format!("{head}{}", rest.replacen(&field, &other.field, 1));
         bench.replace(EditKind::Member, node, &Piece { text, level: level::POSTFIX }, ANOTHER_KEY);
     }
@@ -87,7 +89,7 @@ fn another_key(bench: &mut Bench<'_>, node: Node<'_>) {
 fn read(bench: &Bench<'_>, node: Node<'_>) -> Option<(String, String, Way)> {
     let view = bench.view;
     let plain = |holder: Node<'_>| (view.role(holder) == Role::Ident).then(|| view.of(holder).to_owned());
-    let key = |key: Node<'_>| (view.role(key) == Role::Str).then(|| view.of(key).trim_matches(['"', '\'']).to_owned());
+    let key = |key: Node<'_>| view.unquoted(key).map(str::to_owned);
     match view.role(node) {
         Role::Index => {
             let (holder, index) = view.index(node)?;
